@@ -1,0 +1,59 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// No package is named here but this one: what is used beside it is the toolchain's own modules and three system
+// libraries (see Sources/System). ARCHITECTURE.md says which module may import which.
+
+/// A module of this package: the folder is `Sources/<folder>`, the module carries the project's name.
+func module(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: "Converge" + folder, dependencies: dependencies, path: "Sources/" + folder)
+}
+
+func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "Converge\(folder)Tests", dependencies: dependencies, path: "Tests/" + folder)
+}
+
+let package = Package(
+    name: "converge",
+    products: [
+        .library(name: "Converge", targets: ["ConvergeNode", "ConvergeStorage"]),
+        .library(name: "ConvergeCRDT", targets: ["ConvergeCRDT"]),
+        .library(name: "ConvergeClient", targets: ["ConvergeClient"]),
+        .executable(name: "converge", targets: ["converge"]),
+    ],
+    targets: [
+        module("CRDT"),
+        module("Wire", ["ConvergeCRDT"]),
+        module("Gossip", ["ConvergeCRDT", "ConvergeWire"]),
+        module("Storage", ["ConvergeCRDT", "ConvergeWire", "CSQLite", "CPostgres", "COpenSSL"]),
+        module("Transport", ["ConvergeWire", "CLinux", "COpenSSL"]),
+        module(
+            "Node",
+            ["ConvergeCRDT", "ConvergeWire", "ConvergeGossip", "ConvergeStorage", "ConvergeTransport", "CLinux"]),
+        module("Client", ["ConvergeWire", "ConvergeTransport"]),
+        .executableTarget(
+            name: "converge", dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport"],
+            path: "Sources/converge"),
+
+        .target(name: "CLinux", path: "Sources/System/CLinux"),
+        .systemLibrary(
+            name: "CSQLite", path: "Sources/System/CSQLite", pkgConfig: "sqlite3",
+            providers: [.apt(["libsqlite3-dev"])]),
+        .systemLibrary(
+            name: "CPostgres", path: "Sources/System/CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/System/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+
+        tests("CRDT", ["ConvergeCRDT"]),
+        tests("Wire", ["ConvergeWire", "ConvergeCRDT"]),
+        tests("Gossip", ["ConvergeGossip", "ConvergeWire", "ConvergeCRDT"]),
+        tests("Storage", ["ConvergeStorage", "ConvergeWire", "ConvergeCRDT", "CSQLite", "CPostgres"]),
+        tests("Transport", ["ConvergeTransport", "ConvergeWire"]),
+        tests("Node", ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT"]),
+        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
+        tests(
+            "Integration",
+            ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,3 @@
+import Testing
+
+@Test func placeholderCRDT() { #expect(Bool(true)) }
