@@ -37,7 +37,7 @@ public final class MemoryStore: Store {
     private static let files = Atomic<UInt64>(0)
 
     private static func newFile() -> FileIdentity {
-        FileIdentity(device: 1, inode: files.add(1, ordering: .relaxed).newValue, birth: 1)
+        FileIdentity(device: 1, inode: files.add(1, ordering: .relaxed).newValue)
     }
 
     /// With `sync: .normal`, commits since the last `sync` or `close` are lost by `crash`.

@@ -50,9 +50,8 @@ struct StoredIdentity: Hashable, Sendable {
         // An empty store under a process that has committed something: the file was deleted or swapped.
         guard let stored else { return start.held == nil ? nil : .behind }
         if start.renew { return .syncFailed }
-        let sameBoot = stored.machineBoot == start.machineBoot
-        if stored.machine != start.machine || !stored.file.isSame(as: file, withinOneBoot: sameBoot) { return .copied }
-        if !stored.clean && !stored.synced && !sameBoot { return .unclean }
+        if stored.machine != start.machine || stored.file != file { return .copied }
+        if !stored.clean && !stored.synced && stored.machineBoot != start.machineBoot { return .unclean }
         if let held = start.held {
             if held.replica != stored.replica { return .fenced }
             if vector[held.replica] < held.committed { return .behind }
@@ -61,30 +60,22 @@ struct StoredIdentity: Hashable, Sendable {
     }
 }
 
-/// Tells a file from its copies: where it lies and when it was made.
+/// Tells a file from its copies. Where a file system numbers its device anew at each start this says "a copy" too often,
+/// which costs a new replica; it never says it too seldom.
 struct FileIdentity: Hashable, Sendable {
     var device: UInt64
     var inode: UInt64
-    /// Nanoseconds since 1970; 0 where the file system does not say.
-    var birth: Int64
 
-    /// Device numbers may change when the machine starts anew; with a time of birth the rest is enough then.
-    func isSame(as other: FileIdentity, withinOneBoot: Bool) -> Bool {
-        inode == other.inode && birth == other.birth && (device == other.device || (!withinOneBoot && birth != 0))
-    }
+    var text: String { "\(device):\(inode)" }
 
-    var text: String { "\(device):\(inode):\(birth)" }
-
-    init(device: UInt64, inode: UInt64, birth: Int64) {
+    init(device: UInt64, inode: UInt64) {
         self.device = device
         self.inode = inode
-        self.birth = birth
     }
 
     init?(text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 3, let device = UInt64(parts[0]), let inode = UInt64(parts[1]), let birth = Int64(parts[2])
-        else { return nil }
-        self.init(device: device, inode: inode, birth: birth)
+        guard parts.count == 2, let device = UInt64(parts[0]), let inode = UInt64(parts[1]) else { return nil }
+        self.init(device: device, inode: inode)
     }
 }

@@ -8,6 +8,7 @@ import Testing
 
 enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible {
     case memory
+    case sqlite
     case postgres
 
     /// PostgreSQL takes part where `CONVERGE_TEST_POSTGRES` says how to reach a server to make databases on.
@@ -23,8 +24,14 @@ enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible
     /// A new, empty store, gone when the returned object is.
     func make(sync: SyncMode = .full) throws -> FreshStore {
         switch self {
-        case .memory: FreshStore(MemoryStore(sync: sync))
-        case .postgres: throw StoreError.failed("not built yet")
+        case .memory:
+            return FreshStore(MemoryStore(sync: sync))
+        case .sqlite:
+            let folder = try TemporaryFolder()
+            let store = SQLiteStore(path: folder.path("converge.db"), sync: sync, timeout: .seconds(5))
+            return FreshStore(store) { folder.remove() }
+        case .postgres:
+            throw StoreError.failed("not built yet")
         }
     }
 }
@@ -114,4 +121,19 @@ func error(_ body: () throws(StoreError) -> Void) -> StoreError? {
 extension StoreError {
     /// The case alone, without its words.
     var name: String { String("\(self)".prefix { $0 != "(" }) }
+}
+
+/// A folder of its own for each test.
+struct TemporaryFolder {
+    let path: String
+
+    init() throws {
+        let url = FileManager.default.temporaryDirectory.appending(path: "converge-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+        path = url.path
+    }
+
+    func path(_ name: String) -> String { path + "/" + name }
+
+    func remove() { try? FileManager.default.removeItem(atPath: path) }
 }
