@@ -2,14 +2,14 @@
 /// nothing beyond 2^63 - 1 nanoseconds (292 years) can be written; "0" alone needs no unit.
 ///
 /// Reading is exact down to the nanosecond, and what `text` writes reads back as the same duration.
-enum DurationText {
+package enum DurationText {
     private static let units: [(name: String, nanoseconds: UInt64)] = [
         ("ns", 1), ("us", 1_000), ("µs", 1_000), ("μs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000),
         ("m", 60_000_000_000), ("h", 3_600_000_000_000),
     ]
 
     /// Nil for whatever isn't a duration, or one too long.
-    static func parse(_ text: String) -> Duration? {
+    package static func parse(_ text: String) -> Duration? {
         var rest = text.unicodeScalars[...]
         var negative = false
         if let sign = rest.first, sign == "-" || sign == "+" {
@@ -68,7 +68,7 @@ enum DurationText {
     private static func isDigit(_ scalar: Unicode.Scalar) -> Bool { (48...57).contains(scalar.value) }
 
     /// The shortest usual way to write it: `1h30m`, `10s`, `1.5s`, `500ms`, `0`.
-    static func text(_ duration: Duration) -> String {
+    package static func text(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         if seconds < 0 || attoseconds < 0 { return "-" + text(.zero - duration) }
         let nanoseconds = UInt64(attoseconds / 1_000_000_000)

@@ -31,4 +31,6 @@ public struct SettingsError: Error, Hashable, Sendable {
 /// Every setting that was wrong, so that they can be mended in one go.
 public struct InvalidSettings: Error, Hashable, Sendable {
     public let errors: [SettingsError]
+
+    public init(errors: [SettingsError]) { self.errors = errors }
 }
