@@ -10,7 +10,12 @@ public struct Dot: Hashable, Comparable, Sendable {
         self.seq = seq
     }
 
+    /// By replica, then by seq: the same order in every process. It says nothing about which event was first.
     public static func < (a: Dot, b: Dot) -> Bool {
         a.replica == b.replica ? a.seq < b.seq : a.replica < b.replica
     }
+}
+
+extension Dot: CustomStringConvertible {
+    public var description: String { "\(replica):\(seq)" }
 }

@@ -1,13 +1,19 @@
 /// A moment of a hybrid logical clock: 48 bits of milliseconds since 1970 (UTC) and a 16-bit counter below them.
 ///
-/// One 64-bit number, so that comparing is one instruction and a counter that overflows carries into the milliseconds.
+/// One 64-bit number, so that comparing is one instruction and a counter that overflows carries into the milliseconds:
+///
+///     63                                        16 15            0
+///     +-------------------------------------------+--------------+
+///     | milliseconds since 1970-01-01T00:00:00Z   | counter      |
+///     +-------------------------------------------+--------------+
 public struct HybridTimestamp: RawRepresentable, Hashable, Comparable, Sendable {
     public var rawValue: UInt64
 
     public init(rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// Milliseconds past what 48 bits hold (the year 10889) are taken for the last that they hold.
     public init(milliseconds: UInt64, counter: UInt16 = 0) {
-        rawValue = milliseconds << 16 | UInt64(counter)
+        rawValue = min(milliseconds, 1 << 48 - 1) << 16 | UInt64(counter)
     }
 
     public static let zero = HybridTimestamp(rawValue: 0)
@@ -21,15 +27,18 @@ public struct HybridTimestamp: RawRepresentable, Hashable, Comparable, Sendable 
 
 /// A hybrid logical clock: timestamps near wall time that never run backwards and never stand before what they follow.
 ///
+/// The clock has no time source of its own: wall time is passed in. While wall time stands still or runs backwards the
+/// counter goes on, and carries into the milliseconds.
+///
 /// Kulkarni, Demirbas, Madappa, Avva, Leone: "Logical Physical Clocks and Consistent Snapshots in Globally Distributed
-/// Databases" (2014). The clock has no time source of its own: wall time is passed in.
+/// Databases" (2014).
 public struct HybridClock: Sendable {
     /// The highest timestamp given out or seen.
     public private(set) var last: HybridTimestamp
 
     public init(last: HybridTimestamp = .zero) { self.last = last }
 
-    /// The next timestamp, greater than all given out or observed before.
+    /// The next timestamp, greater than all given out or observed before. `milliseconds` is wall time since 1970.
     public mutating func tick(wall milliseconds: UInt64) -> HybridTimestamp {
         last = max(HybridTimestamp(milliseconds: milliseconds), HybridTimestamp(rawValue: last.rawValue + 1))
         return last
@@ -39,7 +48,9 @@ public struct HybridClock: Sendable {
     /// than `limit` milliseconds. Returns false where the limit held it back.
     @discardableResult
     public mutating func observe(_ seen: HybridTimestamp, wall milliseconds: UInt64, limit: UInt64) -> Bool {
-        let bound = HybridTimestamp(milliseconds: milliseconds + limit, counter: .max)
+        let (sum, overflow) = milliseconds.addingReportingOverflow(limit)
+        // The top millisecond is kept back, so that a clock dragged to the end of time can still tick.
+        let bound = HybridTimestamp(milliseconds: overflow ? 1 << 48 - 2 : min(sum, 1 << 48 - 2), counter: .max)
         last = max(last, min(seen, bound))
         return seen <= bound
     }

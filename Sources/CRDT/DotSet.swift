@@ -1,0 +1,93 @@
+/// The few dots under which something stands: in an OR-Set, the adds of one element that nobody has replaced.
+///
+/// Almost always one, so one is kept inline, without an allocation; more (concurrent adds) are a sorted array. The order
+/// is that of `Dot`, so that what is written out is the same in every process, and equal sets are equal values.
+public struct DotSet: Hashable, Sendable {
+    /// `many` holds two or more, sorted.
+    private enum Dots: Hashable, Sendable {
+        case none
+        case one(Dot)
+        case many([Dot])
+    }
+
+    private var dots: Dots
+
+    public init() { dots = .none }
+
+    public init(_ dot: Dot) { dots = .one(dot) }
+
+    public init(_ sequence: some Sequence<Dot>) {
+        var sorted: [Dot] = []
+        for dot in sequence.sorted() where sorted.last != dot { sorted.append(dot) }
+        self.init(sorted: sorted)
+    }
+
+    private init(sorted: [Dot]) {
+        switch sorted.count {
+        case 0: dots = .none
+        case 1: dots = .one(sorted[0])
+        default: dots = .many(sorted)
+        }
+    }
+
+    /// O(n): n is the number of concurrent adds.
+    public mutating func insert(_ dot: Dot) {
+        switch dots {
+        case .none: dots = .one(dot)
+        case .one(let only):
+            if dot != only { dots = .many(dot < only ? [dot, only] : [only, dot]) }
+        case .many(var sorted):
+            dots = .none  // the array's only owner is now `sorted`: no copy
+            if !sorted.contains(dot) { sorted.insert(dot, at: sorted.firstIndex { dot < $0 } ?? sorted.count) }
+            dots = .many(sorted)
+        }
+    }
+
+    /// Keeps only the dots for which `keep` is true. O(n).
+    public mutating func filter(_ keep: (Dot) -> Bool) {
+        switch dots {
+        case .none: break
+        case .one(let only): if !keep(only) { dots = .none }
+        case .many(let sorted): self = DotSet(sorted: sorted.filter(keep))
+        }
+    }
+
+    /// Takes these dots out, and no other. O(n · m).
+    public mutating func subtract(_ others: some Collection<Dot>) {
+        if !others.isEmpty { filter { !others.contains($0) } }
+    }
+
+    /// The join of two versions of the same thing, each with what its side has seen: of a dot that only one side has, it
+    /// is news where the other side has not seen it, and was removed there where it has.
+    ///
+    /// Almeida, Shoker, Baquero (2018), section 7.2: (s ∩ s′) ∪ (s ∖ c′) ∪ (s′ ∖ c).
+    public mutating func join(_ other: DotSet, context: CausalContext, otherContext: CausalContext) {
+        if dots == other.dots { return }
+        filter { other.contains($0) || !otherContext.contains($0) }
+        // What both have is here already, and inserting it again is nothing.
+        for dot in other where !context.contains(dot) { insert(dot) }
+    }
+}
+
+extension DotSet: RandomAccessCollection {
+    public var startIndex: Int { 0 }
+
+    public var endIndex: Int {
+        switch dots {
+        case .none: 0
+        case .one: 1
+        case .many(let sorted): sorted.count
+        }
+    }
+
+    /// The dots in order.
+    public subscript(at: Int) -> Dot {
+        switch dots {
+        case .none: preconditionFailure("a dot of an empty set")
+        case .one(let only):
+            precondition(at == 0, "the second dot of one")
+            return only
+        case .many(let sorted): return sorted[at]
+        }
+    }
+}

@@ -1,0 +1,182 @@
+import ConvergeCRDT
+import ConvergeGossip
+import ConvergeWire
+import Testing
+
+/// Random histories, in which every step is compared with `DocumentsModel`.
+@Suite struct DocumentsHistoryTests {
+    private static let sets: [DocumentID] = [
+        .init(room: "dev", kind: .orSet, name: "list"), .init(room: "ops", kind: .orSet, name: "list"),
+    ]
+    private static let registers: [DocumentID] = [
+        .init(room: "dev", kind: .register, name: "list"), .init(room: "ops", kind: .register, name: "topic"),
+    ]
+    private static let elements: [Text] = ["a", "b", "c"]
+
+    /// A few replicas, each with its documents and the numbers of the writes it knows.
+    private struct Cluster {
+        var random: SplitMix64
+        var model = DocumentsModel()
+        var deltas: [DocumentDelta] = []
+        var documents: [Documents]
+        var known: [Set<Int>]
+        var seqs: [UInt64]
+        var moment: UInt64 = 0
+
+        init(seed: UInt64, replicas: Int) {
+            random = SplitMix64(seed: seed)
+            documents = Array(repeating: Documents(), count: replicas)
+            known = Array(repeating: [], count: replicas)
+            seqs = Array(repeating: 0, count: replicas)
+        }
+
+        /// A write of its own at one replica: the delta made of what it sees, applied there.
+        mutating func write(at replica: Int) throws -> String? {
+            let element = elements[random.below(elements.count)]
+            let set = sets[random.below(sets.count)]
+            let register = registers[random.below(registers.count)]
+            seqs[replica] += 1
+            moment += UInt64(random.below(2))
+            let dot = Dot(replica: ReplicaID(rawValue: UInt64(replica)), seq: seqs[replica])
+            let value: Text? = random.chance(30) ? nil : Text("\(replica) \(seqs[replica])")
+            let (document, deed, delta): (DocumentID, DocumentsModel.Write.Deed, DocumentDelta) =
+                switch random.below(5) {
+                case 0, 1: (set, .add(element), try documents[replica].deltaForAdd(element, to: set))
+                case 2, 3: (set, .remove(element), documents[replica].deltaForRemove(element, from: set))
+                default: (register, .set(value), try documents[replica].deltaForSet(value, in: register))
+                }
+            // Distinct by seq where one replica writes twice at a moment, as a hybrid clock would.
+            let timestamp = HybridTimestamp(milliseconds: moment, counter: UInt16(seqs[replica]))
+            model.writes.append(
+                .init(document: document, deed: deed, dot: dot, timestamp: timestamp, past: known[replica]))
+            deltas.append(delta)
+            return apply(deltas.count - 1, at: replica)
+        }
+
+        /// Applies a write and says what is wrong with what it is said to have changed.
+        mutating func apply(_ number: Int, at replica: Int) -> String? {
+            let write = model.writes[number]
+            let change = documents[replica].apply(
+                deltas[number], to: write.document, dot: write.dot, timestamp: write.timestamp)
+            known[replica].insert(number)
+            let now = known[replica]
+            let expected: DocumentChange =
+                switch write.deed {
+                case .add(let element): .added(element)
+                case .remove(let element):
+                    model.dots(of: element, in: write.document, now).isEmpty ? .removed(element) : .survived(element)
+                case .set(let value):
+                    .registerSet(
+                        standing: model.value(of: write.document, now),
+                        won: !now.contains {
+                            let other = model.writes[$0]
+                            return other.document == write.document
+                                && (write.timestamp, write.dot.replica) < (other.timestamp, other.dot.replica)
+                        } && model.value(of: write.document, now) == value)
+                }
+            return change == expected ? nil : "\(change), not \(expected)"
+        }
+
+        /// What could be applied at a replica now: unknown there, with all its past known.
+        func ready(at replica: Int) -> [Int] {
+            model.writes.indices.filter {
+                !known[replica].contains($0) && model.writes[$0].past.isSubset(of: known[replica])
+            }
+        }
+
+        func difference(at replica: Int) -> String? {
+            model.difference(
+                from: documents[replica], known[replica], sets: sets, registers: registers, elements: elements)
+        }
+    }
+
+    @Test(
+        "replicas that add, remove and set at once hold what the writes make, in any causal order",
+        arguments: UInt64(100)..<130)
+    func converge(seed: UInt64) throws {
+        var cluster = Cluster(seed: seed, replicas: 2 + Int(seed % 3))
+        let replicas = cluster.documents.count
+        var broken: String?
+        for step in 0..<60 where broken == nil {
+            let replica = cluster.random.below(replicas)
+            let ready = cluster.random.chance(60) ? cluster.ready(at: replica) : []
+            if ready.isEmpty {
+                broken = try cluster.write(at: replica)
+            } else {
+                broken = cluster.apply(ready[cluster.random.below(ready.count)], at: replica)
+            }
+            broken = (broken ?? cluster.difference(at: replica)).map { "step \(step), replica \(replica): \($0)" }
+        }
+        #expect(broken == nil, "seed \(seed)")
+
+        for replica in 0..<replicas {
+            while true {
+                let ready = cluster.ready(at: replica)
+                if ready.isEmpty { break }
+                broken = broken ?? cluster.apply(ready[cluster.random.below(ready.count)], at: replica)
+            }
+            broken = broken ?? cluster.difference(at: replica)
+        }
+        #expect(broken == nil, "seed \(seed)")
+        #expect(cluster.known.allSatisfy { $0.count == cluster.model.writes.count }, "seed \(seed)")
+    }
+
+    @Test(
+        "rolling back to a mark leaves exactly what was there, however changes, marks and settling mix",
+        arguments: UInt64(200)..<230)
+    func rollback(seed: UInt64) throws {
+        var cluster = Cluster(seed: seed, replicas: 2)
+        var marks: [(mark: Documents.Mark, known: Set<Int>)] = [(cluster.documents[0].mark, [])]
+        var broken: String?
+        for step in 0..<120 where broken == nil {
+            switch cluster.random.below(12) {
+            case 0..<5:
+                broken = try cluster.write(at: 0)
+            case 5..<8:
+                // A peer's entries are rolled back with the batch that they came in.
+                let ready = cluster.ready(at: 0)
+                broken = ready.isEmpty ? try cluster.write(at: 1) : cluster.apply(ready[0], at: 0)
+            case 8, 9:
+                marks.append((cluster.documents[0].mark, cluster.known[0]))
+            case 10:
+                let settled = cluster.random.below(marks.count)
+                cluster.documents[0].settle(through: marks[settled].mark)
+                marks.removeFirst(settled)
+            default:
+                let kept = cluster.random.below(marks.count)
+                cluster.documents[0].rollBack(to: marks[kept].mark)
+                cluster.known[0] = marks[kept].known
+                marks.removeSubrange((kept + 1)...)
+            }
+            broken = (broken ?? cluster.difference(at: 0)).map { "step \(step): \($0)" }
+        }
+        #expect(broken == nil, "seed \(seed)")
+
+        cluster.documents[0].rollBack(to: cluster.documents[0].settled)
+        cluster.known[0] = marks[0].known
+        #expect(cluster.difference(at: 0) == nil, "seed \(seed)")
+        #expect(cluster.documents[0].unsettledCount == 0, "seed \(seed)")
+    }
+
+    @Test("what was loaded from the store stays when everything since is rolled back")
+    func loadedStays() throws {
+        let list = Self.sets[0]
+        let dot = Dot(replica: ReplicaID(rawValue: 1), seq: 1)
+        var documents = Documents()
+        documents.load(list, value: "a", dot: dot, timestamp: .zero)
+        let start = documents.mark
+        for (seq, element) in (["a", "b"] as [Text]).enumerated() {
+            let next = Dot(replica: ReplicaID(rawValue: 1), seq: UInt64(seq) + 2)
+            _ = documents.apply(
+                try documents.deltaForAdd(element, to: list), to: list, dot: next, timestamp: .zero)
+        }
+        _ = documents.apply(
+            documents.deltaForRemove("a", from: list), to: list, dot: Dot(replica: dot.replica, seq: 4),
+            timestamp: .zero)
+        #expect(documents.elements(of: list) == ["b"])
+        documents.rollBack(to: start)
+        #expect(documents.elements(of: list) == ["a"])
+        #expect(documents.deltaForRemove("a", from: list) == .remove(element: "a", observed: [dot]))
+        #expect(documents.documentCount == 1 && documents.elementCount == 1)
+    }
+}
