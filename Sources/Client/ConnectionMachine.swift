@@ -1,0 +1,154 @@
+import ConvergeWire
+
+/// A client's side of one connection: bytes in, events and bytes out. It has no socket and no clock.
+///
+/// Invariants: what is to be sent stands in `unsent` in order, the handshake first; after a close frame was sent nothing
+/// follows it; after the connection's end no event follows, and the end is told once.
+public struct ConnectionMachine: ~Copyable {
+    public enum Event: Hashable, Sendable {
+        /// The handshake is done.
+        case opened
+        case chat(ChatEvent)
+        /// A frame that isn't a chat event; the connection goes on.
+        case unreadable
+        case ended(ConnectionEnd)
+    }
+
+    private enum Phase { case handshake, open, closing, ended }
+
+    private var phase = Phase.handshake
+    private let handshake: ClientHandshake
+    private var response = ByteBuffer()
+    private var machine: WebSocketMachine
+    private var output = ByteBuffer()
+    /// Gives each frame its mask, which must be unpredictable (RFC 6455, section 5.3).
+    private var randomness: any RandomNumberGenerator & Sendable
+
+    /// - Parameter maxMessageBytes: the largest frame that is accepted; a `history` reply holds many messages.
+    public init(
+        handshake: ClientHandshake, maxMessageBytes: Int = 64 << 20,
+        randomness: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+    ) {
+        self.handshake = handshake
+        self.randomness = randomness
+        machine = WebSocketMachine(role: .client, limits: .init(maxMessageBytes: maxMessageBytes))
+        output.append(handshake.request)
+    }
+
+    /// What is to be written to the socket; valid until the next call.
+    public var unsent: UnsafeRawBufferPointer { output.bytes }
+
+    /// The first `count` bytes of `unsent` have been written.
+    public mutating func sent(_ count: Int) {
+        output.removeFirst(count)
+        if output.isEmpty { output.removeAll(keeping: 65_536) }
+    }
+
+    /// Queues a command. Nothing happens before the handshake is done or after a close.
+    public mutating func send(_ command: ChatCommand) {
+        guard phase == .open else { return }
+        var text = ByteBuffer()
+        command.encode(into: &text)
+        WebSocketFrame.append(.text, text.bytes, mask: randomness.next(), to: &output)
+    }
+
+    /// Asks the other side for a sign of life.
+    public mutating func ping() {
+        guard phase == .open else { return }
+        WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), mask: randomness.next(), to: &output)
+    }
+
+    /// Begins the close handshake; the end comes as an event.
+    public mutating func close(_ code: CloseCode = .normal, reason: Text = "") {
+        guard phase == .open else { return }
+        phase = .closing
+        WebSocketFrame.appendClose(code, reason: reason, mask: randomness.next(), to: &output)
+    }
+
+    /// Takes what was read; payloads are unmasked and read in place.
+    public mutating func receive(_ bytes: UnsafeMutableRawBufferPointer) -> [Event] {
+        var events: [Event] = []
+        switch phase {
+        case .ended: break
+        case .open, .closing: readFrames(bytes, &events)
+        case .handshake:
+            // A head is small; what is over its limit is refused by `judge`.
+            response.append(UnsafeRawBufferPointer(bytes))
+            switch handshake.judge(response.bytes) {
+            case .incomplete: break
+            case .refused(let status, let reason): end(.refused(status: status, reason: reason), &events)
+            case .invalid(let what): end(.notWebSocket(what), &events)
+            case .accepted(let length):
+                phase = .open
+                events.append(.opened)
+                var rest = response.array()
+                response.removeAll(keeping: 0)
+                rest.removeFirst(length)
+                rest.withUnsafeMutableBytes { readFrames($0, &events) }
+            }
+        }
+        return events
+    }
+
+    /// The other side has closed its direction, or the socket has failed.
+    public mutating func endOfStream() -> [Event] {
+        var events: [Event] = []
+        switch phase {
+        case .ended: break
+        case .handshake: end(.notWebSocket("the connection was closed before any answer"), &events)
+        case .open: end(.lost, &events)
+        // Not quite by the book, but what was asked for.
+        case .closing: end(.closed(nil, reason: "", byUs: true), &events)
+        }
+        return events
+    }
+
+    private mutating func readFrames(_ bytes: UnsafeMutableRawBufferPointer, _ events: inout [Event]) {
+        var offset = 0
+        while true {
+            switch machine.next(bytes, &offset) {
+            case .needMore: return
+            case .message(_, let payload):
+                do throws(JSONError) {
+                    events.append(.chat(try ChatEventDecoder.decode(payload)))
+                } catch {
+                    events.append(.unreadable)
+                }
+            case .ping(let payload):
+                guard phase == .open else { continue }
+                WebSocketFrame.append(.pong, payload, mask: randomness.next(), to: &output)
+            case .pong: continue
+            case .close(let code, let reason):
+                let byUs = phase == .closing
+                if !byUs { WebSocketFrame.appendClose(code ?? .absent, mask: randomness.next(), to: &output) }
+                end(.closed(code, reason: String(decoding: reason, as: UTF8.self), byUs: byUs), &events)
+            case .fail(let violation):
+                if phase == .open {
+                    let reason = Text(violation.reason.description)
+                    WebSocketFrame.appendClose(
+                        violation.closeCode, reason: reason, mask: randomness.next(), to: &output)
+                }
+                end(.violated(violation), &events)
+            }
+        }
+    }
+
+    private mutating func end(_ how: ConnectionEnd, _ events: inout [Event]) {
+        phase = .ended
+        events.append(.ended(how))
+    }
+}
+
+/// How a connection ended.
+public enum ConnectionEnd: Hashable, Sendable {
+    /// The server answered the handshake with an HTTP status of its own.
+    case refused(status: Int, reason: String)
+    /// Whatever answers there does not speak WebSocket.
+    case notWebSocket(String)
+    /// A close frame came: the other side's, or its answer to ours.
+    case closed(CloseCode?, reason: String, byUs: Bool)
+    /// The server broke the protocol.
+    case violated(WebSocketViolation)
+    /// Without a word.
+    case lost
+}

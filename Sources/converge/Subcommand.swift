@@ -1,0 +1,57 @@
+import ConvergeNode
+
+/// What `converge` can do, by the first word.
+enum Subcommand: String, CaseIterable {
+    case serve, chat, token, version, help
+
+    static func run(_ words: [String]) -> Int32 {
+        guard let first = words.first else {
+            Console.complain(Usage.overview)
+            return 2
+        }
+        let rest = Array(words.dropFirst())
+        switch first {
+        case "--help", "-h": return help(rest)
+        case "--version", "-v": return version(rest)
+        default: break
+        }
+        guard let command = Subcommand(rawValue: first) else {
+            let nearest = Spelling.nearest(to: first, among: allCases.map(\.rawValue))
+            let hint = nearest.map { "did you mean \($0)?" } ?? "converge help shows the commands"
+            return Console.misused("there is no command \"\(Console.escaped(first))\": \(hint)")
+        }
+        if command != .help, rest.prefix(while: { $0 != "--" }).contains(where: { $0 == "--help" || $0 == "-h" }) {
+            Console.say(Usage.text(of: command))
+            return 0
+        }
+        return switch command {
+        case .serve: Serve.run(rest)
+        case .chat: Chat.run(rest)
+        case .token: IssueToken.run(rest)
+        case .version: version(rest)
+        case .help: help(rest)
+        }
+    }
+
+    private static func version(_ rest: [String]) -> Int32 {
+        guard rest.isEmpty else { return Console.misused("version takes nothing") }
+        Console.say("converge \(ConvergeVersion.current)\n")
+        return 0
+    }
+
+    private static func help(_ rest: [String]) -> Int32 {
+        switch rest.count {
+        case 0: Console.say(Usage.overview)
+        case 1 where rest[0] == "settings": Console.say(Settings.markdown)
+        case 1:
+            guard let command = Subcommand(rawValue: rest[0]) else {
+                let nearest = Spelling.nearest(to: rest[0], among: allCases.map(\.rawValue))
+                let hint = nearest.map { ": did you mean \($0)?" } ?? ""
+                return Console.misused("there is no command \"\(Console.escaped(rest[0]))\"\(hint)")
+            }
+            Console.say(Usage.text(of: command))
+        default: return Console.misused("help takes one command")
+        }
+        return 0
+    }
+}

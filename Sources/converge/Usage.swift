@@ -1,0 +1,66 @@
+import ConvergeNode
+
+/// The help texts.
+enum Usage {
+    static let overview = """
+        converge: chat, presence and shared documents over WebSocket
+
+          converge serve [FLAGS]                       run a node
+          converge chat [--server URL] [--room ROOM]   talk, from a terminal or through a pipe
+          converge token USER [NAME] [--expires 24h]   make a token for a user
+          converge version                             say which build this is
+          converge help [COMMAND]                      say more about one of these
+
+
+        """
+
+    static func text(of command: Subcommand) -> String {
+        switch command {
+        case .serve: serve
+        case .chat: chat
+        case .token: token
+        case .version: "converge version: says which build this is\n"
+        case .help: "converge help [COMMAND]: says more about a command; help settings prints all settings as a table\n"
+        }
+    }
+
+    private static var serve: String {
+        """
+        converge serve [--check] [FLAGS]
+
+        Runs a node until SIGINT or SIGTERM, which stop it gracefully; a second one ends it at once. Settings come from
+        environment variables; a flag overrides its variable. Secrets have no flags, since flags show in ps.
+
+          --check                  check the settings, print them with secrets masked, and end
+
+        \(Settings.help)Exit status: 0 stopped, 1 could not run (such as a port in use), 2 a bad setting.
+
+        """
+    }
+
+    private static let chat = """
+        converge chat [--server URL] [--room ROOM] [--token TOKEN] [--no-color]
+
+        Joins a room and talks: each line of input is a message, what others say is printed. /help shows the commands.
+        Through a pipe it sends all its input, waits until that is acknowledged, and leaves.
+
+          --server URL     ws://host:port [ws://127.0.0.1:8080]
+          --room ROOM      [lobby]
+          --token TOKEN    better set CONVERGE_TOKEN, which doesn't show in ps; converge token makes one
+          --no-color       no colours on a terminal; NO_COLOR does the same
+
+        Exit status: 0 left, 1 not connected, refused, or not all was acknowledged, 2 misused.
+
+        """
+
+    private static let token = """
+        converge token USER [NAME] [--expires 24h] [--jwt-secret-file FILE]
+
+        Prints a token for USER, shown to others as NAME, signed with CONVERGE_JWT_SECRET or with the secret in a file.
+        CONVERGE_JWT_ISSUER and CONVERGE_JWT_AUDIENCE are put into it where they are set.
+
+          --expires DURATION         how long it is good for; 0: for ever [24h]
+          --jwt-secret-file FILE     a file with the secret, as CONVERGE_JWT_SECRET_FILE
+
+        """
+}

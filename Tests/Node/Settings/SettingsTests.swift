@@ -1,0 +1,253 @@
+import Testing
+
+@testable import ConvergeNode
+
+@Suite("Settings")
+struct SettingsTests {
+    /// Reads them, and gives the messages of what was wrong.
+    private func problems(_ environment: [String: String], flags: [String: String] = [:]) -> [String] {
+        do {
+            _ = try Settings(environment: environment, flags: flags)
+            return []
+        } catch {
+            return error.errors.map(\.message)
+        }
+    }
+
+    @Test("without an environment everything has its documented default")
+    func defaults() throws {
+        let settings = try Settings(environment: [:])
+        let shown = Dictionary(uniqueKeysWithValues: Setting.all.map { ($0.variable, $0.show(settings)) })
+        #expect(
+            shown == [
+                "PORT": "8080", "CONVERGE_HOST": "0.0.0.0", "CONVERGE_ADDR": "0.0.0.0:8080",
+                "CONVERGE_DB_ADAPTER": "sqlite", "CONVERGE_DB_PATH": "converge.db", "CONVERGE_DB_DSN": "",
+                "CONVERGE_ALLOWED_ORIGINS": "*", "CONVERGE_MAX_MESSAGE_BYTES": "65536",
+                "CONVERGE_MAX_BODY_LENGTH": "2000", "CONVERGE_MAX_ROOM_LENGTH": "64", "CONVERGE_MAX_USER_LENGTH": "64",
+                "CONVERGE_HISTORY_LIMIT": "200", "CONVERGE_SEND_BUFFER": "256", "CONVERGE_SAVE_BUFFER": "4096",
+                "CONVERGE_STORE_TIMEOUT": "2s", "CONVERGE_WRITE_WAIT": "10s", "CONVERGE_PONG_WAIT": "1m",
+                "CONVERGE_PING_PERIOD": "54s", "CONVERGE_READ_TIMEOUT": "10s", "CONVERGE_WRITE_TIMEOUT": "10s",
+                "CONVERGE_IDLE_TIMEOUT": "1m", "CONVERGE_JWT_SECRET": "", "CONVERGE_JWT_SECRET_FILE": "",
+                "CONVERGE_JWT_ISSUER": "", "CONVERGE_JWT_AUDIENCE": "", "CONVERGE_NODE_NAME": "host name",
+                "CONVERGE_SQLITE_SYNC": "full", "CONVERGE_LOOPS": "0", "CONVERGE_RETENTION": "0",
+                "CONVERGE_KEY_WINDOW": "24h", "CONVERGE_SYSTEM_EVENTS": "stored", "CONVERGE_ECHO": "0",
+                "CONVERGE_LOG": "info", "CONVERGE_LOG_FORMAT": "text",
+            ])
+        #expect(settings.sources.isEmpty)
+    }
+
+    /// (variable, a good value, how it shows, values that are refused)
+    private static let table: [(String, String, String, [String])] = [
+        ("PORT", "0", "0", ["-1", "65536", "abc", "80 80", "+80", "8080.0", "٣"]),
+        ("CONVERGE_HOST", "[::1]", "::1", ["localhost:8080", "a b", "http://x", "-x"]),
+        ("CONVERGE_ADDR", ":9000", "0.0.0.0:9000", ["9000", "x", ":", ":70000", "::1:80"]),
+        ("CONVERGE_DB_ADAPTER", "SQLite", "sqlite", ["mysql", "1"]),
+        ("CONVERGE_DB_PATH", "/var/lib/converge/a.db", "/var/lib/converge/a.db", [":memory:", "dir/", "a\u{0}b"]),
+        ("CONVERGE_DB_DSN", "postgres://a@b/c", "postgres://a@b/c", ["mysql://b", "b"]),
+        (
+            "CONVERGE_ALLOWED_ORIGINS", " https://A.example/ , http://localhost:3000,,",
+            "https://a.example,http://localhost:3000",
+            ["example.org", "https://", "https://a/b", "http://a b", "://a", "https://*.example.org"]
+        ),
+        ("CONVERGE_MAX_MESSAGE_BYTES", "1024", "1024", ["0", "-1", "64k", "999999999999", "9223372036854775808"]),
+        ("CONVERGE_MAX_BODY_LENGTH", "1", "1", ["0", "-5", "x", "99999999999"]),
+        ("CONVERGE_MAX_ROOM_LENGTH", "4096", "4096", ["0", "-5", "x", "4097"]),
+        ("CONVERGE_MAX_USER_LENGTH", "4096", "4096", ["0", "-5", "x", "4097"]),
+        ("CONVERGE_HISTORY_LIMIT", "10000", "10000", ["0", "-5", "x", "10001"]),
+        ("CONVERGE_SEND_BUFFER", "16", "16", ["0", "-5", "x", "1000001"]),
+        ("CONVERGE_SAVE_BUFFER", "16", "16", ["0", "-5", "x", "1000001"]),
+        ("CONVERGE_STORE_TIMEOUT", "500ms", "500ms", ["0", "2", "-2s", "2 s", "2h", "x"]),
+        ("CONVERGE_WRITE_WAIT", "1m30s", "1m30s", ["0", "2", "-2s", "2h", "x"]),
+        ("CONVERGE_PONG_WAIT", "20s", "20s", ["0", "2", "-2s", "1ms", "25h", "x"]),
+        ("CONVERGE_PING_PERIOD", "59s", "59s", ["0", "2", "-2s", "60s", "25h", "x"]),
+        ("CONVERGE_READ_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "2h", "x"]),
+        ("CONVERGE_WRITE_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "2h", "x"]),
+        ("CONVERGE_IDLE_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "25h", "x"]),
+        ("CONVERGE_JWT_SECRET", " s ", Secret.mask, [String(repeating: "s", count: 4_097)]),
+        ("CONVERGE_JWT_SECRET_FILE", "/run/secrets/jwt", "/run/secrets/jwt", ["a\nb"]),
+        (
+            "CONVERGE_JWT_ISSUER", "https://issuer", "https://issuer",
+            ["a\u{1B}[2J", String(repeating: "i", count: 1_025)]
+        ),
+        ("CONVERGE_JWT_AUDIENCE", "chat", "chat", ["a\u{202E}", String(repeating: "i", count: 1_025)]),
+        ("CONVERGE_NODE_NAME", "node-1.a_b", "node-1.a_b", ["node 1", "é", "a\"b", String(repeating: "n", count: 65)]),
+        ("CONVERGE_SQLITE_SYNC", "NORMAL", "normal", ["off", "1"]),
+        ("CONVERGE_LOOPS", "4", "4", ["-1", "1025", "x"]),
+        ("CONVERGE_RETENTION", "720h", "720h", ["-1h", "500ms", "876001h", "30d", "x"]),
+        ("CONVERGE_KEY_WINDOW", "1h", "1h", ["0", "-1h", "8761h", "x"]),
+        ("CONVERGE_SYSTEM_EVENTS", "live", "live", ["on", "1"]),
+        ("CONVERGE_ECHO", "1", "1", ["2", "yes", "-1"]),
+        ("CONVERGE_LOG", "debug", "debug", ["verbose", "3"]),
+        ("CONVERGE_LOG_FORMAT", "json", "json", ["xml"]),
+    ]
+
+    @Test("every setting is in the table of tests")
+    func complete() {
+        #expect(Set(Self.table.map(\.0)) == Set(Setting.all.map(\.variable)))
+    }
+
+    @Test("a good value is taken, from the environment and from a flag", arguments: table)
+    func good(variable: String, good: String, shown: String, bad: [String]) throws {
+        let setting = try #require(Setting.all.first { $0.variable == variable })
+        let read = try Settings(environment: [variable: good])
+        #expect(setting.show(read) == shown)
+        #expect(read.sources == [variable: .environment])
+        if let flag = setting.flag {
+            let flagged = try Settings(environment: [variable: "\u{7}nonsense"], flags: [flag: good])
+            #expect(setting.show(flagged) == shown)
+            #expect(flagged.sources == [variable: .flag])
+        }
+    }
+
+    @Test("a bad value is an error that names the variable, the value and what is accepted", arguments: table)
+    func bad(variable: String, good: String, shown: String, bad: [String]) throws {
+        let setting = try #require(Setting.all.first { $0.variable == variable })
+        for value in bad {
+            let found = problems([variable: value])
+            #expect(found.count == 1 && found[0].hasPrefix(variable) && found[0].contains("must"), "\(value): \(found)")
+            if variable != "CONVERGE_JWT_SECRET" && variable != "CONVERGE_DB_DSN" && value.isPrintable
+                && value.utf8.count < 80
+            {
+                #expect(found.first?.contains("\"\(value)\"") == true || variable == "CONVERGE_PING_PERIOD")
+            }
+            guard let flag = setting.flag else { continue }
+            let flagged = problems([:], flags: [flag: value])
+            #expect(flagged.count == 1 && flagged[0].contains("must"), "\(value): \(flagged)")
+        }
+    }
+
+    @Test("a variable that is set to nothing counts as not set", arguments: table)
+    func empty(variable: String, good: String, shown: String, bad: [String]) throws {
+        let settings = try Settings(environment: [variable: "", "CONVERGE_PEERS": " "])
+        #expect(settings.sources.isEmpty)
+    }
+
+    @Test("a flag that is set to nothing is an error")
+    func emptyFlag() {
+        #expect(problems([:], flags: ["port": ""]) == ["--port=\"\": must be a whole number from 0 to 65535"])
+    }
+
+    @Test("blanks around a value are not part of it")
+    func blanks() throws {
+        #expect(try Settings(environment: ["PORT": " 81\r\n"]).options.port == 81)
+    }
+
+    @Test("an address is over host and port, and a flag over any variable")
+    func order() throws {
+        let environment = ["PORT": "1", "CONVERGE_HOST": "a", "CONVERGE_ADDR": "b:2"]
+        let read = try Settings(environment: environment)
+        #expect(read.options.host == "b" && read.options.port == 2)
+        let flagged = try Settings(environment: environment, flags: ["port": "3"])
+        #expect(flagged.options.host == "b" && flagged.options.port == 3)
+        let both = try Settings(environment: environment, flags: ["port": "3", "addr": "c:4"])
+        #expect(both.options.host == "c" && both.options.port == 4)
+    }
+
+    @Test("short names of flags work, unknown flags don't")
+    func flags() throws {
+        let settings = try Settings(environment: [:], flags: ["db": "x.db", "adapter": "sqlite"])
+        #expect(settings.store == .sqlite(path: "x.db", sync: .full))
+        #expect(problems([:], flags: ["jwt-secret": "s"]) == ["--jwt-secret: there is no such flag"])
+    }
+
+    @Test("the ping period follows the pong wait, and must be less")
+    func ping() throws {
+        #expect(try Settings(environment: ["CONVERGE_PONG_WAIT": "10s"]).options.pingPeriod == .seconds(9))
+        #expect(
+            problems(["CONVERGE_PONG_WAIT": "10s", "CONVERGE_PING_PERIOD": "10s"]) == [
+                "CONVERGE_PING_PERIOD=\"10s\": must be less than CONVERGE_PONG_WAIT (10s)"
+            ])
+    }
+
+    @Test("postgres needs a connection string")
+    func postgres() throws {
+        for name in ["postgres", "postgresql"] {
+            let found = problems(["CONVERGE_DB_ADAPTER": name])
+            #expect(found.count == 1 && found[0].hasPrefix("CONVERGE_DB_DSN: must be set"))
+        }
+        let settings = try Settings(environment: ["CONVERGE_DB_ADAPTER": "postgresql", "CONVERGE_DB_DSN": "host=db"])
+        #expect(settings.store == .postgres(dsn: Secret("host=db")))
+        #expect(problems(["CONVERGE_DB_ADAPTER": "postgres", "CONVERGE_DB_DSN": "nonsense"]).count == 1)
+    }
+
+    @Test("a password in a flag is refused, in the environment it is masked")
+    func passwords() throws {
+        let dsn = "postgres://ana:hunter2@db/chat"
+        let found = problems(["CONVERGE_DB_ADAPTER": "postgres"], flags: ["dsn": dsn])
+        #expect(found.count == 1 && found[0].contains("must not hold a password") && !found[0].contains("hunter2"))
+        let settings = try Settings(environment: ["CONVERGE_DB_ADAPTER": "postgres", "CONVERGE_DB_DSN": dsn])
+        #expect(settings.listing.contains("postgres://ana:********@db/chat"))
+        #expect(!problems(["CONVERGE_DB_DSN": "hunter2"]).joined().contains("hunter2"))
+    }
+
+    @Test("no secret is ever printed")
+    func secrets() throws {
+        let settings = try Settings(environment: ["CONVERGE_JWT_SECRET": "hunter2"])
+        var dumped = ""
+        dump(settings, to: &dumped)
+        let texts = [
+            settings.listing, "\(settings)", String(reflecting: settings), dumped, settings.warnings.joined(),
+            "\(Secret("hunter2"))",
+        ]
+        #expect(texts.allSatisfy { !$0.contains("hunter2") })
+        #expect(settings.options.jwtSecret?.bytes == Array("hunter2".utf8))
+        let long = String(repeating: "hunter2", count: 1_000)
+        #expect(!problems(["CONVERGE_JWT_SECRET": long]).joined().contains("hunter2"))
+    }
+
+    @Test("a secret file stands in for the secret, not beside it")
+    func secretFile() throws {
+        let both = ["CONVERGE_JWT_SECRET": "a", "CONVERGE_JWT_SECRET_FILE": "b"]
+        #expect(problems(both) == ["CONVERGE_JWT_SECRET_FILE: must not be set beside CONVERGE_JWT_SECRET"])
+        let flagged = try Settings(environment: ["CONVERGE_JWT_SECRET": "a"], flags: ["jwt-secret-file": "b"])
+        #expect(flagged.options.jwtSecret == nil && flagged.jwtSecretFile == "b")
+    }
+
+    @Test("what this build can't do is refused, not ignored")
+    func missing() {
+        let found = problems(["CONVERGE_GOSSIP_ADDR": ":7946", "CONVERGE_PEERS": "a:1", "CONVERGE_TLS_CERT": "c.pem"])
+        #expect(found.count == 3)
+        #expect(found.allSatisfy { $0.contains("this build") })
+    }
+
+    @Test("unknown variables of ours give a warning, with what was probably meant")
+    func unknown() throws {
+        let settings = try Settings(environment: [
+            "CONVERGE_HISTROY_LIMIT": "5", "CONVERGE_XYZZY": "1", "CONVERGE_CLUSTER_NAME": "a", "OTHER": "1",
+            "CONVERGE_TOKEN": "t", "CONVERGE_JWT_SECRET": "s",
+        ])
+        #expect(
+            settings.warnings == [
+                "CONVERGE_CLUSTER_NAME has no effect: this build runs a single node",
+                "CONVERGE_HISTROY_LIMIT is not a setting: did you mean CONVERGE_HISTORY_LIMIT?",
+                "CONVERGE_XYZZY is not a setting",
+            ])
+    }
+
+    @Test("all that is wrong is told at once")
+    func together() {
+        #expect(problems(["PORT": "x", "CONVERGE_LOG": "y", "CONVERGE_LOOPS": "z"]).count == 3)
+    }
+
+    @Test("an error can't carry escape sequences or a flood to the terminal")
+    func hostile() {
+        let found = problems(["PORT": "\u{1B}[2J" + String(repeating: "x", count: 10_000)])
+        #expect(found.count == 1 && found[0].isPrintable && found[0].count < 200)
+    }
+
+    @Test("flags have one name each and no two settings share one")
+    func flagNames() {
+        let names = Setting.all.flatMap { $0.aliases + ($0.flag.map { [$0] } ?? []) }
+        #expect(Set(names).count == names.count)
+        #expect(Setting.all.filter(\.isSecret).allSatisfy { $0.flag == nil })
+        #expect(names.contains("history-limit") && names.contains("port") && names.contains("db-dsn"))
+    }
+
+    @Test("help and the table name every setting")
+    func help() {
+        for setting in Setting.all {
+            #expect(Settings.help.contains(setting.variable))
+            #expect(Settings.markdown.contains("`\(setting.variable)`"))
+        }
+    }
+}
