@@ -32,7 +32,7 @@ public struct ByteBuffer: ~Copyable {
     /// Room for `extra` more bytes, uninitialized, starting at the present end; `commit` makes them part of the buffer.
     @inline(__always)
     public mutating func reserve(_ extra: Int) -> UnsafeMutablePointer<UInt8> {
-        if count + extra > capacity { grow(to: max(count + extra, capacity * 2, 64)) }
+        if count + extra > capacity || capacity == 0 { grow(to: max(count + extra, capacity * 2, 64)) }
         return base.unsafelyUnwrapped + count
     }
 
