@@ -1,0 +1,247 @@
+import ConvergeCRDT
+import ConvergeWire
+import Testing
+
+@Suite struct EntryCodecTests {
+    private let replica = ReplicaID(rawValue: 0x0102_0304_0506_0708)
+
+    private func entry() -> Entry {
+        var entry = Entry(
+            dot: Dot(replica: replica, seq: 300), timestamp: HybridTimestamp(rawValue: 0x1112_1314_1516_1718),
+            kind: .message, room: "dév", payload: [1, 2, 3])
+        entry.dependencies = [
+            Dot(replica: ReplicaID(rawValue: 1), seq: 5), Dot(replica: ReplicaID(rawValue: 2), seq: 128),
+        ]
+        return entry
+    }
+
+    private func header(_ entry: Entry) -> [UInt8] {
+        var out = ByteBuffer()
+        entry.appendHeader(to: &out)
+        return out.array()
+    }
+
+    private func reading<R>(
+        _ bytes: [UInt8], _ read: (inout ByteReader) throws(EntryCodecError) -> R
+    ) -> Result<R, EntryCodecError> {
+        bytes.withUnsafeBytes { bytes in
+            var reader = ByteReader(bytes)
+            do throws(EntryCodecError) {
+                let value = try read(&reader)
+                try reader.finish()
+                return .success(value)
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    private func decoded<P>(
+        _ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) throws(EntryCodecError) -> P
+    ) -> Result<P, EntryCodecError> {
+        bytes.withUnsafeBytes { bytes in
+            do throws(EntryCodecError) { return .success(try decode(bytes)) } catch { return .failure(error) }
+        }
+    }
+
+    // MARK: Numbers
+
+    @Test("a number has one form, and only that is read")
+    func varints() {
+        let known: [(UInt64, [UInt8])] = [
+            (0, [0]), (1, [1]), (127, [0x7F]), (128, [0x80, 1]), (300, [0xAC, 2]), (16383, [0xFF, 0x7F]),
+            (16384, [0x80, 0x80, 1]), (.max, Array(repeating: 0xFF, count: 9) + [1]),
+            (1 << 63, Array(repeating: 0x80, count: 9) + [1]),
+        ]
+        for (value, bytes) in known {
+            var out = ByteBuffer()
+            out.appendVarint(value)
+            #expect(out.array() == bytes)
+            #expect(reading(bytes) { (r) throws(EntryCodecError) in try r.varint() } == .success(value))
+        }
+        func refused(_ bytes: [UInt8]) -> EntryCodecError? {
+            guard case .failure(let error) = reading(bytes, { (r) throws(EntryCodecError) in try r.varint() }) else {
+                return nil
+            }
+            return error
+        }
+        #expect(refused([]) == .truncated)
+        #expect(refused([0x80]) == .truncated)
+        #expect(refused([0x80, 0]) == .invalidNumber)
+        #expect(refused([0xFF, 0x80, 0]) == .invalidNumber)
+        #expect(refused(Array(repeating: 0xFF, count: 9) + [2]) == .invalidNumber)
+        #expect(refused(Array(repeating: 0xFF, count: 9) + [0x81, 0]) == .invalidNumber)
+        #expect(refused(Array(repeating: 0xFF, count: 20)) == .invalidNumber)
+        #expect(refused([1, 1]) == .trailingBytes)
+    }
+
+    // MARK: Header
+
+    @Test("the header's bytes, which hashes cover for good")
+    func goldenHeader() {
+        let golden: [UInt8] =
+            [1, 0, 0, 1] + [1, 2, 3, 4, 5, 6, 7, 8] + [0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18] + [0xAC, 2]
+            + [2, 0, 0, 0, 0, 0, 0, 0, 1, 5, 0, 0, 0, 0, 0, 0, 0, 2, 0x80, 1] + [4, 0x64, 0xC3, 0xA9, 0x76]
+        #expect(header(entry()) == golden)
+    }
+
+    @Test("a header is read back, and is the same after the payload is erased")
+    func headerRoundTrip() {
+        var redacted = entry()
+        redacted.flags.insert(.redacted)
+        redacted.payload = []
+        #expect(header(redacted) == header(entry()))
+        var expected = entry()
+        expected.payload = []
+        expected.hash = .zero
+        #expect(reading(header(entry())) { (r) throws(EntryCodecError) in try Entry(header: &r) } == .success(expected))
+        var unknown = entry()
+        unknown.flags = Entry.Flags(rawValue: 0x40)
+        unknown.namespace = 3
+        let read = try? reading(header(unknown)) { (r) throws(EntryCodecError) in try Entry(header: &r) }.get()
+        #expect(read?.flags == unknown.flags)
+        #expect(read?.namespace == 3)
+    }
+
+    @Test("a header of another version, cut short or out of shape is an error")
+    func badHeaders() {
+        let whole = header(entry())
+        func error(_ bytes: [UInt8]) -> EntryCodecError? {
+            guard case .failure(let error) = reading(bytes, { (r) throws(EntryCodecError) in try Entry(header: &r) })
+            else { return nil }
+            return error
+        }
+        #expect((0..<whole.count).filter { error(Array(whole[..<$0])) != .truncated } == [])
+        #expect(error([2] + whole.dropFirst()) == .unknownVersion(2))
+        var bytes = whole
+        bytes[2] = 1
+        #expect(error(bytes) == .invalidField)
+        bytes = whole
+        bytes[whole.count - 1] = 0xFF
+        #expect(error(bytes) == .invalidText)
+        var numberless = entry()
+        numberless.dot.seq = 0
+        #expect(error(header(numberless)) == .invalidField)
+    }
+
+    @Test("dependencies are stored as one run of bytes")
+    func dependencies() {
+        let bytes = entry().encodedDependencies
+        #expect(bytes == [2, 0, 0, 0, 0, 0, 0, 0, 1, 5, 0, 0, 0, 0, 0, 0, 0, 2, 0x80, 1])
+        func read(_ bytes: [UInt8]) -> Result<[Dot], EntryCodecError> {
+            decoded(bytes) { (bytes) throws(EntryCodecError) in try Entry.dependencies(decoding: bytes) }
+        }
+        #expect(read(bytes) == .success(entry().dependencies))
+        #expect(read([]) == .success([]))
+        #expect(read(bytes + [0]) == .failure(.trailingBytes))
+        #expect(read([0xFF, 0xFF, 0xFF, 0xFF, 0x0F] + bytes) == .failure(.truncated))
+    }
+
+    // MARK: Payloads
+
+    @Test("a message's payload")
+    func message() {
+        let plain = MessagePayload(user: "u", displayName: "Ann", body: Array("hé".utf8))
+        #expect(plain.encoded == [1, 0, 1, 0x75, 3, 0x41, 0x6E, 0x6E, 3, 0x68, 0xC3, 0xA9])
+        let keyed = MessagePayload(
+            id: MessageID(high: 1, low: 0xFF00), user: "u", displayName: "", body: [])
+        #expect(
+            keyed.encoded == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xFF, 0, 1, 0x75, 0, 0])
+        for payload in [plain, keyed] {
+            #expect(
+                decoded(payload.encoded) { (b) throws(EntryCodecError) in try MessagePayload(decoding: b) }
+                    == .success(payload))
+        }
+    }
+
+    @Test("a system event's payload")
+    func system() {
+        let joined = SystemPayload(event: .joined, user: "u", displayName: "Ann")
+        #expect(joined.encoded == [1, 0, 1, 1, 0x75, 3, 0x41, 0x6E, 0x6E])
+        let left = SystemPayload(event: .left, id: MessageID(high: 2, low: 3), user: "", displayName: "é")
+        #expect(
+            left.encoded == [1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 2, 0xC3, 0xA9])
+        for payload in [joined, left] {
+            #expect(
+                decoded(payload.encoded) { (b) throws(EntryCodecError) in try SystemPayload(decoding: b) }
+                    == .success(payload))
+        }
+    }
+
+    private func document(_ delta: DocumentDelta) -> DocumentPayload {
+        DocumentPayload(name: "d", user: "u", displayName: "n", delta: delta)
+    }
+
+    @Test("a document's payload")
+    func documents() {
+        let names: [UInt8] = [1, 0x64, 1, 0x75, 1, 0x6E]
+        let dots = [Dot(replica: replica, seq: 9)]
+        let known: [(DocumentDelta, [UInt8])] = [
+            (.add(element: "x", replacing: []), [1, 1] + names + [1, 0x78, 0]),
+            (.add(element: "x", replacing: dots), [1, 1] + names + [1, 0x78, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+            (.remove(element: "", observed: dots), [1, 2] + names + [0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+            (.set(value: "v"), [1, 3] + names + [1, 0x76]), (.set(value: ""), [1, 3] + names + [0]),
+            (.set(value: nil), [1, 4] + names),
+        ]
+        for (delta, bytes) in known {
+            #expect(document(delta).encoded == bytes)
+            #expect(
+                decoded(bytes) { (b) throws(EntryCodecError) in try DocumentPayload(decoding: b) }
+                    == .success(document(delta)))
+        }
+    }
+
+    @Test("what a newer build wrote is known for unknown; what is broken is not")
+    func unknown() {
+        func error(_ bytes: [UInt8]) -> EntryCodecError? {
+            guard
+                case .failure(let error) = decoded(
+                    bytes, { (b) throws(EntryCodecError) in try DocumentPayload(decoding: b) })
+            else { return nil }
+            return error
+        }
+        #expect(error([2, 1]) == .unknownVersion(2))
+        #expect(error([1, 5, 1, 0x64]) == .unknownDelta(5))
+        #expect(error([]) == .truncated)
+        #expect(error([1, 4, 0, 0, 0, 0]) == .trailingBytes)
+        #expect(error([1, 4, 1, 0xFF, 0, 0]) == .invalidText)
+        #expect(EntryCodecError.unknownDelta(5).isUnknown && EntryCodecError.unknownVersion(2).isUnknown)
+        #expect(!EntryCodecError.truncated.isUnknown && !EntryCodecError.invalidText.isUnknown)
+    }
+
+    @Test("changed or cut bytes are read as themselves or not at all")
+    func mutations() {
+        var random = SeededGenerator(seed: 13)
+        let dots = (1...3).map { Dot(replica: replica, seq: UInt64($0) * 1000) }
+        let wholes = [
+            MessagePayload(id: MessageID(high: 1, low: 2), user: "user", displayName: "Ann", body: Array("hello".utf8))
+                .encoded,
+            SystemPayload(event: .left, user: "user", displayName: "Ann").encoded,
+            document(.remove(element: "element", observed: dots)).encoded, header(entry()),
+        ]
+        var wrong: [[UInt8]] = []
+        for round in 0..<20_000 {
+            var bytes = wholes[round % 4]
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
+            if round % 3 == 0 { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random)) }
+            let again: [UInt8]?
+            switch round % 4 {
+            case 0:
+                again = try? decoded(bytes) { (b) throws(EntryCodecError) in try MessagePayload(decoding: b) }.get()
+                    .encoded
+            case 1:
+                again = try? decoded(bytes) { (b) throws(EntryCodecError) in try SystemPayload(decoding: b) }.get()
+                    .encoded
+            case 2:
+                again = try? decoded(bytes) { (b) throws(EntryCodecError) in try DocumentPayload(decoding: b) }.get()
+                    .encoded
+            default:
+                again = try? header(reading(bytes) { (r) throws(EntryCodecError) in try Entry(header: &r) }.get())
+            }
+            if let again, again != bytes { wrong.append(bytes) }
+        }
+        #expect(wrong == [], "seed 13")
+    }
+}
