@@ -101,16 +101,15 @@ extension Setting {
         }
     }
 
-    static func choice<Value: CaseIterable & RawRepresentable<String> & Sendable>(
-        _ variable: String, _ group: Group, _ meaning: String, _ field: Field<Value>, synonyms: [String: Value] = [:]
+    static func choice<Value: RawRepresentable<String> & Sendable>(
+        _ variable: String, _ group: Group, _ meaning: String, _ field: Field<Value>, of values: [Value]
     ) -> Setting {
-        let names = Value.allCases.map(\.rawValue) + synonyms.keys.sorted()
+        let names = values.map(\.rawValue)
         let accepted = "must be " + names.dropLast().joined(separator: ", ") + " or " + names[names.count - 1]
         return Setting(variable, group, meaning, accepted: accepted) {
             $0[keyPath: field].rawValue
         } read: { value, settings in
-            let name = value.lowercased()
-            guard let choice = Value(rawValue: name) ?? synonyms[name] else { return accepted }
+            guard let choice = Value(rawValue: value.lowercased()) else { return accepted }
             settings[keyPath: field] = choice
             return nil
         }

@@ -1,3 +1,5 @@
+import ConvergeStorage
+
 /// What one node is started with: the environment's variables, overridden by flags, checked as a whole.
 ///
 /// A pure value: it is given the environment and reads nothing of the world itself. Either every value is within its
@@ -6,7 +8,7 @@ public struct Settings: Sendable {
     public var options = ServerOptions()
     public var adapter: Adapter = .sqlite
     public var sqlitePath = "converge.db"
-    public var sqliteSync: Sync = .full
+    public var sqliteSync: SyncMode = .full
     public var postgresDSN: Secret?
     /// A file that holds the secret; whoever starts the node reads it and fills `options.jwtSecret`.
     public var jwtSecretFile: String?
@@ -17,7 +19,6 @@ public struct Settings: Sendable {
     public private(set) var warnings: [String] = []
 
     public enum Adapter: String, Sendable { case sqlite, postgres }
-    public enum Sync: String, CaseIterable, Sendable { case full, normal }
 
     /// Where a value comes from.
     public enum Source: String, Sendable {
@@ -67,7 +68,7 @@ public struct Settings: Sendable {
     }
 
     public enum StoreChoice: Hashable, Sendable {
-        case sqlite(path: String, sync: Sync)
+        case sqlite(path: String, sync: SyncMode)
         case postgres(dsn: Secret)
     }
 

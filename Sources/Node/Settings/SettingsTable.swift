@@ -1,3 +1,5 @@
+import ConvergeStorage
+
 /// Every setting of one node, in the order in which they are read and shown.
 ///
 /// The bounds are there to catch slips (a timeout in the wrong unit, a limit that would take all memory), not to
@@ -76,7 +78,7 @@ extension Setting {
         },
         .choice(
             "CONVERGE_SQLITE_SYNC", .storage, "full: on disk before it is acknowledged; normal: soon after",
-            \.sqliteSync),
+            \.sqliteSync, of: [SyncMode.full, .normal]),
         .duration(
             "CONVERGE_STORE_TIMEOUT", .storage, "how long a store operation may take", \.options.storeTimeout,
             in: .milliseconds(1)...hour),
@@ -173,10 +175,10 @@ extension Setting {
             "CONVERGE_LOOPS", .node, "event loop threads; 0: one a usable core", \.options.loops, in: 0...1_024),
         .choice(
             "CONVERGE_SYSTEM_EVENTS", .node, "joined and left: stored, live (shown, not stored) or off",
-            \.options.systemEvents),
+            \.options.systemEvents, of: SystemEvents.allCases),
         .onOff("CONVERGE_ECHO", .node, "serve /echo, for conformance tests", \.options.echo),
-        .choice("CONVERGE_LOG", .node, "least grave log lines to write", \.options.logLevel),
-        .choice("CONVERGE_LOG_FORMAT", .node, "how log lines look", \.options.logFormat),
+        .choice("CONVERGE_LOG", .node, "least grave log lines to write", \.options.logLevel, of: LogLevel.allCases),
+        .choice("CONVERGE_LOG_FORMAT", .node, "how log lines look", \.options.logFormat, of: LogFormat.allCases),
     ]
 
     private static let nodeNameAccepted = "must be at most 64 letters, digits, dots, dashes and underscores"

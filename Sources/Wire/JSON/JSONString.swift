@@ -38,14 +38,15 @@ public struct JSONString {
         [UInt8](unsafeUninitializedCapacity: raw.count) { out, written in
             var at = 0
             while at < raw.count {
-                let byte = raw[at]
-                guard byte == UInt8(ascii: "\\"), at + 1 < raw.count else {
-                    out[written] = byte
-                    written += 1
-                    at += 1
-                    continue
+                let end = PlainRun.end(in: raw, from: at)
+                if end > at {
+                    let run = UnsafeRawBufferPointer(rebasing: raw[at..<end])
+                    UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(out)[written...])
+                        .copyMemory(from: run)
+                    written += run.count
                 }
-                at += 2
+                guard raw.count - end >= 2 else { return }
+                at = end + 2
                 switch raw[at - 1] {
                 case UInt8(ascii: "b"): out[written] = 0x08
                 case UInt8(ascii: "t"): out[written] = 0x09

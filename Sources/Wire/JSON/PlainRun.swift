@@ -16,8 +16,9 @@ enum PlainRun {
             let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self))
             let quote = word ^ (ones &* 0x22)
             let backslash = word ^ (ones &* 0x5C)
-            let found =
-                ((word &- ones &* 0x20) & ~word | (quote &- ones) & ~quote | (backslash &- ones) & ~backslash) & tops
+            // A borrow reaches the top bit of a byte that had it clear: what begins above 0x7F is none of the three.
+            let borrows = (word &- ones &* 0x20) | (quote &- ones) | (backslash &- ones)
+            let found = borrows & ~word & tops
             if found != 0 { return at &+ found.trailingZeroBitCount / 8 }
             at &+= 8
         }

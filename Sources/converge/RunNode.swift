@@ -1,0 +1,50 @@
+import ConvergeNode
+import ConvergeStorage
+import ConvergeTransport
+import Glibc
+
+/// The life of a node's process: opened, started, stopped by a signal.
+extension Serve {
+    /// How long a stop may take before the process ends all the same.
+    private static let patience: Duration = .seconds(10)
+
+    /// Runs until a signal; gives the exit status if the node couldn't start or didn't stop in time.
+    static func serve(_ settings: Settings) -> Int32 {
+        // Before any thread is started, so that all of them have the signals blocked.
+        let signals = TerminationSignals()
+        signal(SIGPIPE, SIG_IGN)
+
+        guard let store = store(settings) else { return Console.failed("this build has no PostgreSQL store") }
+        let server = ConvergeServer(store: store, options: settings.options)
+        do throws(ServerError) {
+            try server.start()
+        } catch {
+            return Console.failed(error.message)
+        }
+
+        _ = signals.wait()
+        do throws(SystemError) {
+            // Detached on purpose: the process ends with it, or without it.
+            try WorkerThread(name: "stop") {
+                server.stop()
+                exit(0)
+            }.detach()
+        } catch {
+            return Console.failed("can't stop gracefully: \(error)")
+        }
+        guard let second = signals.wait(atMost: patience) else {
+            Console.complain("converge: stopping took longer than 10 s: ended without\n")
+            _exit(1)
+        }
+        _exit(128 + second)
+    }
+
+    private static func store(_ settings: Settings) -> (any Store)? {
+        let timeout = settings.options.storeTimeout
+        switch settings.store {
+        case .sqlite(let path, let sync):
+            return SQLiteStore(path: path, sync: sync, timeout: timeout)
+        case .postgres: return nil
+        }
+    }
+}

@@ -1,0 +1,57 @@
+import Testing
+
+@testable import ConvergeClient
+
+@Suite("Events as lines")
+struct LineFormatTests {
+    private let plain = LineFormat(hasColours: false) { _ in "12:03" }
+    private let line = ChatLine(room: "dev", userID: "ana", displayName: "Ana\u{1B}[2J", body: "hi\u{7}")
+
+    @Test("a message is time, name and body, and one's own has a mark")
+    func messages() {
+        #expect(plain.lines(.message(line)) == ["12:03 Ana\\e[2J: hi\\u{7}"])
+        var own = plain
+        own.ownID = "ana"
+        #expect(own.lines(.message(line)) == ["12:03 > Ana\\e[2J: hi\\u{7}"])
+    }
+
+    @Test("nothing that others wrote reaches the terminal unescaped")
+    func hostile() {
+        let evil = "\u{1B}]0;x\u{7}\n\u{9B}2J"
+        let line = ChatLine(room: evil, userID: evil, displayName: evil, body: evil, timestamp: evil)
+        let events: [ChatEvent] = [
+            .welcome(room: evil, userID: evil, displayName: evil), .message(line), .system(line),
+            .rooms([evil], ref: evil), .users(room: evil, names: [evil], ref: nil),
+            .history(room: evil, entries: [.message(line), .system(line)], ref: nil), .joined(room: evil, ref: nil),
+            .document(DocumentEvent(type: evil, room: evil, document: evil, body: evil, items: [evil])),
+            .unknown(type: evil, ref: nil),
+        ]
+        let lines = events.flatMap { plain.lines($0) } + [LineFormat.error(evil, hasColours: false)]
+        #expect(lines.allSatisfy { !$0.unicodeScalars.contains { $0.properties.generalCategory == .control } })
+        #expect(lines.count == 11)
+    }
+
+    @Test("colours are closed again, and there are none without a terminal")
+    func colours() {
+        var format = plain
+        format.hasColours = true
+        let text = format.message(line)
+        #expect(text.hasSuffix(": hi\\u{7}") && text.contains("\u{1B}[2m12:03\u{1B}[0m"))
+        #expect(!plain.message(line).contains("\u{1B}"))
+        #expect(LineFormat.colour(of: "ana") == LineFormat.colour(of: "ana"))
+        #expect(Set((0..<200).map { LineFormat.colour(of: "user\($0)") }).count == 10)
+    }
+
+    @Test("times without a date are today's", arguments: ["", "x", "2026-13-01T00:00:00Z", "2026-01-01 00:00:00"])
+    func noTime(text: String) {
+        #expect(LocalTime.seconds(text) == nil && LocalTime.short(text) == "--:--")
+    }
+
+    @Test("moments are read with fractions and offsets")
+    func moments() {
+        #expect(LocalTime.seconds("1970-01-01T00:00:00Z") == 0)
+        #expect(LocalTime.seconds("2026-11-22T18:37:43.123456Z") == 1_795_372_663)
+        #expect(LocalTime.seconds("2026-11-22T19:37:43+01:00") == 1_795_372_663)
+        #expect(LocalTime.seconds("2000-02-29T00:00:00Z") == 951_782_400)
+    }
+}
