@@ -61,7 +61,7 @@ extension NodeCore {
             refuse(.storageUnavailable, id, ref: ref, at: now)
             return false
         }
-        if queuedCommands >= options.saveBuffer {
+        if queuedCommands + keyed.held >= options.saveBuffer {
             refuse(.busy, id, ref: ref, at: now)
             return false
         }

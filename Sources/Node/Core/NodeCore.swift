@@ -99,7 +99,7 @@ struct NodeCore: ~Copyable {
         counters.rooms = rooms.occupied
         counters.sessions = sessions.count
         counters.documents = documents.documentCount
-        counters.saveQueue = queuedCommands
+        counters.saveQueue = queuedCommands + keyed.held
         counters.storeReady = store == .ready
         advanceStopping(into: &effects)
     }
@@ -140,7 +140,9 @@ struct NodeCore: ~Copyable {
         _ event: SessionEvent, of session: SessionID, at now: UInt64, into effects: inout [CoreEffect]
     ) {
         if keyed.waiting > 0, keyed.isBlocked(session) {
-            if !keyed.hold(event, of: session), case .command(let ref, _) = event {
+            if case .command(let ref, _) = event, queuedCommands + keyed.held >= options.saveBuffer {
+                refuse(.busy, session, ref: ref, at: now)
+            } else if !keyed.hold(event, of: session), case .command(let ref, _) = event {
                 refuse(.busy, session, ref: ref, at: now)
             }
             return
