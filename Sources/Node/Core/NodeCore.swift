@@ -109,9 +109,16 @@ struct NodeCore: ~Copyable {
     /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
     /// left and that is stored, too, it is over.
     private mutating func advanceStopping(into effects: inout [CoreEffect]) {
-        let storing = store == .ready
-        guard stoppedLoops == options.loopCount, !committing else { return }
-        if storing, !open.isEmpty || keyed.waiting > 0 { return }
+        guard stoppedLoops == options.loopCount, stage != .finished else { return }
+        switch store {
+        case .ready:
+            if committing || !open.isEmpty || keyed.waiting > 0 { return }
+        case .unavailable(let failures):
+            // A batch in doubt gets one try to be settled. Who waits for it longer learns by the close that nothing is
+            // known.
+            if inDoubt, failures == 0 { return }
+        case .opening: break
+        }
         if stage == .running {
             stage = .closing
             effects.append(.closeSessions)
