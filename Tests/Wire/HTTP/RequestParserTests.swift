@@ -69,6 +69,7 @@ import Testing
         #expect(request.fields.first("x-b") == nil)
         #expect(request.fields.list("x-a", contains: "three"))
         #expect(request.fields.list("x-a", contains: "1"))
+        #expect(request.fields.first("X-A") == "1" && request.fields.list("X-A", contains: "Two"))
         #expect(!request.fields.list("x-a", contains: "thre"))
         #expect(request.keepAlive && !request.hasBody)
     }
@@ -132,6 +133,20 @@ import Testing
         #expect(whole.requests.map { $0[4] } == ["1", "2", "1"])
         #expect(Self.parse(Cuts.single(bytes)) == whole)
         #expect(Self.parse(Cuts.whole(Array("\r\n\r\n".utf8))).refusal == .malformed(.malformedStartLine))
+    }
+
+    @Test("a begun head is told from silence between requests")
+    func idle() {
+        var parser = RequestParser()
+        var idle = [parser.isIdle]
+        for byte in Array((Self.plain + "\r\n").utf8) {
+            _ = [byte].withUnsafeBytes { parser.receive($0) }
+            idle.append(parser.isIdle)
+        }
+        #expect(idle.first == true && idle.last == true)
+        #expect(idle.dropFirst().dropLast().allSatisfy { !$0 })
+        _ = [UInt8(0)].withUnsafeBytes { parser.receive($0) }
+        #expect(!parser.isIdle)
     }
 
     // MARK: What is refused
