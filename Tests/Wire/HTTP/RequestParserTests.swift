@@ -243,6 +243,25 @@ import Testing
         #expect(Self.parse([bytes, Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)]) == expected)
     }
 
+    @Test("names and hosts are made of exactly the characters of their grammar")
+    func grammar() {
+        let alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+        let token = Set((alphanumeric + "!#$%&'*+-.^_`|~").utf8)
+        let host = Set((alphanumeric + "-._~!$&'()*+,;=:[]%").utf8)
+        var wrong: [UInt8] = []
+        for byte in UInt8(0)...255 {
+            func isTaken(_ before: String, _ after: String) -> Bool {
+                Self.parse([Array(before.utf8) + [byte] + Array(after.utf8)]).requests.count == 1
+            }
+            if isTaken(Self.plain + "A", "B: c\r\n\r\n") != (token.contains(byte) || byte == UInt8(ascii: ":")) {
+                wrong.append(byte)
+            }
+            if isTaken("GET / HTTP/1.1\r\nHost: a", "b\r\n\r\n") != host.contains(byte) { wrong.append(byte) }
+            if isTaken("A", "B / HTTP/1.1\r\nHost: a\r\n\r\n") != token.contains(byte) { wrong.append(byte) }
+        }
+        #expect(wrong.isEmpty)
+    }
+
     @Test("violations have their status") func statuses() {
         for violation in HTTPViolation.allCases {
             let expected =
