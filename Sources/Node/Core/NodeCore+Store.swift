@@ -124,6 +124,7 @@ extension NodeCore {
             }
         }
         position = recovered.vector
+        replicas = [recovered.replica]
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
         effects.append(
@@ -137,7 +138,8 @@ extension NodeCore {
 
     /// Whether this is the committed end of the log as we know it.
     private func isAt(_ end: Dot) -> Bool {
-        log?.replica == end.replica && log?.committedSeq == end.seq
+        guard let log else { return false }
+        return log.replica == end.replica && log.committedSeq == end.seq
     }
 
     /// Decides what became of a batch whose commit had no answer: the log has it whole, or not at all.

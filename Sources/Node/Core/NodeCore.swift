@@ -39,6 +39,8 @@ struct NodeCore: ~Copyable {
     let options: CoreOptions
     var clock = HybridClock()
     var log: LogHead?
+    /// This node's replica; none until the store has been opened once.
+    var replicas: [ReplicaID] = []
     var rooms: Rooms
     var documents: Documents
     var sessions: [SessionID: Session] = [:]
@@ -210,9 +212,6 @@ struct NodeCore: ~Copyable {
         let stamp = stamp(at: now)
         ready.append(to: .session(session)) { encoder.error(stamp, reason: refusal.text, ref: ref, to: &$0) }
     }
-
-    /// This node's replica; nil until the store has been opened once.
-    var replica: ReplicaID? { log?.replica }
 
     /// The id and time of a frame that shows no entry.
     mutating func stamp(at now: UInt64) -> FrameStamp { FrameStamp(id: frameIDs.next(), milliseconds: now) }
