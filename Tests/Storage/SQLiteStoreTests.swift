@@ -249,6 +249,24 @@ final class SQLiteStoreTests {
         #expect(try size(path) > 60_000_000)
     }
 
+    @Test("the log's space is taken ahead of the commits, and what a crash leaves of it is recovered whole")
+    func reservedLog() throws {
+        let (writer, _) = try store().openWriter(.test())
+        var own = TestLog(.a)
+        let entries = own.entries(5, from: 10)
+        for entry in entries { try writer.append(Batch(entries: [entry])) }
+        #expect(try size(path + "-wal") >= 1 << 20)
+        let copy = folder.path("crashed.db")
+        for suffix in ["", "-wal"] {
+            try FileManager.default.copyItem(atPath: path + suffix, toPath: copy + suffix)
+        }
+        writer.close()
+        let (again, recovered) = try SQLiteStore(path: copy).openWriter(.test(fresh: .b))
+        defer { again.close() }
+        #expect(recovered.vector == VersionVector(own.head))
+        #expect(try SQLiteStore(path: copy).openReader().entries(of: .a, from: 1, limit: 9) == entries)
+    }
+
     private func size(_ path: String) throws -> UInt64 {
         try #require(try FileManager.default.attributesOfItem(atPath: path)[.size] as? UInt64)
     }
