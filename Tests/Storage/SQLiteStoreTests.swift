@@ -198,6 +198,17 @@ final class SQLiteStoreTests {
         #expect(recovered.vector == VersionVector())
     }
 
+    @Test("another file put in the place of an open one is noticed")
+    func replaced() throws {
+        let (writer, _) = try store().openWriter(.test())
+        let reader = try store().openReader()
+        let other = folder.path("other.db")
+        try SQLiteStore(path: other).openWriter(.test(fresh: .b)).writer.close()
+        #expect(rename(other, path) == 0)
+        #expect(error { () throws(StoreError) in try writer.append(Batch()) }?.name == "unreachable")
+        #expect(error { () throws(StoreError) in _ = try reader.positions(of: []) }?.name == "unreachable")
+    }
+
     @Test("a copied file goes on under a new replica, with the old log inside")
     func copied() throws {
         let entries = try fill()
