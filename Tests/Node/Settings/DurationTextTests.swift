@@ -12,7 +12,8 @@ struct DurationTextTests {
             ("1.s", .seconds(1)), ("0", .zero), ("+0", .zero), ("-0", .zero), ("0s", .zero), ("3us", .microseconds(3)),
             ("3µs", .microseconds(3)), ("3μs", .microseconds(3)), ("7ns", .nanoseconds(7)), ("-5s", .seconds(-5)),
             ("1h1m1s1ms", .milliseconds(3_661_001)), ("0.0000000001h", .nanoseconds(360)), ("1m1m", .seconds(120)),
-            ("9223372036854775807ns", .nanoseconds(Int64.max)), ("0.3333333333333333333h", .nanoseconds(1_199_999_999_999)),
+            ("9223372036854775807ns", .nanoseconds(Int64.max)),
+            ("0.3333333333333333333h", .nanoseconds(1_199_999_999_999)),
         ])
     func reads(text: String, duration: Duration) {
         #expect(DurationText.parse(text) == duration)
