@@ -41,15 +41,16 @@ public struct CausalContext: Hashable, Sendable {
         return Dot(replica: replica, seq: max(vector[replica], beyond) + 1)
     }
 
-    /// Amortised O(log r): a dot enters the cloud at most once and leaves it at most once. A seq of 0 is nothing.
-    public mutating func insert(_ dot: Dot) {
-        let covered = vector[dot.replica]
-        guard dot.seq > covered else { return }
-        if dot.seq == covered + 1 {
-            vector.advance(to: dot)
+    /// Returns false where the dot had been seen; a seq of 0 always has. Amortised O(log r): a dot enters the cloud at
+    /// most once and leaves it at most once.
+    @discardableResult
+    public mutating func insert(_ dot: Dot) -> Bool {
+        switch vector.step(to: dot) {
+        case .covered: return false
+        case .beyondGap: return cloud.insert(dot).inserted
+        case .next:
             if !cloud.isEmpty { closeGap(of: dot.replica) }
-        } else {
-            cloud.insert(dot)
+            return true
         }
     }
 

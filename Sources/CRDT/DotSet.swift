@@ -30,7 +30,29 @@ public struct DotSet: Hashable, Sendable {
         }
     }
 
-    /// O(n): n is the number of concurrent adds.
+    /// O(log n) for n dots.
+    public func contains(_ dot: Dot) -> Bool {
+        switch dots {
+        case .none: return false
+        case .one(let only): return dot == only
+        case .many(let sorted):
+            let at = DotSet.position(of: dot, in: sorted)
+            return at < sorted.count && sorted[at] == dot
+        }
+    }
+
+    /// Where `dot` is, or would be.
+    private static func position(of dot: Dot, in sorted: [Dot]) -> Int {
+        var low = 0
+        var high = sorted.count
+        while low < high {
+            let middle = (low + high) / 2
+            if sorted[middle] < dot { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// O(n) for n dots.
     public mutating func insert(_ dot: Dot) {
         switch dots {
         case .none: dots = .one(dot)
@@ -38,7 +60,8 @@ public struct DotSet: Hashable, Sendable {
             if dot != only { dots = .many(dot < only ? [dot, only] : [only, dot]) }
         case .many(var sorted):
             dots = .none  // the array's only owner is now `sorted`: no copy
-            if !sorted.contains(dot) { sorted.insert(dot, at: sorted.firstIndex { dot < $0 } ?? sorted.count) }
+            let at = DotSet.position(of: dot, in: sorted)
+            if at == sorted.count || sorted[at] != dot { sorted.insert(dot, at: at) }
             dots = .many(sorted)
         }
     }
@@ -53,7 +76,13 @@ public struct DotSet: Hashable, Sendable {
     }
 
     /// Takes these dots out, and no other. O(n · m).
+    @inlinable
     public mutating func subtract(_ others: some Collection<Dot>) {
+        if !isEmpty, !others.isEmpty { filter { !others.contains($0) } }
+    }
+
+    /// Takes these dots out, and no other. O(n log m).
+    public mutating func subtract(_ others: DotSet) {
         if !others.isEmpty { filter { !others.contains($0) } }
     }
 

@@ -23,14 +23,15 @@
 /// State Replicated Data Types" (2018), section 7.3.
 public struct ORSet<Element: Hashable & Sendable>: Hashable, Sendable {
     @usableFromInline internal var elements = DotMap<Element>()
+    @usableFromInline internal var seen = CausalContext()
+
+    @inlinable public init() {}
 
     /// All dots seen, those of removed elements included.
-    public private(set) var context = CausalContext()
+    @inlinable public var context: CausalContext { seen }
 
-    public init() {}
-
-    public var count: Int { elements.count }
-    public var isEmpty: Bool { elements.isEmpty }
+    @inlinable public var count: Int { elements.count }
+    @inlinable public var isEmpty: Bool { elements.isEmpty }
 
     @inlinable public func contains(_ element: Element) -> Bool { elements.contains(element) }
 
@@ -39,31 +40,6 @@ public struct ORSet<Element: Hashable & Sendable>: Hashable, Sendable {
 
     /// The elements, without order.
     @inlinable public var values: Dictionary<Element, DotSet>.Keys { elements.keys }
-}
-
-extension ORSet {
-    /// What some adds and removes did: the dots that the elements they name stand under, and the dots they knew of.
-    ///
-    /// Unlike in a state, an element may be named that has no dots: it was removed. Every dot of the context belongs to
-    /// an element that is named, so a merge needs to look at these elements only.
-    public struct Delta: Hashable, Sendable {
-        @usableFromInline internal var elements: [Element: DotSet]
-        @usableFromInline internal var context: CausalContext
-
-        /// A delta that does nothing.
-        public init() {
-            elements = [:]
-            context = CausalContext()
-        }
-
-        @usableFromInline
-        internal init(_ element: Element, dots: DotSet, context: CausalContext) {
-            elements = [element: dots]
-            self.context = context
-        }
-
-        public var isEmpty: Bool { elements.isEmpty }
-    }
 
     /// Puts `element` into the set under `dot`, in place of the dots that it stands under now. O(1) amortised.
     ///
@@ -71,11 +47,10 @@ extension ORSet {
     @inlinable
     @discardableResult
     public mutating func add(_ element: Element, dot: Dot) -> Delta {
-        see(dot)
+        let isNew = seen.insert(dot)
+        precondition(isNew, "the dot has been used before")
         let replaced = elements.update(element, to: DotSet(dot))
-        var known = CausalContext(replaced)
-        known.insert(dot)
-        return Delta(element, dots: DotSet(dot), context: known)
+        return Delta(element, ElementChange(standing: DotSet(dot), gone: replaced))
     }
 
     /// Takes `element` out of the set: the dots that it stands under now, and no others. O(1) amortised.
@@ -85,29 +60,7 @@ extension ORSet {
     @discardableResult
     public mutating func remove(_ element: Element) -> Delta {
         let removed = elements.update(element, to: DotSet())
-        guard !removed.isEmpty else { return Delta() }
-        return Delta(element, dots: DotSet(), context: CausalContext(removed))
-    }
-
-    @usableFromInline
-    internal mutating func see(_ dot: Dot) {
-        precondition(!context.contains(dot), "the dot \(dot) has been used before")
-        context.insert(dot)
-    }
-
-    @usableFromInline
-    internal mutating func see(_ other: CausalContext) { context.merge(other) }
-}
-
-extension ORSet.Delta: Mergeable {
-    /// One delta in place of two. O(m) for the m elements that `other` names.
-    @inlinable
-    public mutating func merge(_ other: ORSet.Delta) {
-        // An element that only this one names keeps its dots: `other` knows none of them.
-        for (element, dots) in other.elements {
-            elements[element, default: DotSet()].join(dots, context: context, otherContext: other.context)
-        }
-        context.merge(other.context)
+        return removed.isEmpty ? Delta() : Delta(element, ElementChange(standing: DotSet(), gone: removed))
     }
 }
 
@@ -115,16 +68,29 @@ extension ORSet: DeltaState {
     /// Takes up what a delta did. O(m) for the m elements that it names, however large the set.
     @inlinable
     public mutating func merge(_ delta: Delta) {
-        for (element, dots) in delta.elements {
-            elements.join(dots, for: element, context: context, otherContext: delta.context)
+        switch delta.changes {
+        case .none: break
+        case .one(let element, let change): merge(element, change)
+        case .many(let changes): for (element, change) in changes { merge(element, change) }
         }
-        see(delta.context)
+    }
+
+    @inlinable
+    internal mutating func merge(_ element: Element, _ change: ElementChange) {
+        var news = false
+        for dot in change.standing where seen.insert(dot) {
+            elements.insert(element, dot: dot, replacing: change.gone)
+            news = true
+        }
+        guard !change.gone.isEmpty else { return }
+        if !news { elements.remove(element, observed: change.gone) }
+        for dot in change.gone { seen.insert(dot) }
     }
 
     /// Takes up all that another replica's set knows. O(n + m).
     @inlinable
     public mutating func merge(_ other: ORSet) {
-        elements.join(other.elements, context: context, otherContext: other.context)
-        see(other.context)
+        elements.join(other.elements, context: seen, otherContext: other.seen)
+        seen.merge(other.seen)
     }
 }

@@ -69,6 +69,25 @@ public struct VersionVector: Hashable, Sendable {
         }
     }
 
+    /// How a dot stands to what is covered.
+    internal enum Step { case covered, next, beyondGap }
+
+    /// Covers `dot` where it is just the next of its replica, and says how it stood. One search.
+    internal mutating func step(to dot: Dot) -> Step {
+        let at = position(of: dot.replica)
+        if isComponent(at, of: dot.replica) {
+            let covered = components[at].seq
+            if dot.seq <= covered { return .covered }
+            if dot.seq - covered > 1 { return .beyondGap }
+            components[at].seq = dot.seq
+        } else {
+            if dot.seq == 0 { return .covered }
+            if dot.seq > 1 { return .beyondGap }
+            components.insert(dot, at: at)
+        }
+        return .next
+    }
+
     private func isComponent(_ at: Int, of replica: ReplicaID) -> Bool {
         at < components.count && components[at].replica == replica
     }

@@ -1,16 +1,226 @@
+import CLinux
 import ConvergeStorage
+import ConvergeTransport
+import ConvergeWire
+import Glibc
+import Synchronization
 
-/// Stands in for the server until that is merged; nothing here stays but the signatures.
+/// One Converge node: WebSocket clients on one side, a store on the other.
+///
+/// ```swift
+/// var options = ServerOptions(host: "127.0.0.1", port: 8080, jwtSecret: Secret("…"))
+/// let server = try ConvergeServer(store: SQLiteStore(path: "chat.db"), options: options)
+/// try server.start()
+/// …
+/// server.stop()
+/// ```
+///
+/// A server is started once and stopped once. It runs on threads of its own; `start` and `stop` may be called from any.
 public final class ConvergeServer: Sendable {
+    private let store: any Store
     private let options: ServerOptions
+    private let running: Mutex<Running?> = Mutex(nil)
+    private let log: Logger
 
-    public init(store: any Store, options: ServerOptions) throws(ServerError) { self.options = options }
+    private struct Running: Sendable {
+        let port: UInt16
+        let metrics: Metrics
+        let loops: [Mailbox<LoopMessage>]
+        let ended: Ending
+    }
 
-    public var port: UInt16 { options.port }
-    public func start() throws(ServerError) { throw ServerError(message: "this build has no server") }
-    public func stop() {}
+    /// - Parameters:
+    ///   - store: where the node keeps what it must not lose. It is opened by `start`, on the node's own threads; while it
+    ///     can't be, the node answers and says so, and tries again.
+    ///   - options: see `ServerOptions`; without a `jwtSecret` nobody gets in.
+    public init(store: any Store, options: ServerOptions) {
+        self.store = store
+        var options = options
+        if options.nodeName.isEmpty { options.nodeName = MachineIdentity.hostName() }
+        if options.loops == 0 { options.loops = Int(clinux_usable_cores()) }
+        options.loops = min(max(options.loops, 1), LoopSet.limit)
+        self.options = options
+        log = Logger(level: options.logLevel, format: options.logFormat, node: Text(options.nodeName))
+    }
+
+    private static let stopLimit = Duration.seconds(9)
+
+    /// The port the node listens on; nil unless it runs.
+    public var port: UInt16? { running.withLock { $0?.port } }
+
+    /// Whether the node runs and can store: what `/ready` says.
+    public var isReady: Bool { running.withLock { $0?.metrics.isReady ?? false } }
+
+    /// Listens, starts the node's threads and returns. Clients can connect from then on.
+    /// - Throws: `ServerError` where it can't listen, or has been started before.
+    public func start() throws(ServerError) {
+        let failure = running.withLock { running -> ServerError? in
+            guard running == nil else { return .alreadyStarted }
+            do throws(ServerError) {
+                running = try launch()
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Stops accepting, stores what was taken, closes every client as going away (1001), and returns when all that is
+    /// done, at the latest after 9 seconds. Returns at once where the node does not run.
+    public func stop() {
+        guard let running = running.withLock({ $0 }) else { return }
+        guard running.ended.begin() else {
+            running.ended.wait(for: nil)
+            return
+        }
+        log.write(.info, "stopping")
+        running.metrics.stopping.set(1)
+        for loop in running.loops { loop.postAlways(.stopReading) }
+        running.ended.wait(for: Self.stopLimit)
+        log.write(.info, "stopped")
+    }
+
+    private func launch() throws(ServerError) -> Running {
+        let listener: Listener
+        do throws(Listener.Failure) {
+            listener = try Listener(host: options.host, port: options.port)
+        } catch {
+            throw .cannotListen(error)
+        }
+        do throws(SystemError) {
+            return try launch(consume listener)
+        } catch {
+            throw .system(error)
+        }
+    }
+
+    private func launch(_ listener: consuming Listener) throws(SystemError) -> Running {
+        let core = try Mailbox<CoreEvent>(capacity: .max)
+        var loops: [Mailbox<LoopMessage>] = []
+        for _ in 0..<options.loops { loops.append(try Mailbox(capacity: .max)) }
+        let mailboxes = loops
+
+        let reads = WorkQueue<ReadRequest>(capacity: StorageReaders.backlog)
+        let metrics = Metrics(
+            depths: QueueDepths(
+                core: { core.depth }, loops: { mailboxes.reduce(0) { $0 + $1.depth } },
+                readers: { reads.depth }))
+        let writer = StorageWriter(store: store, core: core, metrics: metrics)
+        let readers = StorageReaders(
+            store: store, queue: reads, core: core, loops: mailboxes, metrics: metrics, frameSeed: SecureRandom.word())
+        let port = listener.port
+        let ended = Ending(threads: options.loops + StorageReaders.threads + 2)
+        let coreThread = CoreThread(
+            mailbox: core, options: coreOptions(), writer: writer, readers: readers, loops: mailboxes,
+            machine: .read(), metrics: metrics, log: log)
+        let socket = SharedListener(listener)
+        let options = options
+        let log = log
+
+        // The order of ending: the loops stop reading, the core stores what it has, the loops close their clients, the core
+        // stores the departures, then the store's threads end.
+        try WorkerThread(name: "writer") {
+            writer.run()
+            ended.threadEnded()
+        }.detach()
+        for index in 0..<StorageReaders.threads {
+            try WorkerThread(name: "reader-\(index)") {
+                readers.run(thread: index)
+                ended.threadEnded()
+            }.detach()
+        }
+        for (index, mailbox) in mailboxes.enumerated() {
+            let loopOptions = loopOptions(index)
+            try WorkerThread(name: "loop-\(index)") {
+                do throws(SystemError) {
+                    let poller = try Poller()
+                    try poller.add(mailbox.descriptor, .read, tag: ClientLoop.mailboxTag)
+                    var loop = ClientLoop(
+                        options: loopOptions, listener: socket.descriptor, mailbox: mailbox, core: core,
+                        readers: readers, metrics: metrics, log: log,
+                        admission: Self.admission(options, loopOptions.limits), poller: poller)
+                    loop.run()
+                } catch {
+                    log.write(.error, "a loop can't start", ("error", "\(error)"))
+                }
+                ended.threadEnded()
+            }.detach()
+        }
+        try WorkerThread(name: "core") {
+            do throws(SystemError) {
+                try coreThread.run()
+            } catch {
+                log.write(.error, "the core can't start", ("error", "\(error)"))
+            }
+            readers.finish()
+            writer.finish()
+            ended.threadEnded()
+        }.detach()
+        announce(port)
+        return Running(port: port, metrics: metrics, loops: mailboxes, ended: ended)
+    }
+
+    private func announce(_ port: UInt16) {
+        log.write(.info, "listening", ("host", options.host), ("port", String(port)), ("loops", String(options.loops)))
+        if options.host == "0.0.0.0", let address = NetworkAddress.own() {
+            log.write(.info, "Network access: http://\(address):\(port)")
+        }
+        if options.jwtSecret == nil { log.write(.warn, "no secret is set: every token is refused") }
+    }
+
+    // MARK: Options for the parts
+
+    private func coreOptions() -> CoreOptions {
+        CoreOptions(
+            nodeName: Text(options.nodeName), loopCount: options.loops, saveBuffer: options.saveBuffer,
+            historyLimit: options.historyLimit, systemEvents: options.systemEvents,
+            frameSeed: SecureRandom.word())
+    }
+
+    private func loopOptions(_ index: Int) -> LoopOptions {
+        LoopOptions(
+            index: index,
+            limits: SessionLimits(
+                body: options.maxBodyLength, room: options.maxRoomLength, user: options.maxUserLength),
+            webSocket: WebSocketMachine.Limits(maxMessageBytes: options.maxMessageBytes),
+            echo: WebSocketMachine.Limits(maxMessageBytes: 16 << 20, maxFragments: 65_536, binaryIsText: false),
+            sendFrames: options.sendBuffer, coreBacklog: options.saveBuffer * 2,
+            writeWait: options.writeWait.nanoseconds, pongWait: options.pongWait.nanoseconds,
+            pingPeriod: options.pingPeriod.nanoseconds, readTimeout: options.readTimeout.nanoseconds,
+            writeTimeout: options.writeTimeout.nanoseconds, idleTimeout: options.idleTimeout.nanoseconds,
+            frameSeed: SecureRandom.word())
+    }
+
+    private static func admission(_ options: ServerOptions, _ limits: SessionLimits) -> Admission {
+        Admission(
+            limits: limits, allowedOrigins: options.allowedOrigins, echo: options.echo,
+            verifier: TokenVerifier(
+                secret: options.jwtSecret, issuer: options.jwtIssuer, audience: options.jwtAudience))
+    }
 }
 
-public struct ServerError: Error, Sendable {
-    public let message: String
+/// The listening socket, open as long as a loop needs it.
+private final class SharedListener: Sendable {
+    private let listener: Listener
+
+    init(_ listener: consuming Listener) { self.listener = listener }
+
+    var descriptor: Int32 { listener.descriptor }
+}
+
+/// Why a server did not start.
+public enum ServerError: Error, Sendable {
+    case cannotListen(Listener.Failure)
+    case system(SystemError)
+    /// A server is started once; make another one.
+    case alreadyStarted
+
+    public var message: String {
+        switch self {
+        case .cannotListen(let failure): failure.description
+        case .system(let error): "the system refuses: \(error)"
+        case .alreadyStarted: "the server has been started before"
+        }
+    }
 }

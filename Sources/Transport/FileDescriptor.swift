@@ -1,7 +1,7 @@
 import Glibc
 
 /// An open file descriptor with one owner; closed when that owner is gone.
-public struct FileDescriptor: ~Copyable {
+public struct FileDescriptor: ~Copyable, Sendable {
     public let raw: Int32
 
     /// Takes over `raw`, which must be open and nobody else's.

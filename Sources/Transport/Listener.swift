@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 
 /// A TCP socket that listens, and the address it got.
-public struct Listener: ~Copyable {
+public struct Listener: ~Copyable, Sendable {
     private let socket: FileDescriptor
     /// The port it listens on; where 0 was asked for, the one the system chose.
     public let port: UInt16

@@ -50,6 +50,19 @@ public final class Mailbox<Message: Sendable>: Sendable {
         if before == 0 { ring() }
     }
 
+    /// Posts a whole turn's messages at once, under one lock, and empties `messages`; like `postAlways(_:)`.
+    public func postAlways(contentsOf messages: inout [Message]) {
+        guard !messages.isEmpty else { return }
+        let before = waiting.withLock { box -> Int in
+            let before = box.count
+            if before == 0 { swap(&box, &messages) } else { box.append(contentsOf: messages) }
+            count.store(box.count, ordering: .relaxed)
+            return before
+        }
+        messages.removeAll(keepingCapacity: true)
+        if before == 0 { ring() }
+    }
+
     /// Moves all that waits into `taken`, which must be empty; the two arrays' memory is exchanged, not copied.
     public func drain(into taken: inout [Message]) {
         precondition(taken.isEmpty)

@@ -25,6 +25,9 @@ public struct WorkerThread: ~Copyable {
         self.thread = thread
     }
 
+    /// Lets the thread run on its own; its body tells when it ends.
+    public consuming func detach() { pthread_detach(thread) }
+
     /// Waits until the thread has ended. Call it exactly once.
     public consuming func join() { pthread_join(thread, nil) }
 

@@ -77,6 +77,22 @@ import Testing
         #expect(here.count == 99)
     }
 
+    @Test("deltas that were merged say the same as one after the other, and merging nothing is nothing")
+    func joinedDeltas() {
+        var here = ORSet<Int>()
+        let writes = [
+            here.add(1, dot: dot(a, 1)), here.add(2, dot: dot(a, 2)), here.remove(1), here.add(1, dot: dot(a, 3)),
+        ]
+        var joined = ORSet<Int>.Delta()
+        #expect(joined.isEmpty)
+        for write in writes.reversed() { joined.merge(write) }
+        joined.merge(ORSet<Int>.Delta())
+        var there = ORSet<Int>()
+        there.merge(joined)
+        #expect(there == here)
+        #expect(there.context == CausalContext([dot(a, 1), dot(a, 2), dot(a, 3)]))
+    }
+
     /// What the set is held against: writes known by number, each with the adds it undid where it was made. No contexts,
     /// no merging: an element is there while one of its adds is known and no known write undid it.
     private struct Model {

@@ -110,10 +110,10 @@ import Testing
         #expect(broken == nil, "seed \(seed)")
 
         for replica in 0..<replicas {
-            while true {
+            while broken == nil {
                 let ready = cluster.ready(at: replica)
                 if ready.isEmpty { break }
-                broken = broken ?? cluster.apply(ready[cluster.random.below(ready.count)], at: replica)
+                broken = cluster.apply(ready[cluster.random.below(ready.count)], at: replica)
             }
             broken = broken ?? cluster.difference(at: replica)
         }

@@ -1,0 +1,88 @@
+import ConvergeCRDT
+import ConvergeStorage
+import ConvergeTransport
+import ConvergeWire
+import Glibc
+
+/// The thread that runs the core: feeds it what comes in its mailbox and carries out what it wants done.
+final class CoreThread: Sendable {
+    let mailbox: Mailbox<CoreEvent>
+    private let options: CoreOptions
+    private let writer: StorageWriter
+    private let readers: StorageReaders
+    private let loops: [Mailbox<LoopMessage>]
+    private let machine: MachineIdentity
+    private let metrics: Metrics
+    private let log: Logger
+
+    init(
+        mailbox: Mailbox<CoreEvent>, options: CoreOptions, writer: StorageWriter, readers: StorageReaders,
+        loops: [Mailbox<LoopMessage>], machine: MachineIdentity, metrics: Metrics, log: Logger
+    ) {
+        self.mailbox = mailbox
+        self.options = options
+        self.writer = writer
+        self.readers = readers
+        self.loops = loops
+        self.machine = machine
+        self.metrics = metrics
+        self.log = log
+    }
+
+    /// The thread's body: ends when the core has finished.
+    func run() throws(SystemError) {
+        let poller = try Poller(capacity: 8)
+        try poller.add(mailbox.descriptor, .read, tag: 0)
+        var core = NodeCore(options)
+        var effects: [CoreEffect] = []
+        var events: [CoreEvent] = []
+        core.start(into: &effects)
+        var done = perform(&effects)
+        while !done {
+            _ = poller.wait(timeout: waitForLoops())
+            mailbox.drain(into: &events)
+            let now = SystemClock.wallMilliseconds()
+            for event in events { core.handle(event, at: now, into: &effects) }
+            events.removeAll(keepingCapacity: events.count < 4_096)
+            core.endTurn(into: &effects)
+            metrics.publish(core.counters)
+            done = perform(&effects)
+        }
+    }
+
+    /// How many batches may wait for a loop before the core rests until it has caught up; what comes for the core waits
+    /// meanwhile, and the loops, seeing that, refuse with `busy`.
+    private static let loopBacklog = 1_024
+
+    private func waitForLoops() -> Int32 {
+        while loops.contains(where: { $0.depth > Self.loopBacklog }) { usleep(1_000) }
+        return -1
+    }
+
+    /// True where the core has finished.
+    private func perform(_ effects: inout [CoreEffect]) -> Bool {
+        var done = false
+        for effect in effects {
+            switch effect {
+            case .openStore(let wait, let held, let renew):
+                writer.perform(.open(after: wait, machine.start(nodeName: options.nodeName, held: held, renew: renew)))
+            case .commit(let batch):
+                writer.perform(.commit(batch))
+            case .read(let request):
+                readers.submit(request)
+            case .deliver(let frames, let wanted):
+                for (index, loop) in loops.enumerated() where wanted.contains(index) {
+                    loop.postAlways(.frames(frames))
+                }
+            case .report(let report):
+                log.write(report, store: writer.storeSummary)
+            case .closeSessions:
+                for loop in loops { loop.postAlways(.finish) }
+            case .finished:
+                done = true
+            }
+        }
+        effects.removeAll(keepingCapacity: true)
+        return done
+    }
+}

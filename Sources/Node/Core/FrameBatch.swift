@@ -1,0 +1,109 @@
+import ConvergeCRDT
+import ConvergeWire
+
+/// Where one frame of a batch goes.
+struct FrameRecord: Sendable {
+    enum Target: Sendable {
+        /// Everybody who is in the room (an index of the core's).
+        case room(UInt32)
+        case session(SessionID)
+        /// The session is in this room from here on, and gets the frame, if there is one, first.
+        case enter(SessionID, room: UInt32, name: Text)
+        /// The session gets the frame and is then closed by the node.
+        case leave(SessionID)
+    }
+
+    let target: Target
+    /// The frame's bytes, WebSocket header included; empty where the target is all there is to say.
+    let start: Int
+    let end: Int
+    /// The entry that the frame shows; nil for replies and for what is not stored.
+    let dot: Dot?
+
+    var range: Range<Int> { start..<end }
+}
+
+/// Frames on their way from the core or a reader to the loops, in order: encoded once for the whole node.
+final class FrameBatch: @unchecked Sendable {
+    // Safe to share: nothing in it changes after init, and the buffer's memory lives as long as the batch.
+    private let buffer: ByteBuffer
+    let records: [FrameRecord]
+    /// What of all logs was handed out before this batch.
+    let position: VersionVector
+
+    fileprivate init(buffer: consuming ByteBuffer, records: [FrameRecord], position: VersionVector) {
+        self.buffer = buffer
+        self.records = records
+        self.position = position
+    }
+
+    func bytes(of record: FrameRecord) -> UnsafeRawBufferPointer { buffer.bytes(record.range) }
+
+    var byteCount: Int { buffer.count }
+}
+
+/// Builds a `FrameBatch`. Each frame is one WebSocket text message from a server: final, unmasked (RFC 6455, 5.2).
+struct FrameBatchBuilder: ~Copyable {
+    private var buffer = ByteBuffer()
+    private var records: [FrameRecord] = []
+    /// The loops that must see the batch whatever rooms it names: those of its sessions. One bit a loop.
+    private(set) var loops = LoopSet()
+
+    init() {}
+
+    var isEmpty: Bool { records.isEmpty }
+
+    /// Calls `body` with the room of each room frame, in order.
+    func forEachRoom(_ body: (UInt32) -> Void) {
+        for record in records { if case .room(let room) = record.target { body(room) } }
+    }
+
+    /// Adds a frame whose text `encode` writes; where it writes nothing, nothing is added.
+    mutating func append(
+        to target: FrameRecord.Target, dot: Dot? = nil, _ encode: (inout ByteBuffer) -> Void
+    ) {
+        let start = buffer.count
+        // Room for the longest header; the frame begins where its own, shorter one does.
+        _ = buffer.reserve(WebSocketFrame.maximumServerHeaderLength)
+        buffer.commit(WebSocketFrame.maximumServerHeaderLength)
+        let payload = buffer.count
+        encode(&buffer)
+        guard buffer.count > payload else {
+            buffer.truncate(to: start)
+            return
+        }
+        let frame = WebSocketFrame(.text, payloadLength: buffer.count - payload)
+        let bytes = buffer.mutableBytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
+        let header = frame.writeHeader(before: bytes + payload)
+        add(FrameRecord(target: target, start: payload - header, end: buffer.count, dot: dot))
+    }
+
+    /// Adds a record without a frame.
+    mutating func append(to target: FrameRecord.Target) {
+        add(FrameRecord(target: target, start: 0, end: 0, dot: nil))
+    }
+
+    private mutating func add(_ record: FrameRecord) {
+        switch record.target {
+        case .room: break
+        case .session(let session), .enter(let session, _, _), .leave(let session): loops.insert(session.loop)
+        }
+        records.append(record)
+    }
+
+    /// - Parameter position: what of all logs has been handed out before.
+    consuming func finish(position: VersionVector = VersionVector()) -> FrameBatch {
+        FrameBatch(buffer: buffer, records: records, position: position)
+    }
+}
+
+/// A set of loops; a node has at most 64.
+struct LoopSet: Sendable, Equatable {
+    private var bits: UInt64 = 0
+
+    static let limit = 64
+
+    mutating func insert(_ loop: Int) { bits |= 1 << UInt64(loop) }
+    func contains(_ loop: Int) -> Bool { bits & 1 << UInt64(loop) != 0 }
+    mutating func formUnion(_ other: LoopSet) { bits |= other.bits }
+}

@@ -1,0 +1,71 @@
+import ConvergeStorage
+import ConvergeWire
+
+/// Makes a send with a key one message, however often it is repeated.
+///
+/// A key is looked up in the store before its message gets a place, so a session whose send waits for that must wait with
+/// everything it sent after it: its commands are kept in order here. A repeat of a send that is placed but not committed
+/// is answered when that is.
+///
+/// An id is in at most one of two states: asked for, or placed. It can become stored only from placed, and only after its
+/// own look-up, so a look-up's answer is never out of date when it comes.
+struct KeyedSends {
+    /// How many commands one session may have waiting behind a look-up.
+    static let backlog = 1_024
+
+    struct Repeat {
+        let session: SessionID
+        let ref: Text?
+    }
+
+    private var asked: [MessageID: [SessionID]] = [:]
+    private var placed: [MessageID: [Repeat]] = [:]
+    private var blocked: [SessionID: [SessionEvent]] = [:]
+    /// Ids to ask the store for at the end of this turn.
+    private var wanted: [MessageID] = []
+
+    /// Sessions that wait for a look-up.
+    var waiting: Int { blocked.count }
+
+    func isBlocked(_ session: SessionID) -> Bool { blocked[session] != nil }
+    func isPlaced(_ id: MessageID) -> Bool { placed[id] != nil }
+
+    /// Blocks the session behind the look-up of `id`; `event` comes back first when the answer is there.
+    mutating func ask(for id: MessageID, _ session: SessionID, _ event: SessionEvent) {
+        blocked[session] = [event]
+        if asked[id] == nil { wanted.append(id) }
+        asked[id, default: []].append(session)
+    }
+
+    /// Keeps an event of a blocked session; false where too many commands wait already.
+    mutating func hold(_ event: SessionEvent, of session: SessionID) -> Bool {
+        if case .command = event, blocked[session]!.count >= Self.backlog { return false }
+        blocked[session]!.append(event)
+        return true
+    }
+
+    mutating func takeWanted() -> [MessageID] {
+        defer { wanted = [] }
+        return wanted
+    }
+
+    /// The sessions that waited for `id`, in the order in which they came, with what they have waiting.
+    mutating func answered(_ id: MessageID) -> [(session: SessionID, events: [SessionEvent])] {
+        (asked.removeValue(forKey: id) ?? []).map { ($0, blocked.removeValue(forKey: $0) ?? []) }
+    }
+
+    /// Puts back what a session still has waiting when it blocks again while its events are being gone through.
+    mutating func holdAgain(_ events: ArraySlice<SessionEvent>, of session: SessionID) {
+        blocked[session]!.append(contentsOf: events)
+    }
+
+    mutating func place(_ id: MessageID) { placed[id] = [] }
+
+    /// Keeps a repeat of a placed send until that is settled.
+    mutating func wait(for id: MessageID, _ session: SessionID, ref: Text?) {
+        placed[id]!.append(Repeat(session: session, ref: ref))
+    }
+
+    /// The placed send is stored, or has failed: who repeated it meanwhile.
+    mutating func settle(_ id: MessageID) -> [Repeat] { placed.removeValue(forKey: id) ?? [] }
+}

@@ -1,0 +1,213 @@
+import ConvergeCRDT
+import ConvergeGossip
+import ConvergeStorage
+import ConvergeWire
+
+/// What clients ask of a core: messages, rooms, users, history, documents.
+extension NodeCore {
+    mutating func handle(
+        _ command: ClientCommand, ref: Text?, from id: SessionID, _ session: Session, at now: UInt64,
+        into effects: inout [CoreEffect]
+    ) {
+        switch command {
+        case .message(let message):
+            send(message, ref: ref, from: id, at: now)
+        case .join(let room):
+            join(room, ref: ref, id, at: now)
+        case .leave:
+            ready.append(to: .leave(id))
+        case .rooms:
+            let stamp = stamp(at: now)
+            ready.append(to: .session(id)) { encoder.rooms(stamp, rooms: rooms.names(), ref: ref, to: &$0) }
+        case .users(let room, let detail, let limit):
+            replyUsers(room ?? rooms.name(of: session.room), detail: detail, limit: limit, ref: ref, to: id, at: now)
+        case .history(let room, let limit, let before):
+            let limit = min(limit ?? 50, options.historyLimit)
+            effects.append(
+                .read(
+                    .history(
+                        id, ref: ref, room: room ?? rooms.name(of: session.room), before: before, limit: limit)))
+        case .setAdd, .setRemove, .setValues, .registerSet, .registerGet:
+            handleDocument(command, ref: ref, from: id, session, at: now)
+        }
+    }
+
+    private mutating func replyUsers(
+        _ room: Text, detail: Bool, limit: Int?, ref: Text?, to id: SessionID, at now: UInt64
+    ) {
+        let all = rooms.occupants(of: room)
+        let shown = all.prefix(max(0, limit ?? all.count))
+        let nodes = replica.map { [$0] } ?? []
+        let members = shown.map {
+            MemberSummary(
+                user: $0.user, displayName: $0.occupant.displayName, sessions: $0.occupant.sessions, nodes: nodes)
+        }
+        let stamp = stamp(at: now)
+        ready.append(to: .session(id)) {
+            encoder.users(
+                stamp, room: room, users: shown.map(\.user), count: all.count, members: detail ? members : nil,
+                ref: ref, to: &$0)
+        }
+    }
+
+    /// Whether a write can be taken now; if not, the refusal has been sent.
+    mutating func admits(_ id: SessionID, ref: Text?, at now: UInt64) -> Bool {
+        if store != .ready {
+            refuse(.storageUnavailable, id, ref: ref, at: now)
+            return false
+        }
+        if queuedCommands >= options.saveBuffer {
+            refuse(.busy, id, ref: ref, at: now)
+            return false
+        }
+        return true
+    }
+
+    // MARK: Messages
+
+    private mutating func send(_ message: MessageCommand, ref: Text?, from id: SessionID, at now: UInt64) {
+        if let room = message.room { join(room, ref: nil, id, at: now) }
+        guard let session = sessions[id], admits(id, ref: ref, at: now) else { return }
+        guard let key = message.key else {
+            place(message, id: nil, ref: ref, from: id, session, at: now)
+            return
+        }
+        let messageID = log!.messageID(room: rooms.name(of: session.room), user: session.user, key: key)
+        if keyed.isPlaced(messageID) {
+            keyed.wait(for: messageID, id, ref: ref)
+        } else {
+            keyed.ask(for: messageID, id, .command(ref: ref, .message(message)))
+        }
+    }
+
+    private mutating func place(
+        _ message: MessageCommand, id messageID: MessageID?, ref: Text?, from id: SessionID, _ session: Session,
+        at now: UInt64
+    ) {
+        let payload = MessagePayload(
+            id: messageID, user: session.user, displayName: session.displayName, body: message.body)
+        let name = rooms.name(of: session.room)
+        let entry = place(.message, session.room, name, payload.encoded, after: message.after, at: now)
+        open.commands += 1
+        open.waiting.append((id, ref))
+        if let messageID {
+            keyed.place(messageID)
+            open.keys.append(messageID)
+            open.batch.effects.append(.key(messageID, position: entry.position))
+        }
+        let frameID = messageID ?? MessageID(entry.dot)
+        open.frames.append(to: .room(session.room), dot: entry.dot) { frame in
+            message.body.withUnsafeBytes { body in
+                encoder.message(
+                    id: frameID, room: name, user: session.user, displayName: session.displayName, body: body,
+                    position: entry.position, to: &frame)
+            }
+        }
+        acknowledge(entry.position, room: name, frameID, copies: message.copies, ref: ref, id)
+        counters.messages &+= 1
+    }
+
+    /// Answers a write that has a `ref`, with its batch.
+    mutating func acknowledge(
+        _ position: Position, room: Text, _ id: MessageID, copies: Int?, ref: Text?, _ session: SessionID
+    ) {
+        guard let ref else { return }
+        // One copy there is, however many were asked for: this node has no peers.
+        let ack = Acknowledgement(id: id, room: room, position: position, copies: copies == nil ? nil : 1)
+        open.frames.append(to: .session(session)) { encoder.ack(ack, ref: ref, to: &$0) }
+    }
+
+    /// The store has looked up ids: their sends go on, and after them what their sessions sent since.
+    mutating func handleFound(
+        _ ids: [MessageID], _ found: Result<[MessageID: Position], StoreError>, at now: UInt64,
+        into effects: inout [CoreEffect]
+    ) {
+        for id in ids {
+            for (session, events) in keyed.answered(id) {
+                guard case .command(let ref, .message(let message))? = events.first else { continue }
+                settleKeyed(id, message, found.map { $0[id] }, ref: ref, from: session, at: now)
+                for (at, event) in events.enumerated().dropFirst() {
+                    if keyed.isBlocked(session) {
+                        keyed.holdAgain(events[at...], of: session)
+                        break
+                    }
+                    handle(event, of: session, at: now, into: &effects)
+                }
+            }
+        }
+    }
+
+    private mutating func settleKeyed(
+        _ messageID: MessageID, _ message: MessageCommand, _ found: Result<Position?, StoreError>, ref: Text?,
+        from id: SessionID, at now: UInt64
+    ) {
+        guard let session = sessions[id] else { return }
+        switch found {
+        case .failure:
+            refuse(.storageUnavailable, id, ref: ref, at: now)
+        case .success(let position?):
+            counters.duplicates &+= 1
+            let room = rooms.name(of: session.room)
+            if let ref { repeated(messageID, position, room: room, id, ref: ref) }
+        case .success(nil) where keyed.isPlaced(messageID):
+            keyed.wait(for: messageID, id, ref: ref)
+        case .success(nil):
+            guard admits(id, ref: ref, at: now) else { return }
+            place(message, id: messageID, ref: ref, from: id, session, at: now)
+        }
+    }
+
+    /// Answers a repeat of what is stored.
+    mutating func repeated(_ messageID: MessageID, _ position: Position, room: Text, _ session: SessionID, ref: Text) {
+        let ack = Acknowledgement(id: messageID, room: room, position: position, isDuplicate: true)
+        ready.append(to: .session(session)) { encoder.ack(ack, ref: ref, to: &$0) }
+    }
+
+    // MARK: System events
+
+    /// Records that a user came or went.
+    mutating func record(
+        _ event: SystemPayload.Event, _ room: UInt32, _ name: Text, user: Text, displayName: Text, at now: UInt64
+    ) {
+        switch options.systemEvents {
+        case .off: break
+        case .live:
+            readyLoops.formUnion(rooms.loops(in: room))
+            let stamp = stamp(at: now)
+            ready.append(to: .room(room)) {
+                encoder.system(stamp, event: event, room: name, user: user, displayName: displayName, to: &$0)
+            }
+        case .stored:
+            // Without a store nothing is recorded; when it is back, attendance is compared with who is there.
+            guard store == .ready else { return }
+            let payload = SystemPayload(event: event, user: user, displayName: displayName)
+            let entry = place(.system, room, name, payload.encoded, after: nil, at: now)
+            let attendance = Attendance(room: name, user: user, displayName: displayName)
+            open.batch.effects.append(
+                .attendance(attendance, joined: event == .joined, position: entry.position))
+            open.frames.append(to: .room(room), dot: entry.dot) {
+                encoder.system(
+                    id: MessageID(entry.dot), event: event, room: name, user: user, displayName: displayName,
+                    position: entry.position, to: &$0)
+            }
+        }
+        counters.systemEvents &+= 1
+    }
+
+    // MARK: The log
+
+    /// The longest that a client's `after` may set the clock ahead of wall time.
+    private static var longestLead: UInt64 { 3_600_000 }
+
+    /// Gives an entry its place and puts it into the open batch. The store must be ready.
+    mutating func place(
+        _ kind: EntryKind, _ room: UInt32, _ name: Text, _ payload: [UInt8], after: Position?, at now: UInt64
+    ) -> Entry {
+        if let after { clock.observe(after.timestamp, wall: now, limit: Self.longestLead) }
+        let entry = log!.place(kind, room: name, payload: payload, at: clock.tick(wall: now))
+        open.batch.entries.append(entry)
+        open.rooms.append(room)
+        rooms.retain(room)
+        return entry
+    }
+}

@@ -1,0 +1,109 @@
+import ConvergeCRDT
+import ConvergeGossip
+import ConvergeStorage
+import ConvergeWire
+
+/// Documents: writes become entries like messages, reads are answered in one order with the live frames.
+extension NodeCore {
+    mutating func handleDocument(
+        _ command: ClientCommand, ref: Text?, from id: SessionID, _ session: Session, at now: UInt64
+    ) {
+        let room = rooms.name(of: session.room)
+        func document(_ kind: DocumentKind, _ name: Text) -> DocumentID { DocumentID(room: room, kind: kind, name: name) }
+        switch command {
+        case .setAdd(let write):
+            let document = document(.orSet, write.doc)
+            self.write(write, to: document, ref: ref, from: id, session, at: now) {
+                documents throws(DocumentRefusal) in try documents.deltaForAdd(write.value ?? "", to: document)
+            }
+        case .setRemove(let write):
+            let document = document(.orSet, write.doc)
+            self.write(write, to: document, ref: ref, from: id, session, at: now) {
+                documents throws(DocumentRefusal) in documents.deltaForRemove(write.value ?? "", from: document)
+            }
+        case .registerSet(let write):
+            let document = document(.register, write.doc)
+            self.write(write, to: document, ref: ref, from: id, session, at: now) {
+                documents throws(DocumentRefusal) in try documents.deltaForSet(write.value, in: document)
+            }
+        case .setValues(let doc):
+            let items = documents.elements(of: document(.orSet, doc))
+            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
+                encoder.setValues(stamp, room: room, doc: doc, items: items, ref: ref, to: &frame)
+            }
+        case .registerGet(let doc):
+            let value = documents.value(of: document(.register, doc))
+            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
+                encoder.registerValue(stamp, room: room, doc: doc, value: value, ref: ref, to: &frame)
+            }
+        default: break
+        }
+    }
+
+    /// Puts a reply behind everything that the state it tells of is made of: it must not show what is not stored.
+    private mutating func replyInOrder(
+        to session: SessionID, ref: Text?, at now: UInt64,
+        _ encode: (inout ServerFrameEncoder, FrameStamp, inout ByteBuffer) -> Void
+    ) {
+        let stamp = stamp(at: now)
+        if !open.isEmpty {
+            open.frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
+            open.waiting.append((session, ref))
+        } else if committing {
+            inFlight.frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
+            inFlight.waiting.append((session, ref))
+        } else {
+            ready.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
+        }
+    }
+
+    private mutating func write(
+        _ command: DocumentWriteCommand, to document: DocumentID, ref: Text?, from id: SessionID, _ session: Session,
+        at now: UInt64, _ decide: (borrowing Documents) throws(DocumentRefusal) -> DocumentDelta
+    ) {
+        guard admits(id, ref: ref, at: now) else { return }
+        let delta: DocumentDelta
+        do throws(DocumentRefusal) {
+            delta = try decide(documents)
+        } catch {
+            refuse(.documentFull, id, ref: ref, at: now)
+            return
+        }
+        let payload = DocumentPayload(
+            name: document.name, user: session.user, displayName: session.displayName, delta: delta)
+        let entry = place(
+            .document, session.room, document.room, payload.encoded, after: command.after, at: now)
+        let change = documents.apply(delta, to: document, dot: entry.dot, timestamp: entry.timestamp)
+        open.documents = documents.mark
+        open.commands += 1
+        open.waiting.append((id, ref))
+        open.batch.effects.append(contentsOf: effects(of: delta, on: document, entry))
+
+        switch change {
+        case .added, .removed, .registerSet(_, won: true):
+            var standing: Text?
+            if case .registerSet(let value, _) = change { standing = value }
+            open.frames.append(to: .room(session.room), dot: entry.dot) {
+                encoder.document(
+                    payload, standing: standing, room: document.room, position: entry.position, to: &$0)
+            }
+        case .survived, .registerSet(_, won: false):
+            open.batch.effects.append(.hide(entry.dot))
+        }
+        acknowledge(
+            entry.position, room: document.room, MessageID(entry.dot), copies: command.copies, ref: ref, id)
+        counters.documentWrites &+= 1
+    }
+
+    private func effects(of delta: DocumentDelta, on document: DocumentID, _ entry: Entry) -> [StoreEffect] {
+        let change: StoreEffect =
+            switch delta {
+            case .add(let element, let replacing):
+                .insert(
+                    document, element: element, dot: entry.dot, timestamp: entry.timestamp, replacing: replacing)
+            case .remove(let element, let observed): .delete(document, element: element, dots: observed)
+            case .set(let value): .write(document, value: value, dot: entry.dot, timestamp: entry.timestamp)
+            }
+        return [change, .touch(document, entry.dot)]
+    }
+}

@@ -1,0 +1,267 @@
+import ConvergeCRDT
+import ConvergeGossip
+import ConvergeStorage
+import ConvergeWire
+
+/// What a core is told once, at its making.
+struct CoreOptions: Sendable {
+    var nodeName: Text
+    var loopCount: Int
+    var saveBuffer: Int
+    var historyLimit: Int
+    var systemEvents: SystemEvents
+    var documents = DocumentLimits()
+    /// A random number that no other process has: the first half of the ids of frames that are not stored.
+    var frameSeed: UInt64
+}
+
+/// What decides on a node: takes one event and the time, hands back effects.
+///
+/// It owns the head of the log, the rooms and who is in them, the documents, and what is on its way to the store. It has
+/// no socket, thread, clock, disk or random source: `CoreThread` runs it in a server, a test runs it by hand.
+///
+/// The invariant it keeps: a frame that shows an entry is handed out only after the store has said that the entry is
+/// durable, and entries are handed out in the order of the log.
+struct NodeCore: ~Copyable {
+    struct Session {
+        let user: Text
+        let displayName: Text
+        var room: UInt32
+    }
+
+    enum StoreState: Equatable {
+        case opening
+        case ready
+        /// Closed after an error; an attempt to open it is under way. `failures` counts them in a row.
+        case unavailable(failures: Int)
+    }
+
+    let options: CoreOptions
+    var clock = HybridClock()
+    var log: LogHead?
+    var rooms: Rooms
+    var documents: Documents
+    var sessions: [SessionID: Session] = [:]
+    var keyed = KeyedSends()
+    var store = StoreState.opening
+
+    /// What is being gathered, what the store is working on, and what may leave at the end of this turn.
+    var open = OpenBatch()
+    var inFlight = OpenBatch()
+    var committing = false
+    var ready = FrameBatchBuilder()
+    var readyLoops = LoopSet()
+    /// The batch on its way has an unknown outcome: the next opening tells.
+    var inDoubt = false
+
+    /// How many loops have stopped reading, and how far stopping has come.
+    var stoppedLoops = 0
+    var stage = Stage.running
+    var frameIDs: FrameIDs
+    var encoder = ServerFrameEncoder()
+    /// What is committed of all logs.
+    var position = VersionVector()
+    var counters = CoreCounters()
+
+    init(_ options: CoreOptions) {
+        self.options = options
+        rooms = Rooms(loopCount: options.loopCount)
+        documents = Documents(limits: options.documents)
+        frameIDs = FrameIDs(seed: options.frameSeed)
+    }
+
+    /// Begins: the first effect opens the store.
+    mutating func start(into effects: inout [CoreEffect]) {
+        effects.append(.openStore(after: .zero, held: nil, renew: false))
+    }
+
+    /// Takes one event. `endTurn` must follow when those that came together have been taken.
+    /// - Parameter now: wall time in milliseconds.
+    mutating func handle(_ event: CoreEvent, at now: UInt64, into effects: inout [CoreEffect]) {
+        switch event {
+        case .session(let session, let event): handle(event, of: session, at: now, into: &effects)
+        case .store(let event): handle(event, at: now, into: &effects)
+        case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
+        case .loopStopped: stoppedLoops += 1
+        }
+    }
+
+    /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
+    mutating func endTurn(into effects: inout [CoreEffect]) {
+        if store == .ready, !committing, !open.isEmpty {
+            effects.append(.commit(open.batch))
+            inFlight = takeOpen()
+            committing = true
+        }
+        let wanted = keyed.takeWanted()
+        if !wanted.isEmpty { effects.append(.read(.keys(wanted))) }
+        deliverReady(into: &effects)
+        counters.rooms = rooms.occupied
+        counters.sessions = sessions.count
+        counters.documents = documents.documentCount
+        counters.saveQueue = queuedCommands
+        counters.storeReady = store == .ready
+        advanceStopping(into: &effects)
+    }
+
+    enum Stage { case running, closing, finished }
+
+    /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
+    /// left and that is stored, too, it is over.
+    private mutating func advanceStopping(into effects: inout [CoreEffect]) {
+        let storing = store == .ready
+        guard stoppedLoops == options.loopCount, !committing else { return }
+        if storing, !open.isEmpty || keyed.waiting > 0 { return }
+        switch stage {
+        case .running:
+            stage = .closing
+            effects.append(.closeSessions)
+        case .closing:
+            guard sessions.isEmpty else { return }
+            stage = .finished
+            effects.append(.finished)
+        case .finished: break
+        }
+    }
+
+    /// Hands out what is ready.
+    mutating func deliverReady(into effects: inout [CoreEffect]) {
+        guard !ready.isEmpty else { return }
+        var loops = readyLoops
+        loops.formUnion(ready.loops)
+        let frames = exchange(&ready, for: FrameBatchBuilder())
+        readyLoops = LoopSet()
+        effects.append(.deliver(frames.finish(position: position), loops))
+    }
+
+    var queuedCommands: Int { open.commands + inFlight.commands }
+
+    // MARK: Sessions
+
+    mutating func handle(
+        _ event: SessionEvent, of session: SessionID, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
+        if keyed.waiting > 0, keyed.isBlocked(session) {
+            if !keyed.hold(event, of: session), case .command(let ref, _) = event {
+                refuse(.busy, session, ref: ref, at: now)
+            }
+            return
+        }
+        switch event {
+        case .entered(let user, let displayName, let name):
+            let room = rooms.open(name)
+            sessions[session] = Session(user: user, displayName: displayName, room: room)
+            let stamp = stamp(at: now)
+            ready.append(to: .enter(session, room: room, name: name)) {
+                encoder.welcome(stamp, room: name, user: user, displayName: displayName, to: &$0)
+            }
+            enter(room, session, user: user, displayName: displayName, at: now)
+        case .left:
+            guard let left = sessions.removeValue(forKey: session) else { return }
+            leave(left, session, at: now)
+        case .command(let ref, let command):
+            guard let asking = sessions[session] else { return }
+            handle(command, ref: ref, from: session, asking, at: now, into: &effects)
+        }
+    }
+
+    private mutating func enter(_ room: UInt32, _ session: SessionID, user: Text, displayName: Text, at now: UInt64) {
+        if rooms.enter(room, loop: session.loop, user: user, displayName: displayName) {
+            record(.joined, room, rooms.name(of: room), user: user, displayName: displayName, at: now)
+        }
+    }
+
+    private mutating func leave(_ session: Session, _ id: SessionID, at now: UInt64) {
+        let name = rooms.name(of: session.room)
+        rooms.retain(session.room)  // until its entry has its own hold on the index
+        if rooms.leave(session.room, loop: id.loop, user: session.user) {
+            record(.left, session.room, name, user: session.user, displayName: session.displayName, at: now)
+        }
+        rooms.release(session.room)
+    }
+
+    /// Moves a session to another room; in its own room nothing happens.
+    mutating func join(_ name: Text, ref: Text?, _ id: SessionID, at now: UInt64) {
+        guard var session = sessions[id] else { return }
+        let old = session.room
+        let moves = rooms.name(of: old) != name
+        if moves {
+            let room = rooms.open(name)
+            rooms.retain(room)
+            leave(session, id, at: now)
+            session.room = room
+            sessions[id] = session
+        }
+        if let ref {
+            let stamp = stamp(at: now)
+            ready.append(to: .enter(id, room: session.room, name: name)) {
+                encoder.joined(stamp, room: name, ref: ref, to: &$0)
+            }
+        } else if moves {
+            ready.append(to: .enter(id, room: session.room, name: name))
+        }
+        if moves {
+            enter(session.room, id, user: session.user, displayName: session.displayName, at: now)
+            rooms.release(session.room)
+        }
+    }
+
+    /// Answers with an `error` frame.
+    mutating func refuse(_ refusal: Refusal, _ session: SessionID, ref: Text?, at now: UInt64) {
+        counters.refused &+= 1
+        let stamp = stamp(at: now)
+        ready.append(to: .session(session)) { encoder.error(stamp, reason: refusal.text, ref: ref, to: &$0) }
+    }
+
+    /// This node's replica; nil until the store has been opened once.
+    var replica: ReplicaID? { log?.replica }
+
+    /// The id and time of a frame that shows no entry.
+    mutating func stamp(at now: UInt64) -> FrameStamp { FrameStamp(id: frameIDs.next(), milliseconds: now) }
+}
+
+/// Why a command was not carried out: the text of its `error` frame.
+enum Refusal: Sendable {
+    case busy
+    case storageUnavailable
+    case documentFull
+    case historyUnavailable
+
+    var text: Text {
+        switch self {
+        case .busy: "busy"
+        case .storageUnavailable: "storage unavailable"
+        case .documentFull: "document full"
+        case .historyUnavailable: "history unavailable"
+        }
+    }
+}
+
+/// Ids for frames that are not stored: unique as long as no two processes share the seed.
+struct FrameIDs {
+    private let seed: UInt64
+    private var count: UInt64 = 0
+
+    init(seed: UInt64) { self.seed = seed }
+
+    mutating func next() -> MessageID {
+        count += 1
+        return MessageID(high: seed, low: count)
+    }
+}
+
+/// What a core has counted; the shell publishes it after each turn.
+struct CoreCounters: Sendable {
+    var messages = 0
+    var systemEvents = 0
+    var documentWrites = 0
+    var duplicates = 0
+    var refused = 0
+    var batchesFailed = 0
+
+    var sessions = 0
+    var rooms = 0
+    var documents = 0
+    var saveQueue = 0
+    var storeReady = false
+}

@@ -1,0 +1,117 @@
+import ConvergeTransport
+import ConvergeWire
+
+/// Decides what becomes of a request: an answer, or a WebSocket and whose.
+///
+/// The rules stand in docs/protocol.md: the origin first, then the handshake, then the token, then the lengths. A bad token
+/// is told after the upgrade, by a close frame, because browsers show scripts nothing of an HTTP error.
+struct Admission: ~Copyable {
+    enum Decision {
+        case respond(HTTPResponse)
+        case chat(accept: [UInt8], user: Text, displayName: Text, room: Text)
+        /// Upgraded, and closed as a violation of policy with this reason.
+        case refuse(accept: [UInt8], reason: Text)
+        case echo(accept: [UInt8])
+    }
+
+    private let limits: SessionLimits
+    private let allowedOrigins: [Text]?
+    private let echo: Bool
+    private var verifier: TokenVerifier
+    private var sha1 = Digester.sha1()
+
+    init(limits: SessionLimits, allowedOrigins: [String]?, echo: Bool, verifier: consuming TokenVerifier) {
+        self.limits = limits
+        self.allowedOrigins = allowedOrigins?.map { Text($0) }
+        self.echo = echo
+        self.verifier = verifier
+    }
+
+    /// - Parameter wall: milliseconds since 1970, for the token's times.
+    mutating func decide(_ request: Request, metrics: Metrics, wall: UInt64) -> Decision {
+        do throws(HTTPRefusal) {
+            if request.hasPath("/ws") { return try admit(request, metrics, wall) }
+            if request.hasBody { throw .hasBody }
+            if request.hasPath("/health") {
+                try demandRead(request)
+                return .respond(HTTPResponse(.ok, text: "ok"))
+            }
+            if request.hasPath("/ready") {
+                try demandRead(request)
+                return .respond(
+                    metrics.isReady
+                        ? HTTPResponse(.ok, text: "ready") : HTTPResponse(.unavailable, text: metrics.unreadiness))
+            }
+            if request.hasPath("/metrics") {
+                try demandRead(request)
+                let type = HTTPHeader("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+                return .respond(HTTPResponse(.ok, headers: [type], body: Array(metrics.exposition().utf8)))
+            }
+            if echo, request.hasPath("/echo") { return .echo(accept: accept(try UpgradeRequest(request))) }
+            throw .notFound
+        } catch {
+            return .respond(error.response)
+        }
+    }
+
+    private func demandRead(_ request: Request) throws(HTTPRefusal) {
+        guard request.method == .get || request.method == .head else { throw .methodNotAllowed(allow: "GET, HEAD") }
+    }
+
+    private mutating func admit(_ request: Request, _ metrics: Metrics, _ wall: UInt64) throws(HTTPRefusal) -> Decision {
+        guard request.method == .get else { throw .methodNotAllowed(allow: "GET") }
+        if let allowedOrigins {
+            guard let origin = request.fields.first("origin"), allowedOrigins.contains(origin) else {
+                throw .originNotAllowed
+            }
+        }
+        let upgrade = try UpgradeRequest(request)
+        let wanted: Text?
+        let identity: Identity?
+        do throws(PercentDecodingError) {
+            wanted = try request.query("room")
+            identity = try self.identity(request, wall)
+        } catch {
+            throw .malformedQuery
+        }
+        let accept = accept(upgrade)
+        guard let identity else {
+            metrics.authFailures.add(1)
+            return .refuse(accept: accept, reason: "unauthorized")
+        }
+        var room = wanted?.trimmed() ?? ""
+        if room.isEmpty { room = "lobby" }
+        guard room.byteCount <= limits.room, identity.user.byteCount <= limits.user,
+            identity.displayName.byteCount <= limits.user
+        else { return .refuse(accept: accept, reason: "invalid room or user") }
+        return .chat(accept: accept, user: identity.user, displayName: identity.displayName, room: room)
+    }
+
+    /// The token's bearer; the header goes before the query.
+    private mutating func identity(_ request: Request, _ wall: UInt64) throws(PercentDecodingError) -> Identity? {
+        let seconds = Double(wall) / 1_000
+        if let header = request.fields.first("authorization"), let token = Self.bearer(header) {
+            return token.withUTF8 { verifier.identity(of: UnsafeRawBufferPointer($0), at: seconds) }
+        }
+        let query =
+            if let token = try request.query("token"), !token.isEmpty { token } else {
+                try request.query("access_token")
+            }
+        return query?.withUTF8 { verifier.identity(of: UnsafeRawBufferPointer($0), at: seconds) }
+    }
+
+    /// `Bearer T` (RFC 6750, 2.1), the scheme in any case.
+    private static func bearer(_ header: Text) -> Text? {
+        let words = header.string.split(separator: " ", maxSplits: 1)
+        guard words.count == 2, words[0].lowercased() == "bearer" else { return nil }
+        return Text(String(words[1])).trimmed()
+    }
+
+    /// base64(SHA-1(key + GUID)), RFC 6455, 4.2.2.
+    private mutating func accept(_ upgrade: UpgradeRequest) -> [UInt8] {
+        var text = ByteBuffer(capacity: 64)
+        text.append(upgrade.key)
+        text.append(UpgradeRequest.acceptSuffix)
+        return Base64.encode(sha1.hash(text.bytes))
+    }
+}

@@ -1,0 +1,154 @@
+import ConvergeTransport
+import ConvergeWire
+
+/// The way in: bytes to requests and messages, and what is done about them.
+extension ClientLoop {
+    mutating func read(_ slot: UInt32) {
+        let connection = connections[slot]
+        switch StreamSocket.receive(connection.pointee.descriptor, into: readBuffer) {
+        case .moved(let count):
+            counts.bytesIn += count
+            connection.pointee.heard = now
+            take(UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]), slot)
+        case .wouldBlock: break
+        case .closed: lose(slot)
+        }
+    }
+
+    private mutating func take(_ bytes: UnsafeMutableRawBufferPointer, _ slot: UInt32) {
+        switch connections[slot].pointee.phase {
+        case .http: takeRequests(bytes, slot)
+        case .entering, .chat, .echo, .closing: takeFrames(bytes, slot)
+        case .lingering, .free, .dead: break
+        }
+    }
+
+    // MARK: HTTP
+
+    private mutating func takeRequests(_ bytes: UnsafeMutableRawBufferPointer, _ slot: UInt32) {
+        let connection = connections[slot]
+        var offset = 0
+        while offset < bytes.count, connection.pointee.phase == .http, !connection.pointee.endAfterFlush {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[offset...])
+            guard let (consumed, step) = connection.pointee.http?.receive(rest) else { return }
+            offset += consumed
+            switch step {
+            case .needMore:
+                connection.pointee.insideHead = true
+                let latest = now + options.readTimeout
+                if connection.pointee.deadline > latest {  // it was idle: the head's own time begins
+                    connection.pointee.deadline = latest
+                    schedule(slot)
+                }
+            case .refused(let refusal):
+                refuseRequest(slot, refusal.response)
+            case .request(let request):
+                connection.pointee.insideHead = false
+                carryOut(admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds()), request, slot)
+            }
+        }
+        if connection.pointee.phase != .http, offset < bytes.count {
+            takeFrames(UnsafeMutableRawBufferPointer(rebasing: bytes[offset...]), slot)
+        }
+    }
+
+    private mutating func carryOut(_ decision: Admission.Decision, _ request: Request, _ slot: UInt32) {
+        let connection = connections[slot]
+        switch decision {
+        case .respond(let response):
+            let keepAlive = request.keepAlive && reading && response.status.rawValue < 400
+            reply(slot) { response.encode(into: &$0, keepAlive: keepAlive, isHead: request.method == .head) }
+            connection.pointee.deadline = now + options.idleTimeout
+            if !keepAlive { connection.pointee.endAfterFlush = true }
+            schedule(slot)
+        case .echo(let accept):
+            upgrade(slot, accept, options.echo)
+            connection.pointee.phase = .echo
+            markDirty(slot)
+            schedule(slot)
+        case .refuse(let accept, let reason):
+            upgrade(slot, accept, options.webSocket)
+            connection.pointee.phase = .closing
+            close(slot, .policyViolation, reason)
+        case .chat(let accept, let user, let displayName, let room):
+            upgrade(slot, accept, options.webSocket)
+            connection.pointee.phase = .entering
+            connection.pointee.sessionKnown = true
+            outgoing.append(.session(id(of: slot), .entered(user: user, displayName: displayName, room: room)))
+            schedule(slot)
+        }
+    }
+
+    private mutating func upgrade(_ slot: UInt32, _ accept: [UInt8], _ limits: WebSocketMachine.Limits) {
+        let connection = connections[slot]
+        metrics.upgrades.add(1)
+        connection.pointee.http = nil
+        connection.pointee.webSocket = WebSocketMachine(role: .server, limits: limits)
+        connection.pointee.deadline = .max
+        connection.pointee.nextPing = now + options.pingPeriod
+        // Not flushed: it leaves with the first frame, which is on its way.
+        accept.withUnsafeBytes {
+            HTTPResponse.appendSwitchingProtocols(accept: $0, to: &connection.pointee.waiting)
+        }
+    }
+
+    mutating func refuseRequest(_ slot: UInt32, _ response: HTTPResponse) {
+        metrics.badRequests.add(1)
+        reply(slot) { response.encode(into: &$0, keepAlive: false) }
+        connections[slot].pointee.endAfterFlush = true
+        connections[slot].pointee.deadline = now + options.writeTimeout
+        schedule(slot)
+    }
+
+    // MARK: WebSocket
+
+    private mutating func takeFrames(_ bytes: UnsafeMutableRawBufferPointer, _ slot: UInt32) {
+        let connection = connections[slot]
+        var offset = 0
+        while connection.pointee.isOpen, connection.pointee.phase != .lingering {
+            switch connection.pointee.webSocket.next(bytes, &offset) {
+            case .needMore:
+                return
+            case .message(let opcode, let payload):
+                if connection.pointee.phase == .echo {
+                    reply(slot) { WebSocketFrame.append(opcode, payload, to: &$0) }
+                    pauseIfBehind(slot)
+                } else if connection.pointee.phase != .closing {
+                    takeMessage(payload, slot)
+                }
+            case .ping(let payload):
+                if connection.pointee.phase != .closing {
+                    reply(slot) { WebSocketFrame.append(.pong, payload, to: &$0) }
+                }
+            case .pong:
+                break
+            case .close(let code, _):
+                closed(slot, code)
+            case .fail(let violation):
+                fail(slot, violation)
+            }
+        }
+    }
+
+    private mutating func takeMessage(_ text: UnsafeRawBufferPointer, _ slot: UInt32) {
+        counts.framesIn += 1
+        switch session.receive(text, coreIsBusy: core.depth + outgoing.count > options.coreBacklog) {
+        case .forward(let ref, let command):
+            outgoing.append(.session(id(of: slot), .command(ref: ref, command)))
+        case .refuse(let reason, let ref):
+            metrics.refusedByLoops.add(1)
+            let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
+            var text = ByteBuffer()
+            encoder.error(stamp, reason: reason, ref: ref, to: &text)
+            reply(slot) { WebSocketFrame.append(.text, text.bytes, to: &$0) }
+        }
+        pauseIfBehind(slot)
+    }
+
+    /// A client that does not take its replies is not asked for more.
+    private mutating func pauseIfBehind(_ slot: UInt32) {
+        let connection = connections[slot]
+        guard connection.pointee.backlog > options.sendBytes, !connection.pointee.readPaused else { return }
+        flush(slot)
+    }
+}

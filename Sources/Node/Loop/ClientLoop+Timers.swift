@@ -1,0 +1,80 @@
+import ConvergeWire
+
+/// Deadlines: a request's header, an idle connection, pings, silence, a client that takes nothing.
+extension ClientLoop {
+    /// Sets the connection's one timer to the earliest thing it waits for.
+    mutating func schedule(_ slot: UInt32) { timers.schedule(slot, at: due(slot)) }
+
+    private func due(_ slot: UInt32) -> UInt64 {
+        let connection = connections[slot]
+        var due = connection.pointee.deadline
+        if connection.pointee.wantsWrite {
+            due = min(due, connection.pointee.progressed &+ patience(connection.pointee.phase))
+        }
+        if let feed = connection.pointee.feed { due = min(due, feed.retryAt) }
+        switch connection.pointee.phase {
+        case .entering, .chat, .echo:
+            due = min(due, connection.pointee.nextPing, connection.pointee.heard &+ options.pongWait)
+        case .free, .http, .closing, .lingering, .dead: break
+        }
+        return due
+    }
+
+    private func patience(_ phase: Connection.Phase) -> UInt64 {
+        phase == .http ? options.writeTimeout : options.writeWait
+    }
+
+    mutating func runTimers() {
+        if acceptAgainAt <= now { resumeAccepting() }
+        timers.advance(to: now, into: &fired)
+        guard !fired.isEmpty else { return }
+        for slot in fired where connections[slot].pointee.isOpen {
+            expire(slot)
+            if connections[slot].pointee.isOpen { schedule(slot) }
+        }
+        fired.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func expire(_ slot: UInt32) {
+        let connection = connections[slot]
+        if connection.pointee.wantsWrite,
+            connection.pointee.progressed &+ patience(connection.pointee.phase) <= now
+        {
+            if connection.pointee.phase == .chat || connection.pointee.phase == .echo {
+                metrics.slowClosed.add(1)
+                log.write(.info, "slow client closed", ("session", "\(id(of: slot).rawValue)"))
+                connection.pointee.dropWaiting()
+                close(slot, .tryAgainLater, "too slow")
+                // Should it read again after all, it finds out why.
+                connection.pointee.progressed = now
+                connection.pointee.deadline = now + options.writeWait
+            } else {
+                kill(slot)
+            }
+            return
+        }
+        if let feed = connection.pointee.feed, feed.retryAt <= now {
+            feed.retryAt = .max
+            askForFeed(slot)
+        }
+        if connection.pointee.deadline <= now {
+            if connection.pointee.phase == .http, connection.pointee.insideHead, !connection.pointee.endAfterFlush {
+                refuseRequest(slot, HTTPResponse(.requestTimeout, text: "the header section took too long\n"))
+            } else {
+                kill(slot)
+            }
+            return
+        }
+        switch connection.pointee.phase {
+        case .entering, .chat, .echo:
+            if connection.pointee.heard &+ options.pongWait <= now {
+                metrics.silentClosed.add(1)
+                kill(slot)
+            } else if connection.pointee.nextPing <= now {
+                connection.pointee.nextPing = now + options.pingPeriod
+                reply(slot) { WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), to: &$0) }
+            }
+        case .free, .http, .closing, .lingering, .dead: break
+        }
+    }
+}

@@ -1,0 +1,254 @@
+import ConvergeCRDT
+import ConvergeTransport
+import ConvergeWire
+import Glibc
+
+/// What a loop is told once.
+struct LoopOptions: Sendable {
+    var index: Int
+    var limits: SessionLimits
+    var webSocket: WebSocketMachine.Limits
+    var echo: WebSocketMachine.Limits
+    var sendFrames: Int
+    /// Bytes that may wait for one client: past them it is taken off the live stream, and not read from.
+    var sendBytes = 512 << 10
+    var coreBacklog: Int
+    var writeWait: UInt64
+    var pongWait: UInt64
+    var pingPeriod: UInt64
+    var readTimeout: UInt64
+    var writeTimeout: UInt64
+    var idleTimeout: UInt64
+    var frameSeed: UInt64
+}
+
+/// An event loop: one thread with its share of the clients, everything about them in one value that only it touches.
+///
+/// A turn: wait, read what can be read, take what the core sends, then send. What the core hands out for a room in one turn
+/// is gathered once and goes to each member in one `send`; what a socket does not take waits in that connection's queue.
+/// Nothing here blocks. What clients ask goes to the core in one post a turn.
+struct ClientLoop: ~Copyable {
+    static let listenerTag = UInt64.max
+    static let mailboxTag = UInt64.max - 1
+
+    let options: LoopOptions
+    let listener: Int32
+    let mailbox: Mailbox<LoopMessage>
+    let core: Mailbox<CoreEvent>
+    let readers: StorageReaders
+    let metrics: Metrics
+    let log: Logger
+    let poller: Poller
+    let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+
+    var connections = Slab<Connection> { Connection() }
+    var freeSlots: [UInt32] = []
+    var open = 0
+    var rooms = Slab<LoopRoom> { LoopRoom() }
+    var turns = Slab<TurnFrames> { TurnFrames() }
+    var turnsUsed = 0
+    var turnBytes = 0
+    var dirty: [UInt32] = []
+    var graveyard: [UInt32] = []
+    var outgoing: [CoreEvent] = []
+    var timers: TimerWheel
+    var fired: [UInt32] = []
+    var counts = LoopCounts()
+    var frameIDs: FrameIDs
+    var encoder = ServerFrameEncoder()
+    var admission: Admission
+    var session: SessionMachine
+
+    /// The number of this turn, and its time in monotonic nanoseconds.
+    var turn: UInt32 = 1
+    var now: UInt64
+    /// What this loop has been handed of all logs; and how far that was when the turn began.
+    var position = VersionVector()
+    var turnStart = VersionVector()
+
+    var accepting = false
+    var acceptAgainAt: UInt64 = .max
+    var reading = true
+    var finishing = false
+
+    init(
+        options: LoopOptions, listener: Int32, mailbox: Mailbox<LoopMessage>, core: Mailbox<CoreEvent>,
+        readers: StorageReaders, metrics: Metrics, log: Logger, admission: consuming Admission, poller: consuming Poller
+    ) {
+        self.options = options
+        self.listener = listener
+        self.mailbox = mailbox
+        self.core = core
+        self.readers = readers
+        self.metrics = metrics
+        self.log = log
+        self.admission = admission
+        session = SessionMachine(limits: options.limits)
+        frameIDs = FrameIDs(seed: options.frameSeed)
+        now = SystemClock.monotonic()
+        timers = TimerWheel(resolution: 50_000_000, now: now)
+        self.poller = poller
+    }
+
+    deinit { readBuffer.deallocate() }
+
+    /// The thread's body: ends after `finish`.
+    mutating func run() {
+        resumeAccepting()
+        var messages: [LoopMessage] = []
+        while !(finishing && open == 0) {
+            let ready = poller.wait(timeout: pause())
+            now = SystemClock.monotonic()
+            turn &+= 1
+            turnStart = position
+            var mail = false
+            for index in 0..<ready {
+                let event = poller[index]
+                switch event.tag {
+                case Self.mailboxTag: mail = true
+                case Self.listenerTag: acceptWaiting()
+                default: handle(event)
+                }
+            }
+            if mail {
+                mailbox.drain(into: &messages)
+                for message in messages { handle(message) }
+                messages.removeAll(keepingCapacity: messages.count < 4_096)
+            }
+            runTimers()
+            flushTurn()
+            core.postAlways(contentsOf: &outgoing)
+            bury()
+            counts.publish(to: metrics, connections: open)
+        }
+    }
+
+    private func pause() -> Int32 {
+        var wait = timers.wait(from: now) ?? -1
+        if acceptAgainAt != .max { wait = wait < 0 ? 100 : min(wait, 100) }
+        return wait
+    }
+
+    private mutating func handle(_ event: Poller.Event) {
+        let slot = UInt32(truncatingIfNeeded: event.tag)
+        let connection = connections[slot]
+        guard connection.pointee.generation == UInt32(event.tag >> 32), connection.pointee.isOpen else { return }
+        if event.writable { flush(slot) }
+        guard connection.pointee.isOpen else { return }
+        if event.readable && !connection.pointee.readPaused {
+            read(slot)
+        } else if event.hangup {
+            lose(slot)
+        }
+    }
+
+    private mutating func handle(_ message: LoopMessage) {
+        switch message {
+        case .frames(let batch):
+            deliver(batch)
+        case .feed(let session, let room, let frames, let reached, let level):
+            continueFeed(session, room: room, frames, reached: reached, level: level)
+        case .feedFailed(let session, let room):
+            retryFeed(session, room: room)
+        case .stopReading:
+            stopReading()
+        case .finish:
+            finish()
+        }
+    }
+
+    // MARK: Stopping
+
+    private mutating func stopReading() {
+        reading = false
+        pauseAccepting()
+        acceptAgainAt = .max
+        for slot in 0..<UInt32(connections.count) where connections[slot].pointee.isOpen { updateInterest(slot) }
+        outgoing.append(.loopStopped)
+    }
+
+    private mutating func finish() {
+        finishing = true
+        reading = true  // for the other sides' close frames
+        for slot in 0..<UInt32(connections.count) {
+            switch connections[slot].pointee.phase {
+            case .free, .dead: continue
+            case .http: kill(slot)
+            case .entering, .chat, .echo: close(slot, .goingAway, "server stopping")
+            case .closing, .lingering: break
+            }
+            if connections[slot].pointee.isOpen {
+                connections[slot].pointee.deadline = now + 2_000_000_000
+                schedule(slot)
+                updateInterest(slot)
+            }
+        }
+    }
+
+    // MARK: Taking down
+
+    /// Marks a connection as gone; what it holds is given back at the end of the turn.
+    mutating func kill(_ slot: UInt32) {
+        let connection = connections[slot]
+        guard connection.pointee.isOpen else { return }
+        connection.pointee.phase = .dead  // first: nothing is gathered for it any more
+        endSession(slot)
+        graveyard.append(slot)
+    }
+
+    /// Tells the core that the session is over and takes it out of its room.
+    mutating func endSession(_ slot: UInt32) {
+        let connection = connections[slot]
+        leaveRoom(slot)
+        guard connection.pointee.sessionKnown else { return }
+        connection.pointee.sessionKnown = false
+        outgoing.append(.session(id(of: slot), .left))
+    }
+
+    private mutating func bury() {
+        guard !graveyard.isEmpty else { return }
+        for slot in graveyard {
+            let connection = connections[slot]
+            Glibc.close(connection.pointee.descriptor)
+            timers.cancel(slot)
+            let generation = connection.pointee.generation
+            connection.pointee = Connection()
+            connection.pointee.generation = generation &+ 1
+            freeSlots.append(slot)
+            open -= 1
+        }
+        graveyard.removeAll(keepingCapacity: graveyard.count < 1_024)
+        if !accepting, reading, acceptAgainAt != .max { resumeAccepting() }
+        if open == 0 { releaseMemory() }
+    }
+
+    func id(of slot: UInt32) -> SessionID {
+        SessionID(loop: options.index, slot: slot, generation: connections[slot].pointee.generation)
+    }
+
+    /// The slot of a session that is still there.
+    func slot(of session: SessionID) -> UInt32? {
+        guard session.slot < connections.count else { return nil }
+        let connection = connections[session.slot]
+        return connection.pointee.generation == session.generation && connection.pointee.isOpen ? session.slot : nil
+    }
+}
+
+/// What a loop has counted since it last published.
+struct LoopCounts {
+    var framesIn = 0
+    var framesOut = 0
+    var bytesIn = 0
+    var bytesOut = 0
+    private var connections = 0
+
+    mutating func publish(to metrics: Metrics, connections open: Int) {
+        if framesIn > 0 { metrics.framesIn.add(framesIn) }
+        if framesOut > 0 { metrics.framesOut.add(framesOut) }
+        if bytesIn > 0 { metrics.bytesIn.add(bytesIn) }
+        if bytesOut > 0 { metrics.bytesOut.add(bytesOut) }
+        if open != connections { metrics.connections.add(open - connections) }
+        self = LoopCounts()
+        connections = open
+    }
+}

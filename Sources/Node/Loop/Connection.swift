@@ -1,0 +1,130 @@
+import ConvergeCRDT
+import ConvergeTransport
+import ConvergeWire
+
+/// One client's socket and where it stands. A loop has thousands of them in a slab: what few of them need is in boxes.
+struct Connection: ~Copyable {
+    enum Phase: UInt8 {
+        case free
+        /// Reads a request, or waits for the next one.
+        case http
+        /// Upgraded; the core has been told and has not yet let the session into its room.
+        case entering
+        case chat
+        case echo
+        /// We have sent a close frame and wait for the other side's.
+        case closing
+        /// All is sent and our direction ended; what still comes is thrown away until the other side ends, too.
+        case lingering
+        /// To be taken down at the end of the turn.
+        case dead
+    }
+
+    var descriptor: Int32 = -1
+    var generation: UInt32 = 0
+    var phase = Phase.free
+    var wantsWrite = false
+    /// Not read from while it takes nothing of what waits for it.
+    var readPaused = false
+    /// In the loop's list of connections to flush at the end of the turn.
+    var dirty = false
+    /// A close frame is among what waits; nothing may follow it.
+    var closeSent = false
+    /// After the last byte has left: end our direction.
+    var endAfterFlush = false
+
+    /// The room it is in, `Connection.nowhere` for none, and its place among the room's live members.
+    var room = Connection.nowhere
+    var memberIndex: UInt32 = 0
+    /// Up to where it has got this turn's frames of its room; counts only if `turn` is the present one.
+    var turn: UInt32 = 0
+    var turnOffset: UInt32 = 0
+
+    /// What waits to be sent, from `sent` on, and about how many frames that is.
+    var waiting = ByteBuffer()
+    var sent = 0
+    var waitingFrames = 0
+    /// Where in `waiting` a frame is known to begin: not at 0 where its first bytes are the rest of a frame.
+    var boundary = 0
+
+    var webSocket = WebSocketMachine(role: .server)
+    var http: RequestParser?
+    var feed: Feed?
+
+    /// Monotonic nanoseconds: when bytes last came; when bytes last left, or began to wait; when the next ping is due;
+    /// when the present phase ends by itself.
+    var heard: UInt64 = 0
+    var progressed: UInt64 = 0
+    var nextPing: UInt64 = 0
+    var deadline: UInt64 = .max
+
+    static let nowhere = UInt32.max
+
+    /// Gives back the memory of what has been sent.
+    mutating func emptied() {
+        waiting.removeAll(keeping: 0)
+        sent = 0
+        waitingFrames = 0
+        boundary = 0
+    }
+
+    /// Moves what is not sent yet to the front.
+    mutating func compact() {
+        boundary = nextBoundary() - sent
+        waiting.removeFirst(sent)
+        sent = 0
+    }
+
+    /// Throws away what waits, but for the rest of a frame that has been sent in part.
+    mutating func dropWaiting() {
+        waiting.truncate(to: nextBoundary())
+        waitingFrames = backlog > 0 ? 1 : 0
+    }
+
+    /// Where the first frame begins of which nothing has been sent. O(frames waiting).
+    private func nextBoundary() -> Int {
+        var at = boundary
+        while at < sent, at < waiting.count { at += WebSocketFrame.serverFrameLength(waiting.bytes(at..<waiting.count)) }
+        return min(at, waiting.count)
+    }
+
+    var backlog: Int { waiting.count - sent }
+    var isOpen: Bool { phase != .free && phase != .dead }
+    /// The core knows of its session, and must be told of the end.
+    var sessionKnown = false
+    /// A request has begun to arrive.
+    var insideHead = false
+}
+
+/// A slow client that has been taken off its room's live stream: it gets from the store what it has not been sent, as fast
+/// as it drains, and comes back when nothing is missing between the store's page and the live frames kept meanwhile.
+final class Feed {
+    /// What it has been sent of its room.
+    var cursor: VersionVector
+    /// A page is being read.
+    var reading = false
+    /// Live frames since that page was asked for, until there are too many of them.
+    var held = ByteBuffer()
+    var heldFrames: [(end: Int, dot: Dot?)] = []
+    var overflowed = false
+    /// When to ask again after the store could not be read; `.max` for no such time.
+    var retryAt = UInt64.max
+
+    init(cursor: VersionVector) { self.cursor = cursor }
+
+    func hold(_ bytes: UnsafeRawBufferPointer, dot: Dot?, limit: Int) {
+        guard reading, !overflowed else { return }
+        if held.count + bytes.count > limit {
+            overflowed = true
+            forget()
+        } else {
+            held.append(bytes)
+            heldFrames.append((held.count, dot))
+        }
+    }
+
+    func forget() {
+        held.removeAll(keeping: 0)
+        heldFrames = []
+    }
+}

@@ -1,0 +1,13 @@
+import ConvergeCRDT
+
+/// What the core and the readers tell a loop.
+enum LoopMessage: Sendable {
+    case frames(FrameBatch)
+    /// What a slow client had not been sent: frames, how far it is with them, and whether that is all there was.
+    case feed(SessionID, room: UInt32, frames: FrameBatch, reached: VersionVector, level: Bool)
+    case feedFailed(SessionID, room: UInt32)
+    /// Accept nobody any more and read nothing more.
+    case stopReading
+    /// Close every connection as going away, and end when that is done.
+    case finish
+}

@@ -1,0 +1,86 @@
+import ConvergeTransport
+import Glibc
+
+/// The text that `/metrics` answers: Prometheus's exposition format, version 0.0.4.
+extension Metrics {
+    /// Why `/ready` says 503.
+    var unreadiness: String {
+        if stopping.current == 1 { return "stopping" }
+        return "the store is not available"
+    }
+
+    func exposition() -> String {
+        var text = ""
+
+        func head(_ name: String, _ type: String, _ help: String) {
+            text += "# HELP converge_\(name) \(help)\n# TYPE converge_\(name) \(type)\n"
+        }
+        func gauge(_ name: String, _ help: String, _ value: Int) {
+            head(name, "gauge", help)
+            text += "converge_\(name) \(value)\n"
+        }
+        func counter(_ name: String, _ help: String, _ value: Int) {
+            head(name, "counter", help)
+            text += "converge_\(name) \(value)\n"
+        }
+        func histogram(_ name: String, _ help: String, _ histogram: Histogram) {
+            head(name, "histogram", help)
+            let cumulative = histogram.cumulative
+            for (bound, count) in zip(histogram.bounds, cumulative) {
+                text += "converge_\(name)_bucket{le=\"\(bound)\"} \(count)\n"
+            }
+            text += "converge_\(name)_bucket{le=\"+Inf\"} \(cumulative.last ?? 0)\n"
+            text += "converge_\(name)_sum \(histogram.total)\nconverge_\(name)_count \(cumulative.last ?? 0)\n"
+        }
+
+        gauge("connections", "Open client connections.", connections.current)
+        gauge("sessions", "Authenticated users on a connection.", sessions.current)
+        gauge("rooms", "Rooms with someone in them.", rooms.current)
+        gauge("documents", "Documents that are not empty.", documents.current)
+        gauge("save_queue", "Commands that wait to be stored.", saveQueue.current)
+        gauge("core_mailbox", "Events that wait for the core.", depths.core())
+        gauge("loop_mailbox", "Batches of frames that wait for a loop, of all loops.", depths.loops())
+        gauge("reader_queue", "Reads that wait for a free reader.", depths.readers())
+        gauge("store_ready", "Whether the store can be written (1) or not (0).", storeReady.current)
+        gauge("memory_resident_bytes", "Resident memory of the process.", Self.residentBytes())
+
+        counter("connections_accepted_total", "Connections taken.", connectionsAccepted.current)
+        counter("accept_pauses_total", "Times that accepting rested for want of descriptors.", acceptPauses.current)
+        counter("upgrades_total", "Connections that became WebSockets.", upgrades.current)
+        counter("frames_in_total", "Text frames from clients.", framesIn.current)
+        counter("frames_out_total", "Frames to clients.", framesOut.current)
+        counter("bytes_in_total", "Bytes from clients.", bytesIn.current)
+        counter("bytes_out_total", "Bytes to clients.", bytesOut.current)
+        counter("messages_total", "Chat messages given a place in the log.", messages.current)
+        counter("system_events_total", "Users who joined or left a room.", systemEvents.current)
+        counter("document_writes_total", "Document writes given a place in the log.", documentWrites.current)
+        counter("duplicates_total", "Repeated sends, recognised by their key.", duplicates.current)
+        counter(
+            "refused_total", "Commands answered with an error.", refusedByCore.current + refusedByLoops.current)
+        counter("auth_failures_total", "Upgrades with a token that is not good.", authFailures.current)
+        counter("bad_requests_total", "HTTP requests refused.", badRequests.current)
+        counter("protocol_errors_total", "WebSockets closed because the client broke the protocol.", protocolErrors.current)
+        counter("slow_taken_off_total", "Times a slow client was taken off the live stream.", slowTakenOff.current)
+        counter("slow_fed_frames_total", "Frames that slow clients got from the store.", slowFed.current)
+        counter("slow_closed_total", "Clients closed because they took nothing for too long.", slowClosed.current)
+        counter("silent_closed_total", "Clients closed because they were silent for too long.", silentClosed.current)
+        counter("reads_total", "Reads of the store.", reads.current)
+        counter("reads_failed_total", "Reads of the store that failed.", readsFailed.current)
+        counter("batches_failed_total", "Batches that could not be stored.", batchesFailed.current)
+
+        histogram("commit_seconds", "How long a commit took.", commitSeconds)
+        histogram("commit_entries", "Entries in a commit.", batchEntries)
+        return text
+    }
+
+    private static func residentBytes() -> Int {
+        guard let file = fopen("/proc/self/statm", "re") else { return 0 }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 128)
+        guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
+        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            .split(separator: " ")
+        guard words.count > 1, let pages = Int(words[1]) else { return 0 }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+}

@@ -1,0 +1,112 @@
+import ConvergeCRDT
+import ConvergeStorage
+import ConvergeTransport
+import ConvergeWire
+
+/// A few threads, each with a read connection of its own: history, look-ups of keys, and what slow clients missed.
+///
+/// So nobody who reads waits for a commit, nor a commit for them. Answers for clients are encoded here and go straight to
+/// the client's loop.
+final class StorageReaders: Sendable {
+    static let threads = 2
+    /// How many requests may wait; past it, a request is answered as a failed one.
+    static let backlog = 4_096
+    /// How many entries one feed of a slow client takes.
+    static let feedLength = 128
+
+    private let queue: WorkQueue<ReadRequest>
+    private let store: any Store
+    private let core: Mailbox<CoreEvent>
+    private let loops: [Mailbox<LoopMessage>]
+    private let metrics: Metrics
+    private let frameSeed: UInt64
+
+    init(
+        store: any Store, queue: WorkQueue<ReadRequest>, core: Mailbox<CoreEvent>, loops: [Mailbox<LoopMessage>], metrics: Metrics, frameSeed: UInt64
+    ) {
+        self.store = store
+        self.queue = queue
+        self.core = core
+        self.loops = loops
+        self.metrics = metrics
+        self.frameSeed = frameSeed
+    }
+
+    /// Hands a request to a free reader. A full queue answers at once, as a failure.
+    func submit(_ request: ReadRequest) {
+        if !queue.put(request) { answer(request, .timeout("too many reads are waiting"), MessageID(high: SecureRandom.word(), low: 0)) }
+    }
+
+    func finish() { queue.close() }
+
+    /// A thread's body. `thread` tells the threads' frame ids apart.
+    func run(thread: Int) {
+        var frameIDs = FrameIDs(seed: frameSeed ^ UInt64(thread + 1) << 32)
+        var encoder = ServerFrameEncoder()
+        var reader: (any StoreReader)?
+        while let request = queue.take() {
+            metrics.reads.add(1)
+            do throws(StoreError) {
+                let open = if let reader { reader } else { try store.openReader() }
+                reader = open
+                try serve(request, open, frameIDs.next(), &encoder)
+            } catch {
+                reader = nil  // opened anew for the next request
+                metrics.readsFailed.add(1)
+                answer(request, error, frameIDs.next())
+            }
+        }
+    }
+
+    private func serve(
+        _ request: ReadRequest, _ reader: any StoreReader, _ id: MessageID, _ encoder: inout ServerFrameEncoder
+    ) throws(StoreError) {
+        let stamp = FrameStamp(id: id, milliseconds: SystemClock.wallMilliseconds())
+        switch request {
+        case .keys(let ids):
+            let positions = try reader.positions(of: ids)
+            core.postAlways(.keysFound(ids, .success(positions)))
+
+        case .history(let session, let ref, let room, let before, let limit):
+            let entries = try reader.history(room: room, before: before, limit: limit)
+            var frames = FrameBatchBuilder()
+            frames.append(to: .session(session)) { frame in
+                encoder.beginHistory(stamp, room: room, to: &frame)
+                // An entry whose payload is erased, or of a kind this build does not know, is not shown.
+                for entry in entries { try? encoder.appendHistoryEntry(entry, to: &frame) }
+                encoder.endHistory(stamp, limit: limit, ref: ref, to: &frame)
+            }
+            loops[session.loop].postAlways(.frames(frames.finish()))
+
+        case .feed(let session, let room, let name, let cursor):
+            let (entries, through) = try reader.entries(room: name, after: cursor, limit: Self.feedLength)
+            var frames = FrameBatchBuilder()
+            var reached = cursor
+            for entry in entries {
+                frames.append(to: .session(session), dot: entry.dot) { try? encoder.appendFrame(of: entry, to: &$0) }
+                reached.advance(to: entry.dot)
+            }
+            let level = entries.count < Self.feedLength
+            if level { reached.merge(through) }
+            loops[session.loop].postAlways(
+                .feed(session, room: room, frames: frames.finish(), reached: reached, level: level))
+        }
+    }
+
+    private func answer(_ request: ReadRequest, _ error: StoreError, _ id: MessageID) {
+        var encoder = ServerFrameEncoder()
+        let stamp = FrameStamp(id: id, milliseconds: SystemClock.wallMilliseconds())
+        switch request {
+        case .keys(let ids):
+            core.postAlways(.keysFound(ids, .failure(error)))
+        case .history(let session, let ref, _, _, _):
+            var frames = FrameBatchBuilder()
+            frames.append(to: .session(session)) { frame in
+                encoder.error(stamp, reason: Refusal.historyUnavailable.text, ref: ref, to: &frame)
+            }
+            loops[session.loop].postAlways(.frames(frames.finish()))
+        case .feed(let session, let room, _, _):
+            loops[session.loop].postAlways(.feedFailed(session, room: room))
+        }
+    }
+}

@@ -1,0 +1,79 @@
+import ConvergeCRDT
+import ConvergeStorage
+import ConvergeTransport
+
+/// The thread that owns the store's write connection: opens it when told to, commits one batch after another.
+///
+/// It decides nothing: what happened goes to the core as a `StoreEvent`, and the core says what comes next.
+final class StorageWriter: Sendable {
+    enum Work: Sendable {
+        case open(after: Duration, WriterStart)
+        case commit(Batch)
+    }
+
+    /// One batch, or one opening, is under way at a time: the core waits for its outcome.
+    private let queue = WorkQueue<Work>(capacity: 4)
+    private let store: any Store
+    private let core: Mailbox<CoreEvent>
+    private let metrics: Metrics
+
+    init(store: any Store, core: Mailbox<CoreEvent>, metrics: Metrics) {
+        self.store = store
+        self.core = core
+        self.metrics = metrics
+    }
+
+    var storeSummary: String { store.summary }
+
+    func perform(_ work: Work) {
+        let taken = queue.put(work)
+        precondition(taken || queue.isClosed, "the core gave the writer more than one piece of work")
+    }
+
+    /// Ends the thread once what was given is done; the store is closed cleanly.
+    func finish() { queue.close() }
+
+    /// The thread's body.
+    func run() {
+        var writer: (any StoreWriter)?
+        while let work = queue.take() {
+            switch work {
+            case .open(let wait, let start):
+                if wait > .zero, queue.pause(wait) { continue }
+                writer = open(start)
+            case .commit(let batch):
+                guard let open = writer else {
+                    core.postAlways(.store(.failed(.unreachable("the store is closed"))))
+                    continue
+                }
+                if !commit(batch, open) { writer = nil }
+            }
+        }
+        writer?.close()
+    }
+
+    private func open(_ start: WriterStart) -> (any StoreWriter)? {
+        do throws(StoreError) {
+            let (writer, recovered) = try store.openWriter(start)
+            core.postAlways(.store(.opened(recovered)))
+            return writer
+        } catch {
+            core.postAlways(.store(.openFailed(error)))
+            return nil
+        }
+    }
+
+    private func commit(_ batch: Batch, _ writer: any StoreWriter) -> Bool {
+        let began = SystemClock.monotonic()
+        do throws(StoreError) {
+            try writer.append(batch)
+            metrics.committed(entries: batch.entries.count, nanoseconds: SystemClock.monotonic() - began)
+            core.postAlways(.store(.committed))
+            return true
+        } catch {
+            writer.close()
+            core.postAlways(.store(.failed(error)))
+            return false
+        }
+    }
+}
