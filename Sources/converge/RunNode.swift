@@ -15,9 +15,8 @@ extension Serve {
         signal(SIGPIPE, SIG_IGN)
 
         guard let store = store(settings) else { return Console.failed("this build has no PostgreSQL store") }
-        let server: ConvergeServer
+        let server = ConvergeServer(store: store, options: settings.options)
         do throws(ServerError) {
-            server = try ConvergeServer(store: store, options: settings.options)
             try server.start()
         } catch {
             return Console.failed(error.message)
@@ -25,11 +24,10 @@ extension Serve {
 
         _ = signals.wait()
         do throws(SystemError) {
-            // Detached on purpose: the process ends with it, or without it.
-            _ = try WorkerThread(name: "stop") {
+            try WorkerThread(name: "stop") {
                 server.stop()
                 exit(0)
-            }
+            }.detach()
         } catch {
             return Console.failed("can't stop gracefully: \(error)")
         }
