@@ -15,8 +15,8 @@ public struct Poller: ~Copyable {
 
         public static let read = Interest(rawValue: EPOLLIN.rawValue | EPOLLRDHUP.rawValue)
         public static let write = Interest(rawValue: EPOLLOUT.rawValue)
-        /// Of several pollers that wait for one listener, wake one.
-        public static let exclusive = Interest(rawValue: EPOLLEXCLUSIVE.rawValue)
+        /// For a listener that several pollers wait for: wakes one of them.
+        public static let accept = Interest(rawValue: EPOLLIN.rawValue | EPOLLEXCLUSIVE.rawValue)
     }
 
     public struct Event {

@@ -24,6 +24,7 @@ extension Serve {
 
         _ = signals.wait()
         do throws(SystemError) {
+            // Detached on purpose: the process ends with it, or without it.
             try WorkerThread(name: "stop") {
                 server.stop()
                 exit(0)

@@ -9,7 +9,9 @@ extension NodeCore {
         _ command: ClientCommand, ref: Text?, from id: SessionID, _ session: Session, at now: UInt64
     ) {
         let room = rooms.name(of: session.room)
-        func document(_ kind: DocumentKind, _ name: Text) -> DocumentID { DocumentID(room: room, kind: kind, name: name) }
+        func document(_ kind: DocumentKind, _ name: Text) -> DocumentID {
+            DocumentID(room: room, kind: kind, name: name)
+        }
         switch command {
         case .setAdd(let write):
             let document = document(.orSet, write.doc)

@@ -129,7 +129,8 @@ extension NodeCore {
         effects.append(
             .report(
                 .storeOpened(
-                    replica: recovered.replica, head: recovered.head, boot: recovered.boot, adopted: recovered.adopted)))
+                    replica: recovered.replica, head: recovered.head, boot: recovered.boot, adopted: recovered.adopted))
+        )
         if let reason = recovered.renewal { effects.append(.report(.identityRenewed(reason))) }
         correctAttendance(recovered.attending, at: now)
     }

@@ -112,15 +112,13 @@ struct NodeCore: ~Copyable {
         let storing = store == .ready
         guard stoppedLoops == options.loopCount, !committing else { return }
         if storing, !open.isEmpty || keyed.waiting > 0 { return }
-        switch stage {
-        case .running:
+        if stage == .running {
             stage = .closing
             effects.append(.closeSessions)
-        case .closing:
-            guard sessions.isEmpty else { return }
+        }
+        if stage == .closing, sessions.isEmpty {
             stage = .finished
             effects.append(.finished)
-        case .finished: break
         }
     }
 

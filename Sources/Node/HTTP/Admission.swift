@@ -58,7 +58,8 @@ struct Admission: ~Copyable {
         guard request.method == .get || request.method == .head else { throw .methodNotAllowed(allow: "GET, HEAD") }
     }
 
-    private mutating func admit(_ request: Request, _ metrics: Metrics, _ wall: UInt64) throws(HTTPRefusal) -> Decision {
+    private mutating func admit(_ request: Request, _ metrics: Metrics, _ wall: UInt64) throws(HTTPRefusal) -> Decision
+    {
         guard request.method == .get else { throw .methodNotAllowed(allow: "GET") }
         if let allowedOrigins {
             guard let origin = request.fields.first("origin"), allowedOrigins.contains(origin) else {

@@ -32,9 +32,10 @@ extension ClientLoop {
         guard !accepting, reading else { return }
         acceptAgainAt = .max
         do throws(SystemError) {
-            try poller.add(listener, [.read, .exclusive], tag: Self.listenerTag)
+            try poller.add(listener, .accept, tag: Self.listenerTag)
             accepting = true
         } catch {
+            log.write(.error, "the listener can't be watched", ("error", "\(error)"))
             acceptAgainAt = now + Self.acceptRest
         }
     }

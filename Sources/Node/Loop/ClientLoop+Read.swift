@@ -44,7 +44,8 @@ extension ClientLoop {
                 refuseRequest(slot, refusal.response)
             case .request(let request):
                 connection.pointee.insideHead = false
-                carryOut(admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds()), request, slot)
+                carryOut(
+                    admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds()), request, slot)
             }
         }
         if connection.pointee.phase != .http, offset < bytes.count {

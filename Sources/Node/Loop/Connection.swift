@@ -84,7 +84,9 @@ struct Connection: ~Copyable {
     /// Where the first frame begins of which nothing has been sent. O(frames waiting).
     private func nextBoundary() -> Int {
         var at = boundary
-        while at < sent, at < waiting.count { at += WebSocketFrame.serverFrameLength(waiting.bytes(at..<waiting.count)) }
+        while at < sent, at < waiting.count {
+            at += WebSocketFrame.serverFrameLength(waiting.bytes(at..<waiting.count))
+        }
         return min(at, waiting.count)
     }
 

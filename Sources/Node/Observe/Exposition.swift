@@ -59,7 +59,8 @@ extension Metrics {
             "refused_total", "Commands answered with an error.", refusedByCore.current + refusedByLoops.current)
         counter("auth_failures_total", "Upgrades with a token that is not good.", authFailures.current)
         counter("bad_requests_total", "HTTP requests refused.", badRequests.current)
-        counter("protocol_errors_total", "WebSockets closed because the client broke the protocol.", protocolErrors.current)
+        counter(
+            "protocol_errors_total", "WebSockets closed because the client broke the protocol.", protocolErrors.current)
         counter("slow_taken_off_total", "Times a slow client was taken off the live stream.", slowTakenOff.current)
         counter("slow_fed_frames_total", "Frames that slow clients got from the store.", slowFed.current)
         counter("slow_closed_total", "Clients closed because they took nothing for too long.", slowClosed.current)

@@ -22,7 +22,8 @@ final class StorageReaders: Sendable {
     private let frameSeed: UInt64
 
     init(
-        store: any Store, queue: WorkQueue<ReadRequest>, core: Mailbox<CoreEvent>, loops: [Mailbox<LoopMessage>], metrics: Metrics, frameSeed: UInt64
+        store: any Store, queue: WorkQueue<ReadRequest>, core: Mailbox<CoreEvent>, loops: [Mailbox<LoopMessage>],
+        metrics: Metrics, frameSeed: UInt64
     ) {
         self.store = store
         self.queue = queue
@@ -34,7 +35,9 @@ final class StorageReaders: Sendable {
 
     /// Hands a request to a free reader. A full queue answers at once, as a failure.
     func submit(_ request: ReadRequest) {
-        if !queue.put(request) { answer(request, .timeout("too many reads are waiting"), MessageID(high: SecureRandom.word(), low: 0)) }
+        if !queue.put(request) {
+            answer(request, .timeout("too many reads are waiting"), MessageID(high: SecureRandom.word(), low: 0))
+        }
     }
 
     func finish() { queue.close() }
