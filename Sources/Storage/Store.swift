@@ -19,7 +19,8 @@ public protocol Store: Sendable {
 
 /// What the node knows when it opens a writer.
 public struct WriterStart: Sendable {
-    /// Random; becomes the replica's id where the store has none, or has one that must not be used again.
+    /// Random, another one for each open; becomes the replica's id where the store has none, or has one that must not be
+    /// used again.
     public var freshReplica: ReplicaID
     /// Names this machine for good (its machine-id); an identity made on another is not used.
     public var machine: String
@@ -172,6 +173,7 @@ public protocol StoreWriter: AnyObject {
     func close()
 }
 
+/// Entries of another namespace than 0 are kept, and served by `entries(of:)` alone. A `limit` below 1 gives nothing.
 public protocol StoreReader: AnyObject {
     /// The newest `limit` shown messages and system events of `room` that stand before `before`, oldest first.
     func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry]
@@ -186,6 +188,14 @@ public protocol StoreReader: AnyObject {
 
     /// Where the messages with these ids (sent with a key) stand; ids that are not there are left out.
     func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position]
+}
+
+/// When a commit is on the disk.
+public enum SyncMode: String, Hashable, Sendable {
+    /// Before it is reported: it survives a crash of the machine.
+    case full
+    /// Some time later: it survives a crash of the process, and a crash of the machine costs the last commits.
+    case normal
 }
 
 /// What can be wrong with a store. The world's fault, always: a node reports it, degrades, and tries again.

@@ -1,0 +1,149 @@
+// The tables of a node's SQLite file, and how a file comes to have them.
+//
+// Invariant: a file is of a version or the next, never between: each step forward is part of one transaction. A file of
+// a newer version, or of another program, is not touched.
+
+import CSQLite
+import ConvergeWire
+
+enum SQLiteSchema {
+    /// `PRAGMA user_version`.
+    static let version = 1
+    /// `PRAGMA application_id`: "Cnvg".
+    static let applicationID = 0x436E_7667
+
+    enum Found: Equatable {
+        /// No tables at all.
+        case empty
+        /// The table of the earlier Go server, and nothing of ours.
+        case goServer
+        /// Ours, of this version.
+        case current
+    }
+
+    /// What lies in the file. Reads only.
+    ///
+    /// Throws `newer` for a version that this build doesn't know, `failed` for another program's database.
+    static func inspect(_ connection: SQLiteConnection) throws(StoreError) -> Found {
+        let application = try connection.number("PRAGMA application_id") ?? 0
+        let found = Int(try connection.number("PRAGMA user_version") ?? 0)
+        if application == applicationID {
+            if found > version { throw .newer(found: found, known: version) }
+            if found == version { return .current }
+        } else if application != 0 {
+            throw .failed("\(connection.path) is the database of another program (application id \(application))")
+        }
+        let tables = try connection.number("SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'") ?? 0
+        if tables == 0 { return .empty }
+        if try GoDatabase.isPresent(in: connection) { return .goServer }
+        throw .failed(
+            "\(connection.path) is the database of another program: it has tables that converge does not know")
+    }
+
+    /// Within a transaction: makes the tables of the present version.
+    static func create(_ connection: SQLiteConnection) throws(StoreError) {
+        try connection.execute(tables)
+        try connection.execute("PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version)")
+    }
+
+    /// Replica ids are stored with the top bit flipped, so that SQLite's signed order is theirs. `ts` are hybrid
+    /// timestamps. Hashes and ids of messages are 16 bytes.
+    private static let tables = """
+        CREATE TABLE meta(
+            key TEXT PRIMARY KEY,
+            value NOT NULL
+        ) WITHOUT ROWID;
+
+        -- One row a replica: how much of its log is here (head), and from where on it can be served (floor).
+        CREATE TABLE replica(
+            replica INTEGER PRIMARY KEY,
+            head INTEGER NOT NULL,
+            floor INTEGER NOT NULL DEFAULT 0,
+            clock INTEGER NOT NULL,
+            hash BLOB NOT NULL
+        );
+
+        -- The logs of all replicas, in the order in which this node applied them. shown: 0 in the log alone, 1 in
+        -- history, 2 other kinds. Each shown entry is in one of the two indexes by room, so that history never wades
+        -- through document writes and an entry costs one insertion.
+        CREATE TABLE entry(
+            ordinal INTEGER PRIMARY KEY,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            ts INTEGER NOT NULL,
+            shown INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            namespace INTEGER NOT NULL,
+            flags INTEGER NOT NULL,
+            room TEXT NOT NULL,
+            hash BLOB NOT NULL,
+            deps BLOB,
+            payload BLOB NOT NULL
+        );
+        CREATE UNIQUE INDEX entry_log ON entry(replica, seq);
+        CREATE INDEX entry_history ON entry(room, ts, replica, seq) WHERE shown = 1;
+        CREATE INDEX entry_others ON entry(room, ts, replica, seq) WHERE shown = 2;
+
+        -- Where the message with an id that was made from a key stands.
+        CREATE TABLE message_key(
+            id BLOB PRIMARY KEY,
+            ts INTEGER NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL
+        ) WITHOUT ROWID;
+
+        -- OR-Sets: an element under each of its dots.
+        CREATE TABLE element(
+            room TEXT NOT NULL,
+            kind INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            element TEXT NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            ts INTEGER NOT NULL,
+            PRIMARY KEY(room, kind, name, element, replica, seq)
+        ) WITHOUT ROWID;
+
+        -- Registers; value is NULL where it was cleared.
+        CREATE TABLE register(
+            room TEXT NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT,
+            ts INTEGER NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            PRIMARY KEY(room, name)
+        ) WITHOUT ROWID;
+
+        -- For each document the highest seq of each replica that affected it; kept also when the document is empty.
+        CREATE TABLE touched(
+            room TEXT NOT NULL,
+            kind INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            PRIMARY KEY(room, kind, name, replica)
+        ) WITHOUT ROWID;
+
+        -- The last system entry for each room and user.
+        CREATE TABLE attendance(
+            room TEXT NOT NULL,
+            user TEXT NOT NULL,
+            display_name TEXT NOT NULL,
+            joined INTEGER NOT NULL,
+            ts INTEGER NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            PRIMARY KEY(room, user)
+        ) WITHOUT ROWID;
+        CREATE INDEX attendance_joined ON attendance(room, user) WHERE joined = 1;
+
+        -- Addresses of other nodes, dialled for ever.
+        CREATE TABLE member(
+            address TEXT PRIMARY KEY,
+            replica INTEGER,
+            name TEXT,
+            seen INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """
+}

@@ -1,0 +1,82 @@
+// A node's log in one SQLite file: one writer, any number of readers beside it, by the write-ahead log.
+//
+// https://www.sqlite.org/wal.html
+
+import CSQLite
+import ConvergeCRDT
+import ConvergeWire
+
+public struct SQLiteStore: Store {
+    public let path: String
+    public let sync: SyncMode
+    /// How long an operation may wait for a lock, and how long a read may run.
+    public let timeout: Duration
+
+    /// The file is made where there is none; its folder must be there.
+    public init(path: String, sync: SyncMode = .full, timeout: Duration = .seconds(2)) {
+        self.path = path
+        self.sync = sync
+        self.timeout = timeout
+    }
+
+    public var summary: String { "sqlite \(path) (sync \(sync.rawValue))" }
+
+    public func openWriter(_ start: WriterStart) throws(StoreError) -> (writer: any StoreWriter, recovered: Recovered) {
+        let connection = try SQLiteConnection(path: path, mode: .readWrite, timeout: timeout)
+        let lock = try SQLiteLock(besideDatabaseAt: path, timeout: timeout)
+        let found = try SQLiteSchema.inspect(connection)
+        try prepare(connection)
+        do throws(StoreError) {
+            try connection.execute("BEGIN IMMEDIATE")
+            if found != .current { try SQLiteSchema.create(connection) }
+            let recovered = try settle(start, found, connection)
+            let writer = try SQLiteWriter(connection, lock: lock, vector: recovered.vector, sync: sync)
+            try connection.execute("COMMIT")
+            return (writer, recovered)
+        } catch {
+            connection.rollBack()
+            throw error
+        }
+    }
+
+    public func openReader() throws(StoreError) -> any StoreReader {
+        try SQLiteReader(path: path, timeout: timeout)
+    }
+
+    /// Within the opening transaction: whose log goes on, what the Go server left, and what there is.
+    private func settle(
+        _ start: WriterStart, _ found: SQLiteSchema.Found, _ connection: SQLiteConnection
+    ) throws(StoreError) -> Recovered {
+        let stored = try SQLiteIdentity.load(connection)
+        var vector = try SQLiteIdentity.vector(connection)
+        let (identity, renewal) = try StoredIdentity.settle(
+            stored, at: connection.file, synced: sync == .full, start: start, vector: vector)
+        var adopted = 0
+        if found == .goServer {
+            adopted = try GoDatabase.adopt(in: connection, as: identity.replica)
+            vector = try SQLiteIdentity.vector(connection)
+        }
+        // Written on every open, so that a store that can't be written is found out now.
+        try SQLiteIdentity.save(identity, nodeName: start.nodeName, connection)
+        return try SQLiteIdentity.recover(
+            connection, under: identity, vector: vector, renewal: renewal, adopted: adopted)
+    }
+
+    /// Settings of the write connection. Throws `readOnly` for a file that can't be written.
+    private func prepare(_ connection: SQLiteConnection) throws(StoreError) {
+        if connection.isReadOnly { throw .readOnly("\(path): the file may not be written by this user") }
+        let mode = try connection.text("PRAGMA journal_mode = WAL") ?? ""
+        guard mode == "wal" else { throw .failed("\(path): no write-ahead log is possible here (mode \(mode))") }
+        try connection.execute(
+            """
+            PRAGMA synchronous = \(sync == .full ? "FULL" : "NORMAL");
+            PRAGMA foreign_keys = OFF;
+            PRAGMA trusted_schema = OFF;
+            PRAGMA mmap_size = 0;
+            PRAGMA temp_store = MEMORY;
+            PRAGMA cache_size = -8192;
+            PRAGMA journal_size_limit = \(SQLiteWriter.LogLimit.kept * 4_096);
+            """)
+        connection.takeOverCheckpoints()
+    }
+}

@@ -1,0 +1,215 @@
+import ConvergeCRDT
+
+/// From the bytes of a text frame to a `ClientFrame`, in one pass and without copying more than the command needs.
+///
+/// Members may come in any order, `type` last too; of two with the same name the later counts; unknown ones are skipped;
+/// `null` is as good as absent, save for a register's value. A known member of the wrong type spoils the frame, whether
+/// its command needs that member or not.
+extension ClientFrame {
+    /// `bytes` must be UTF-8, which the WebSocket layer has seen to. O(n).
+    public static func decode(_ bytes: UnsafeRawBufferPointer) throws(ClientFrameError) -> ClientFrame {
+        var members = Members()
+        do throws(JSONError) {
+            try members.read(bytes)
+            return ClientFrame(ref: members.ref, command: try members.command())
+        } catch {
+            throw members.unknownType.map { .unknownType($0, ref: members.ref) } ?? .invalidMessage(ref: members.ref)
+        }
+    }
+}
+
+/// The members of a client frame that any command knows, as they stood in it.
+private struct Members {
+    var type: JSONString?
+    var room: JSONString?
+    var body: JSONString?
+    var bodyIsNull = false
+    var doc: JSONString?
+    var key: Text?
+    var ref: Text?
+    var after: Position?
+    var before: Position?
+    var limit: Int?
+    var copies: Int?
+    var detail = false
+    /// Set by `command` where it throws because it does not know the type.
+    var unknownType: Text?
+
+    enum Name {
+        case type, room, body, doc, key, ref, after, before, limit, copies, detail
+
+        @inline(__always)
+        init?(_ name: UnsafeRawBufferPointer) {
+            switch name.count {
+            case 3:
+                if name.equals("ref") {
+                    self = .ref
+                } else if name.equals("key") {
+                    self = .key
+                } else if name.equals("doc") {
+                    self = .doc
+                } else {
+                    return nil
+                }
+            case 4:
+                if name.equals("type") {
+                    self = .type
+                } else if name.equals("body") {
+                    self = .body
+                } else if name.equals("room") {
+                    self = .room
+                } else {
+                    return nil
+                }
+            case 5:
+                if name.equals("after") {
+                    self = .after
+                } else if name.equals("limit") {
+                    self = .limit
+                } else {
+                    return nil
+                }
+            case 6:
+                if name.equals("copies") {
+                    self = .copies
+                } else if name.equals("before") {
+                    self = .before
+                } else if name.equals("detail") {
+                    self = .detail
+                } else {
+                    return nil
+                }
+            default: return nil
+            }
+        }
+    }
+
+    mutating func read(_ bytes: UnsafeRawBufferPointer) throws(JSONError) {
+        var json = JSONScanner(bytes)
+        try json.beginObject()
+        while let key = try json.nextKey() {
+            guard let name = key.withBytes({ Name($0) }) else {
+                try json.skipValue()
+                continue
+            }
+            let isNull = try json.skipNull()
+            switch name {
+            case .type: type = isNull ? nil : try json.string()
+            case .room: room = isNull ? nil : try json.string()
+            case .doc: doc = isNull ? nil : try json.string()
+            case .body:
+                bodyIsNull = isNull
+                body = isNull ? nil : try json.string()
+            case .key: self.key = isNull ? nil : try tag(&json)
+            case .ref: ref = isNull ? nil : try tag(&json)
+            case .after: after = isNull ? nil : try position(&json)
+            case .before: before = isNull ? nil : try position(&json)
+            case .limit: limit = isNull ? nil : try json.integer()
+            case .copies: copies = isNull ? nil : try json.integer()
+            case .detail: detail = isNull ? false : try json.bool()
+            }
+        }
+        try json.finish()
+    }
+
+    /// An empty tag is none.
+    private func tag(_ json: inout JSONScanner) throws(JSONError) -> Text? {
+        let text = try json.string().text()
+        guard text.byteCount <= ClientFrame.tagLimit else { throw .wrongType }
+        return text.isEmpty ? nil : text
+    }
+
+    private func position(_ json: inout JSONScanner) throws(JSONError) -> Position {
+        guard let position = try json.string().withBytes({ Position(text: $0) }) else { throw .wrongType }
+        return position
+    }
+
+    mutating func command() throws(JSONError) -> ClientCommand {
+        guard let type, !type.raw.isEmpty else { return message }
+        guard let known = type.withBytes({ Command($0) }) else {
+            unknownType = ClientFrame.shortened(type.text())
+            throw .wrongType
+        }
+        switch known {
+        case .message: return message
+        case .join: return .join(room: roomName ?? "")
+        case .leave: return .leave
+        case .rooms: return .rooms
+        case .users: return .users(room: roomName, detail: detail, limit: limit)
+        case .history: return .history(room: roomName, limit: limit, before: before)
+        case .setAdd: return .setAdd(documentWrite(value: text))
+        case .setRemove: return .setRemove(documentWrite(value: text))
+        case .setValues: return .setValues(doc: docName)
+        case .registerSet: return .registerSet(documentWrite(value: bodyIsNull ? nil : text))
+        case .registerGet: return .registerGet(doc: docName)
+        }
+    }
+
+    /// The values of `type`.
+    private enum Command {
+        case message, join, leave, rooms, users, history, setAdd, setRemove, setValues, registerSet, registerGet
+
+        init?(_ type: UnsafeRawBufferPointer) {
+            if type.equals("message") {
+                self = .message
+            } else if type.equals("join") {
+                self = .join
+            } else if type.equals("leave") {
+                self = .leave
+            } else if type.equals("rooms") {
+                self = .rooms
+            } else if type.equals("users") {
+                self = .users
+            } else if type.equals("history") {
+                self = .history
+            } else if type.equals("crdt_orset_add") {
+                self = .setAdd
+            } else if type.equals("crdt_orset_remove") {
+                self = .setRemove
+            } else if type.equals("crdt_orset_values") {
+                self = .setValues
+            } else if type.equals("crdt_lww_set") {
+                self = .registerSet
+            } else if type.equals("crdt_lww_get") {
+                self = .registerGet
+            } else {
+                return nil
+            }
+        }
+    }
+
+    private var message: ClientCommand {
+        .message(MessageCommand(room: roomName, body: body?.bytes() ?? [], key: key, after: after, copies: copies))
+    }
+
+    private func documentWrite(value: Text?) -> DocumentWriteCommand {
+        DocumentWriteCommand(doc: docName, value: value, key: key, after: after, copies: copies)
+    }
+
+    /// Trimmed; nil where nothing is left.
+    private var roomName: Text? {
+        room?.withBytes { bytes in
+            let inner = bytes.trimmingWhitespace()
+            return inner.isEmpty ? nil : Text(decoding: inner)
+        }
+    }
+
+    private var docName: Text {
+        guard let doc, !doc.raw.isEmpty else { return "default" }
+        return doc.text()
+    }
+
+    private var text: Text { body?.text() ?? "" }
+}
+
+extension ClientFrame {
+    /// A type that nobody knows is told back to its sender, but not at any length: at most `tagLimit` bytes of it.
+    fileprivate static func shortened(_ type: Text) -> Text {
+        guard type.byteCount > tagLimit else { return type }
+        return type.withUTF8 { utf8 in
+            var end = tagLimit
+            while end > 0, utf8[end] & 0xC0 == 0x80 { end -= 1 }
+            return Text(decoding: utf8[..<end])
+        }
+    }
+}

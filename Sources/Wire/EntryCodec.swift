@@ -1,0 +1,280 @@
+import ConvergeCRDT
+
+/// Entries as bytes: the header that is hashed and sent, and the payloads that are stored.
+///
+/// ```
+/// header    01 namespace flags kind · replica(8) timestamp(8) · seq · dots · room
+/// message   01 hasID · [id(16)] · user · displayName · body
+/// system    01 hasID event · [id(16)] · user · displayName
+/// document  01 operation · name · user · displayName · …
+///              1 add     element · dots replaced
+///              2 remove  element · dots observed
+///              3 set     value
+///              4 clear
+/// ```
+/// (8) and (16) are big-endian; other numbers are varints; texts and bodies have their length before them. Every layout
+/// begins with its version, and each value has one form. Reading ends in a value or an `EntryCodecError`, whatever the
+/// bytes are.
+public enum EntryCodecError: Error, Hashable, Sendable {
+    case truncated
+    case trailingBytes
+    /// A number in more bytes than it needs, or of more than 64 bits.
+    case invalidNumber
+    /// Not UTF-8.
+    case invalidText
+    /// A field has a value that this version doesn't give it.
+    case invalidField
+    /// Written by a newer build: to be kept as it is, not interpreted.
+    case unknownVersion(UInt8)
+    /// A document's change of a kind that this build doesn't know: to be kept as it is, not interpreted.
+    case unknownDelta(UInt8)
+    /// An entry of a kind that has no meaning in this build.
+    case unknownKind(EntryKind)
+    /// The payload has been erased.
+    case redacted
+
+    /// Whether a newer build may well make sense of it.
+    public var isUnknown: Bool {
+        switch self {
+        case .unknownVersion, .unknownDelta, .unknownKind: true
+        case .truncated, .trailingBytes, .invalidNumber, .invalidText, .invalidField, .redacted: false
+        }
+    }
+}
+
+// MARK: Header
+
+extension Entry {
+    /// Appends the header: all of the entry but payload and hash. What is erased later keeps its header, so the flag
+    /// that says so is not in it.
+    public func appendHeader(to out: inout ByteBuffer) {
+        out.append(Entry.formatVersion)
+        out.append(namespace)
+        out.append(flags.subtracting(.redacted).rawValue)
+        out.append(kind.rawValue)
+        out.appendFixed(dot.replica.rawValue)
+        out.appendFixed(timestamp.rawValue)
+        out.appendVarint(dot.seq)
+        out.appendDots(dependencies)
+        out.appendCounted(room)
+    }
+
+    /// An entry of which only the header is known: without payload and hash.
+    public init(header reader: inout ByteReader) throws(EntryCodecError) {
+        let version = try reader.byte()
+        guard version == Entry.formatVersion else { throw .unknownVersion(version) }
+        let namespace = try reader.byte()
+        let flags = Flags(rawValue: try reader.byte())
+        guard !flags.contains(.redacted) else { throw .invalidField }
+        let kind = EntryKind(rawValue: try reader.byte())
+        let replica = ReplicaID(rawValue: try reader.fixed())
+        let timestamp = HybridTimestamp(rawValue: try reader.fixed())
+        let seq = try reader.varint()
+        guard seq > 0 else { throw .invalidField }
+        let dependencies = try reader.dots()
+        self.init(
+            dot: Dot(replica: replica, seq: seq), timestamp: timestamp, kind: kind, room: try reader.text(), payload: []
+        )
+        self.namespace = namespace
+        self.flags = flags
+        self.dependencies = dependencies
+    }
+
+    /// The dependencies as one run of bytes, for storage; empty where there are none.
+    public var encodedDependencies: [UInt8] {
+        if dependencies.isEmpty { return [] }
+        var out = ByteBuffer(capacity: 1 + dependencies.count * 12)
+        out.appendDots(dependencies)
+        return out.array()
+    }
+
+    public static func dependencies(decoding bytes: UnsafeRawBufferPointer) throws(EntryCodecError) -> [Dot] {
+        if bytes.isEmpty { return [] }
+        var reader = ByteReader(bytes)
+        let dots = try reader.dots()
+        try reader.finish()
+        return dots
+    }
+}
+
+// MARK: Payloads
+
+/// The version of the payloads' layouts that this build writes.
+private let payloadVersion: UInt8 = 1
+
+/// The fields of a message's payload where they lie, for who needs no copies of them.
+struct MessagePayloadView {
+    var id: MessageID?
+    var user: UnsafeRawBufferPointer
+    var displayName: UnsafeRawBufferPointer
+    var body: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
+        var reader = ByteReader(bytes)
+        try reader.version()
+        id = try reader.optionalID(present: try reader.byte())
+        user = try reader.counted()
+        displayName = try reader.counted()
+        body = try reader.counted()
+        try reader.finish()
+    }
+}
+
+/// The fields of a system event's payload where they lie.
+struct SystemPayloadView {
+    var event: SystemPayload.Event
+    var id: MessageID?
+    var user: UnsafeRawBufferPointer
+    var displayName: UnsafeRawBufferPointer
+
+    init(_ bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
+        var reader = ByteReader(bytes)
+        try reader.version()
+        let hasID = try reader.byte()
+        guard let event = SystemPayload.Event(rawValue: try reader.byte()) else { throw .invalidField }
+        self.event = event
+        id = try reader.optionalID(present: hasID)
+        user = try reader.counted()
+        displayName = try reader.counted()
+        try reader.finish()
+    }
+}
+
+extension MessagePayload {
+    public func append(to out: inout ByteBuffer) {
+        out.append(payloadVersion)
+        out.append(id == nil ? 0 : 1)
+        if let id { out.append(id) }
+        out.appendCounted(user)
+        out.appendCounted(displayName)
+        body.withUnsafeBytes { out.appendCounted($0) }
+    }
+
+    public var encoded: [UInt8] {
+        var out = ByteBuffer(capacity: 64 + user.byteCount + displayName.byteCount + body.count)
+        append(to: &out)
+        return out.array()
+    }
+
+    public init(decoding bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
+        let view = try MessagePayloadView(bytes)
+        guard let user = Text(validating: view.user), let displayName = Text(validating: view.displayName),
+            view.body.isUTF8
+        else { throw .invalidText }
+        self.init(id: view.id, user: user, displayName: displayName, body: [UInt8](view.body))
+    }
+}
+
+extension SystemPayload {
+    public func append(to out: inout ByteBuffer) {
+        out.append(payloadVersion)
+        out.append(id == nil ? 0 : 1)
+        out.append(event.rawValue)
+        if let id { out.append(id) }
+        out.appendCounted(user)
+        out.appendCounted(displayName)
+    }
+
+    public var encoded: [UInt8] {
+        var out = ByteBuffer(capacity: 64 + user.byteCount + displayName.byteCount)
+        append(to: &out)
+        return out.array()
+    }
+
+    public init(decoding bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
+        let view = try SystemPayloadView(bytes)
+        guard let user = Text(validating: view.user), let displayName = Text(validating: view.displayName) else {
+            throw .invalidText
+        }
+        self.init(event: view.event, id: view.id, user: user, displayName: displayName)
+    }
+}
+
+extension DocumentPayload {
+    private enum Operation: UInt8 {
+        case add = 1
+        case remove = 2
+        case set = 3
+        case clear = 4
+    }
+
+    public func append(to out: inout ByteBuffer) {
+        let operation: Operation
+        switch delta {
+        case .add: operation = .add
+        case .remove: operation = .remove
+        case .set(nil): operation = .clear
+        case .set: operation = .set
+        }
+        out.append(payloadVersion)
+        out.append(operation.rawValue)
+        out.appendCounted(name)
+        out.appendCounted(user)
+        out.appendCounted(displayName)
+        switch delta {
+        case .add(let element, let dots), .remove(let element, let dots):
+            out.appendCounted(element)
+            out.appendDots(dots)
+        case .set(let value?): out.appendCounted(value)
+        case .set(nil): break
+        }
+    }
+
+    public var encoded: [UInt8] {
+        var out = ByteBuffer(capacity: 256)
+        append(to: &out)
+        return out.array()
+    }
+
+    public init(decoding bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
+        var reader = ByteReader(bytes)
+        try reader.version()
+        let code = try reader.byte()
+        guard let operation = Operation(rawValue: code) else { throw .unknownDelta(code) }
+        let name = try reader.text()
+        let user = try reader.text()
+        let displayName = try reader.text()
+        let delta: DocumentDelta
+        switch operation {
+        case .add: delta = .add(element: try reader.text(), replacing: try reader.dots())
+        case .remove: delta = .remove(element: try reader.text(), observed: try reader.dots())
+        case .set: delta = .set(value: try reader.text())
+        case .clear: delta = .set(value: nil)
+        }
+        try reader.finish()
+        self.init(name: name, user: user, displayName: displayName, delta: delta)
+    }
+}
+
+// MARK: Pieces
+
+extension ByteBuffer {
+    fileprivate mutating func append(_ id: MessageID) {
+        appendFixed(id.high)
+        appendFixed(id.low)
+    }
+}
+
+extension ByteReader {
+    @inline(__always)
+    fileprivate mutating func version() throws(EntryCodecError) {
+        let version = try byte()
+        guard version == payloadVersion else { throw .unknownVersion(version) }
+    }
+
+    @inline(__always)
+    fileprivate mutating func optionalID(present: UInt8) throws(EntryCodecError) -> MessageID? {
+        switch present {
+        case 0: return nil
+        case 1: return MessageID(high: try fixed(), low: try fixed())
+        default: throw .invalidField
+        }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Whether the bytes are UTF-8 (RFC 3629).
+    var isUTF8: Bool {
+        withMemoryRebound(to: UInt8.self) { (try? UTF8Span(validating: $0.span)) != nil }
+    }
+}

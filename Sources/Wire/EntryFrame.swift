@@ -1,0 +1,171 @@
+import ConvergeCRDT
+
+/// The frames that show stored entries: `message`, `system` and the documents' changes, live and in history alike.
+///
+/// They carry the entry's place: `node` and `seq`, and `pos`, whose order is the order of history. `timestamp` is the
+/// hybrid timestamp's milliseconds, so it is the same wherever and whenever the entry is shown.
+extension ServerFrameEncoder {
+    /// Appends the frame of any entry that has one. `standing` is for a register: the value that stands now, which need
+    /// not be the entry's own (nil where the register is clear).
+    ///
+    /// Throws, with `out` as it was, where the payload can't be read, is erased, or is of a kind that is not shown.
+    public mutating func appendFrame(
+        of entry: Entry, standing: Text? = nil, to out: inout ByteBuffer
+    ) throws(EntryCodecError) {
+        if entry.flags.contains(.redacted) { throw .redacted }
+        switch entry.kind {
+        case .message:
+            try appendPayload(entry, to: &out) { (encoder, bytes, out) throws(EntryCodecError) in
+                let payload = try MessagePayloadView(bytes)
+                guard payload.user.isUTF8, payload.displayName.isUTF8, payload.body.isUTF8 else { throw .invalidText }
+                encoder.message(
+                    id: payload.id ?? MessageID(entry.dot), room: entry.room, user: payload.user,
+                    displayName: payload.displayName, body: payload.body, position: entry.position, to: &out)
+            }
+        case .system:
+            try appendPayload(entry, to: &out) { (encoder, bytes, out) throws(EntryCodecError) in
+                let payload = try SystemPayloadView(bytes)
+                guard payload.user.isUTF8, payload.displayName.isUTF8 else { throw .invalidText }
+                encoder.system(
+                    id: payload.id ?? MessageID(entry.dot), event: payload.event, room: entry.room,
+                    user: payload.user, displayName: payload.displayName, position: entry.position, to: &out)
+            }
+        case .document:
+            try appendPayload(entry, to: &out) { (encoder, bytes, out) throws(EntryCodecError) in
+                let payload = try DocumentPayload(decoding: bytes)
+                encoder.document(
+                    payload, standing: standing, room: entry.room, position: entry.position, to: &out)
+            }
+        default: throw .unknownKind(entry.kind)
+        }
+    }
+
+    /// A chat message; `user`, `displayName` and `body` must be UTF-8.
+    @inline(__always)
+    mutating func message(
+        id: MessageID, room: Text, user: UnsafeRawBufferPointer, displayName: UnsafeRawBufferPointer,
+        body: UnsafeRawBufferPointer, position: Position, to out: inout ByteBuffer
+    ) {
+        // What stands between the texts is under 400 bytes; so the buffer grows once at most where nothing is escaped.
+        _ = out.reserve(400 + room.byteCount + user.count + displayName.count + body.count)
+        out.beginFrame(id, "message")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"user_id\":", user)
+        out.appendMember(",\"display_name\":", displayName)
+        out.appendMember(",\"body\":", body)
+        endEntry(position, to: &out)
+    }
+
+    /// A chat message whose fields are at hand; `body` must be UTF-8.
+    public mutating func message(
+        id: MessageID, room: Text, user: Text, displayName: Text, body: UnsafeRawBufferPointer, position: Position,
+        to out: inout ByteBuffer
+    ) {
+        user.withUTF8 { user in
+            displayName.withUTF8 { displayName in
+                message(
+                    id: id, room: room, user: UnsafeRawBufferPointer(user),
+                    displayName: UnsafeRawBufferPointer(displayName), body: body, position: position, to: &out)
+            }
+        }
+    }
+
+    /// `NAME joined` or `NAME left`; `user` and `displayName` must be UTF-8.
+    mutating func system(
+        id: MessageID, event: SystemPayload.Event, room: Text, user: UnsafeRawBufferPointer,
+        displayName: UnsafeRawBufferPointer, position: Position, to out: inout ByteBuffer
+    ) {
+        out.beginFrame(id, "system")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"user_id\":", user)
+        out.appendMember(",\"display_name\":", displayName)
+        out.append(",\"body\":")
+        out.appendJSONString(displayName)
+        // Over the closing quote, which comes again behind the words.
+        out.truncate(to: out.count - 1)
+        switch event {
+        case .joined: out.append(" joined\"")
+        case .left: out.append(" left\"")
+        }
+        endEntry(position, to: &out)
+    }
+
+    /// `NAME joined` or `NAME left`, from fields at hand.
+    public mutating func system(
+        id: MessageID, event: SystemPayload.Event, room: Text, user: Text, displayName: Text, position: Position,
+        to out: inout ByteBuffer
+    ) {
+        user.withUTF8 { user in
+            displayName.withUTF8 { displayName in
+                system(
+                    id: id, event: event, room: room, user: UnsafeRawBufferPointer(user),
+                    displayName: UnsafeRawBufferPointer(displayName), position: position, to: &out)
+            }
+        }
+    }
+
+    /// `NAME joined` or `NAME left` that is shown but not stored, so it has no place in history.
+    public mutating func system(
+        _ stamp: FrameStamp, event: SystemPayload.Event, room: Text, user: Text, displayName: Text,
+        to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "system")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"user_id\":", user)
+        out.appendMember(",\"display_name\":", displayName)
+        out.appendMember(",\"body\":", Text(displayName.string + (event == .joined ? " joined" : " left")))
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.append("}")
+    }
+
+    /// A document's change: `crdt_orset_added`, `crdt_orset_removed` with the element, `crdt_lww_set` with the value
+    /// that now stands.
+    public mutating func document(
+        _ payload: DocumentPayload, standing: Text?, room: Text, position: Position, to out: inout ByteBuffer
+    ) {
+        let type: StaticString
+        let body: Text
+        switch payload.delta {
+        case .add(let element, _): (type, body) = ("crdt_orset_added", element)
+        case .remove(let element, _): (type, body) = ("crdt_orset_removed", element)
+        case .set: (type, body) = ("crdt_lww_set", standing ?? "")
+        }
+        out.beginFrame(MessageID(position.dot), type)
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"user_id\":", payload.user)
+        out.appendMember(",\"display_name\":", payload.displayName)
+        out.appendMember(",\"doc\":", payload.name)
+        out.appendMember(",\"body\":", body)
+        endEntry(position, to: &out)
+    }
+
+    // MARK: Inside
+
+    @inline(__always)
+    private mutating func endEntry(_ position: Position, to out: inout ByteBuffer) {
+        appendTimestamp(position.timestamp.milliseconds, to: &out)
+        out.append(",\"node\":\"")
+        out.appendHexadecimal(position.dot.replica.rawValue)
+        out.append("\",\"seq\":")
+        out.appendDecimal(position.dot.seq)
+        out.appendPosition(position)
+        out.append("}")
+    }
+
+    /// Passes a typed error through the standard library's access to an array's bytes.
+    @inline(__always)
+    private mutating func appendPayload(
+        _ entry: Entry, to out: inout ByteBuffer,
+        _ body: (inout ServerFrameEncoder, UnsafeRawBufferPointer, inout ByteBuffer) throws(EntryCodecError) -> Void
+    ) throws(EntryCodecError) {
+        let failure = entry.payload.withUnsafeBytes { bytes -> EntryCodecError? in
+            do throws(EntryCodecError) {
+                try body(&self, bytes, &out)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+}

@@ -1,0 +1,284 @@
+import ConvergeCRDT
+
+/// What a server frame has besides its meaning: an id of its own and the moment it was made.
+public struct FrameStamp: Hashable, Sendable {
+    public var id: MessageID
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    public var milliseconds: UInt64
+
+    public init(id: MessageID, milliseconds: UInt64) {
+        self.id = id
+        self.milliseconds = milliseconds
+    }
+}
+
+/// Who is in a room, for a `users` frame with details.
+public struct MemberSummary: Hashable, Sendable {
+    public var user: Text
+    public var displayName: Text
+    public var sessions: Int
+    /// The nodes that have these sessions.
+    public var nodes: [ReplicaID]
+
+    public init(user: Text, displayName: Text, sessions: Int, nodes: [ReplicaID]) {
+        self.user = user
+        self.displayName = displayName
+        self.sessions = sessions
+        self.nodes = nodes
+    }
+}
+
+/// What an `ack` says about a write that is stored.
+public struct Acknowledgement: Hashable, Sendable {
+    /// The id of what was stored.
+    public var id: MessageID
+    public var room: Text
+    public var position: Position
+    public var isDuplicate: Bool
+    /// On how many nodes it is stored; nil where nobody asked.
+    public var copies: Int?
+
+    public init(id: MessageID, room: Text, position: Position, isDuplicate: Bool = false, copies: Int? = nil) {
+        self.id = id
+        self.room = room
+        self.position = position
+        self.isDuplicate = isDuplicate
+        self.copies = copies
+    }
+}
+
+/// Writes the JSON text of the frames that only the asker gets, or that are about no entry; `EntryFrame.swift` has those
+/// about entries.
+///
+/// Members stand in the order of the Go server (`id type room user_id display_name doc body rooms users items history
+/// limit timestamp`), then ours; strings that are empty are left out, lists are always there. An encoder remembers the
+/// text of the last second, so a loop keeps one; it is a value and has no other state.
+public struct ServerFrameEncoder: Sendable {
+    private var timestamps = TimestampWriter()
+
+    public init() {}
+
+    /// The first frame of a connection. `cursor` is what the user has been shown of the room's nodes at this moment.
+    public mutating func welcome(
+        _ stamp: FrameStamp, room: Text, user: Text, displayName: Text, cursor: VersionVector? = nil,
+        to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "welcome")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"user_id\":", user)
+        out.appendMember(",\"display_name\":", displayName)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        if let cursor { out.appendCursor(cursor) }
+        out.append("}")
+    }
+
+    /// The answer to a `join` with a `ref`.
+    public mutating func joined(
+        _ stamp: FrameStamp, room: Text, ref: Text?, cursor: VersionVector? = nil, to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "joined")
+        out.appendMember(",\"room\":", room)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        if let cursor { out.appendCursor(cursor) }
+        out.append("}")
+    }
+
+    /// The names must be sorted by the caller.
+    public mutating func rooms(_ stamp: FrameStamp, rooms: [Text], ref: Text?, to out: inout ByteBuffer) {
+        out.beginFrame(stamp.id, "rooms")
+        out.appendMember(",\"rooms\":", list: rooms)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append("}")
+    }
+
+    /// `count` is how many users there are in all, `users` those that are shown, sorted, each once; `members` is given
+    /// where details were asked for.
+    public mutating func users(
+        _ stamp: FrameStamp, room: Text, users: [Text], count: Int, members: [MemberSummary]? = nil, ref: Text?,
+        to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "users")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"users\":", list: users)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append(",\"count\":")
+        out.appendDecimal(count)
+        if let members { out.appendMembers(members) }
+        out.append("}")
+    }
+
+    /// Something could not be done; the connection goes on.
+    public mutating func error(_ stamp: FrameStamp, reason: Text, ref: Text?, to out: inout ByteBuffer) {
+        out.beginFrame(stamp.id, "error")
+        out.appendMember(",\"body\":", reason)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append("}")
+    }
+
+    /// The answer to a write with a `ref`, once it is stored.
+    public mutating func ack(_ ack: Acknowledgement, ref: Text?, to out: inout ByteBuffer) {
+        out.beginFrame(ack.id, "ack")
+        out.appendMember(",\"room\":", ack.room)
+        appendTimestamp(ack.position.timestamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.appendPosition(ack.position)
+        if let copies = ack.copies {
+            out.append(",\"copies\":")
+            out.appendDecimal(copies)
+        }
+        if ack.isDuplicate { out.append(",\"duplicate\":true") }
+        out.append("}")
+    }
+
+    /// What is in an OR-Set. The items must be sorted by the caller.
+    public mutating func setValues(
+        _ stamp: FrameStamp, room: Text, doc: Text, items: [Text], ref: Text?, to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "crdt_orset_values")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"doc\":", doc)
+        out.appendMember(",\"items\":", list: items)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append("}")
+    }
+
+    /// What a register holds; nil for one that was never set, or cleared.
+    public mutating func registerValue(
+        _ stamp: FrameStamp, room: Text, doc: Text, value: Text?, ref: Text?, to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "crdt_lww_value")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"doc\":", doc)
+        out.appendMember(",\"body\":", value ?? "")
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append("}")
+    }
+
+    // MARK: History
+
+    /// A `history` frame is written in steps: this, then any number of `appendHistoryEntry`, then `endHistory`.
+    public mutating func beginHistory(_ stamp: FrameStamp, room: Text, to out: inout ByteBuffer) {
+        out.beginFrame(stamp.id, "history")
+        out.appendMember(",\"room\":", room)
+        out.append(",\"history\":[")
+    }
+
+    /// Appends the frame of one entry, the oldest first. Leaves `out` as it was where it throws: such an entry is left
+    /// out of the history.
+    public mutating func appendHistoryEntry(_ entry: Entry, to out: inout ByteBuffer) throws(EntryCodecError) {
+        let before = out.count
+        // A list's bracket is last in the buffer only as long as the list is empty.
+        if out.bytes.last != UInt8(ascii: "[") { out.append(",") }
+        do {
+            try appendFrame(of: entry, to: &out)
+        } catch {
+            out.truncate(to: before)
+            throw error
+        }
+    }
+
+    /// `limit` is the one that was kept to, whatever was asked for.
+    public mutating func endHistory(_ stamp: FrameStamp, limit: Int, ref: Text?, to out: inout ByteBuffer) {
+        out.append("],\"limit\":")
+        out.appendDecimal(limit)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append("}")
+    }
+
+    // MARK: Inside
+
+    @inline(__always)
+    mutating func appendTimestamp(_ milliseconds: UInt64, to out: inout ByteBuffer) {
+        out.append(",\"timestamp\":\"")
+        timestamps.append(milliseconds: milliseconds, to: &out)
+        out.append("\"")
+    }
+}
+
+// MARK: Members of a frame
+
+extension ByteBuffer {
+    /// `type` needs no escapes.
+    @inline(__always)
+    mutating func beginFrame(_ id: MessageID, _ type: StaticString) {
+        append("{\"id\":\"")
+        appendHexadecimal(id.high)
+        appendHexadecimal(id.low)
+        append("\",\"type\":\"")
+        append(type)
+        append("\"")
+    }
+
+    /// `name` with its comma, quotes and colon, and the text; nothing where that is empty.
+    @inline(__always)
+    mutating func appendMember(_ name: StaticString, _ utf8: UnsafeRawBufferPointer) {
+        if utf8.isEmpty { return }
+        append(name)
+        appendJSONString(utf8)
+    }
+
+    @inline(__always)
+    mutating func appendMember(_ name: StaticString, _ text: Text) {
+        text.withUTF8 { appendMember(name, UnsafeRawBufferPointer($0)) }
+    }
+
+    mutating func appendMember(_ name: StaticString, list: [Text]) {
+        append(name)
+        append("[")
+        for (index, text) in list.enumerated() {
+            if index > 0 { append(",") }
+            appendJSONString(text)
+        }
+        append("]")
+    }
+
+    @inline(__always)
+    mutating func appendRef(_ ref: Text?) {
+        if let ref { appendMember(",\"ref\":", ref) }
+    }
+
+    @inline(__always)
+    mutating func appendPosition(_ position: Position) {
+        append(",\"pos\":\"")
+        position.appendText(to: &self)
+        append("\"")
+    }
+
+    fileprivate mutating func appendCursor(_ cursor: VersionVector) {
+        append(",\"cursor\":{")
+        for (index, dot) in cursor.components.enumerated() {
+            append(index > 0 ? ",\"" : "\"")
+            appendHexadecimal(dot.replica.rawValue)
+            append("\":")
+            appendDecimal(dot.seq)
+        }
+        append("}")
+    }
+
+    fileprivate mutating func appendMembers(_ members: [MemberSummary]) {
+        append(",\"members\":[")
+        for (index, member) in members.enumerated() {
+            append(index > 0 ? ",{\"user_id\":" : "{\"user_id\":")
+            appendJSONString(member.user)
+            append(",\"display_name\":")
+            appendJSONString(member.displayName)
+            append(",\"sessions\":")
+            appendDecimal(member.sessions)
+            append(",\"nodes\":[")
+            for (place, node) in member.nodes.enumerated() {
+                append(place > 0 ? ",\"" : "\"")
+                appendHexadecimal(node.rawValue)
+                append("\"")
+            }
+            append("]}")
+        }
+        append("]")
+    }
+}

@@ -1,0 +1,158 @@
+import ConvergeCRDT
+import ConvergeWire
+import Testing
+
+@Suite struct ClientFrameTests {
+    private func decode(_ json: String) -> Result<ClientFrame, ClientFrameError> {
+        var json = json
+        return json.withUTF8 { utf8 in
+            do throws(ClientFrameError) {
+                return .success(try ClientFrame.decode(UnsafeRawBufferPointer(utf8)))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    private func command(_ json: String) -> ClientCommand? { try? decode(json).get().command }
+
+    private let position = Position(
+        timestamp: HybridTimestamp(milliseconds: 1_795_371_628_123, counter: 2),
+        dot: Dot(replica: ReplicaID(rawValue: 0xDEAD_BEEF), seq: 1000))
+
+    @Test("a message has a body, and what else is given")
+    func messages() {
+        #expect(
+            decode(#"{"type":"message","body":"hi"}"#)
+                == .success(ClientFrame(command: .message(MessageCommand(body: Array("hi".utf8))))))
+        #expect(command("{}") == .message(MessageCommand(body: [])))
+        #expect(command(#"{"type":""}"#) == .message(MessageCommand(body: [])))
+        #expect(command(#"{"type":null,"body":null}"#) == .message(MessageCommand(body: [])))
+        #expect(
+            decode(
+                #" {"copies":2,"after":"\#(position.text)","key":"k1","body":"a\nb\u00e9","room":"dev","ref":"7","type":"message"} "#
+            )
+                == .success(
+                    ClientFrame(
+                        ref: "7",
+                        command: .message(
+                            MessageCommand(
+                                room: "dev", body: Array("a\nbé".utf8), key: "k1", after: position, copies: 2)))))
+    }
+
+    @Test("every command is known by its type")
+    func commands() {
+        #expect(command(#"{"type":"join","room":"dev"}"#) == .join(room: "dev"))
+        #expect(command(#"{"type":"join"}"#) == .join(room: ""))
+        #expect(command(#"{"type":"leave"}"#) == .leave)
+        #expect(command(#"{"type":"rooms"}"#) == .rooms)
+        #expect(command(#"{"type":"users"}"#) == .users(room: nil, detail: false, limit: nil))
+        #expect(
+            command(#"{"type":"users","room":"r","detail":true,"limit":5}"#)
+                == .users(room: "r", detail: true, limit: 5))
+        #expect(command(#"{"type":"history"}"#) == .history(room: nil, limit: nil, before: nil))
+        #expect(
+            command(#"{"before":"\#(position.text)","limit":-3,"type":"history","room":"x"}"#)
+                == .history(room: "x", limit: -3, before: position))
+        #expect(
+            command(#"{"type":"crdt_orset_add","body":"milk"}"#)
+                == .setAdd(DocumentWriteCommand(doc: "default", value: "milk")))
+        #expect(
+            command(#"{"type":"crdt_orset_remove","doc":"list","body":"milk","key":"k"}"#)
+                == .setRemove(DocumentWriteCommand(doc: "list", value: "milk", key: "k")))
+        #expect(command(#"{"type":"crdt_orset_values","doc":""}"#) == .setValues(doc: "default"))
+        #expect(command(#"{"type":"crdt_lww_get","doc":"title"}"#) == .registerGet(doc: "title"))
+    }
+
+    @Test("null clears a register, an absent body empties it, and neither makes a set's element null")
+    func registers() {
+        func write(_ value: Text?) -> DocumentWriteCommand { DocumentWriteCommand(doc: "default", value: value) }
+        #expect(command(#"{"type":"crdt_lww_set","body":"v"}"#) == .registerSet(write("v")))
+        #expect(command(#"{"type":"crdt_lww_set","body":null}"#) == .registerSet(write(nil)))
+        #expect(command(#"{"type":"crdt_lww_set"}"#) == .registerSet(write("")))
+        #expect(command(#"{"body":null,"type":"crdt_lww_set","body":"late"}"#) == .registerSet(write("late")))
+        #expect(command(#"{"body":"early","type":"crdt_lww_set","body":null}"#) == .registerSet(write(nil)))
+        #expect(command(#"{"type":"crdt_orset_add","body":null}"#) == .setAdd(write("")))
+    }
+
+    @Test("members may come in any order, unknown ones are skipped, of two with a name the later counts")
+    func members() {
+        let expected = ClientCommand.message(MessageCommand(room: "b", body: Array("2".utf8)))
+        #expect(
+            command(
+                #"{"x":{"type":["join"]},"room":"a","body":"1","room":"b","type":"join","body":"2","type":"message"}"#)
+                == expected)
+        #expect(command(#"{"room":"a","room":null}"#) == .message(MessageCommand(body: [])))
+    }
+
+    @Test("a name or a type may be written with escapes")
+    func escapes() {
+        #expect(command(#"{"\u0074ype":"\u006aoin","r\u006fom":"d\u0065v"}"#) == .join(room: "dev"))
+        #expect(decode(#"{"type":"no\u0070e"}"#) == .failure(.unknownType("nope", ref: nil)))
+    }
+
+    @Test("a room is trimmed, and an empty one is none")
+    func rooms() {
+        #expect(command(#"{"type":"join","room":"  dev\t\n"}"#) == .join(room: "dev"))
+        #expect(command(#"{"type":"users","room":" \u00a0\u3000 "}"#) == .users(room: nil, detail: false, limit: nil))
+        #expect(command(#"{"type":"join","room":"a b"}"#) == .join(room: "a b"))
+    }
+
+    @Test("a ref or key has 64 bytes at most, and an empty one is none")
+    func tags() {
+        let longest = String(repeating: "é", count: 32)
+        #expect(
+            decode(#"{"ref":"\#(longest)","type":"rooms"}"#)
+                == .success(ClientFrame(ref: Text(longest), command: .rooms)))
+        #expect(decode(#"{"ref":"\#(longest)x","type":"rooms"}"#) == .failure(.invalidMessage(ref: nil)))
+        #expect(decode(#"{"ref":"1","key":"\#(longest)x"}"#) == .failure(.invalidMessage(ref: "1")))
+        #expect(decode(#"{"ref":"","type":"rooms"}"#) == .success(ClientFrame(command: .rooms)))
+    }
+
+    @Test(
+        "what is not a frame is an invalid message",
+        arguments: [
+            "", "null", "[]", "\"message\"", "1", "{", "{}{}", "{} x", #"{"type":5}"#, #"{"type":["message"]}"#,
+            #"{"body":7}"#, #"{"body":{}}"#, #"{"room":true}"#, #"{"doc":1,"type":"rooms"}"#, #"{"ref":1}"#,
+            #"{"key":[]}"#, #"{"limit":"5"}"#, #"{"limit":1.5}"#, #"{"limit":1e2}"#, #"{"limit":99999999999999999999}"#,
+            #"{"copies":-99999999999999999999}"#, #"{"detail":"true"}"#, #"{"detail":1}"#, #"{"after":""}"#,
+            #"{"after":"zz"}"#, #"{"before":12}"#, #"{"body":"\ud800"}"#, #"{"body":"\x"}"#, "{\"body\":\"\u{1}\"}",
+            #"{"body":"x",}"#, #"{"unknown":01}"#, #"{"unknown":[1,]}"#, #"{"unknown":"\ud800"}"#,
+            #"{"x":"# + String(repeating: "[", count: 32) + String(repeating: "]", count: 32) + "}",
+        ])
+    func invalid(_ json: String) {
+        #expect(decode(json) == .failure(.invalidMessage(ref: nil)))
+    }
+
+    @Test("an error carries the ref where it stood before what is wrong")
+    func refs() {
+        #expect(decode(#"{"ref":"r","body":5}"#) == .failure(.invalidMessage(ref: "r")))
+        #expect(decode(#"{"ref":"r","body":"x"#) == .failure(.invalidMessage(ref: "r")))
+        #expect(decode(#"{"type":"dance","ref":"r"}"#) == .failure(.unknownType("dance", ref: "r")))
+        #expect(ClientFrameError.unknownType("dance", ref: nil).reason == "unknown type: dance")
+        #expect(ClientFrameError.invalidMessage(ref: nil).reason == "invalid message")
+    }
+
+    @Test("an unknown type is told back up to 64 bytes, never half a character")
+    func longType() {
+        let type = String(repeating: "x", count: 63) + "éé"
+        #expect(
+            decode(#"{"type":"\#(type)"}"#) == .failure(.unknownType(Text(String(repeating: "x", count: 63)), ref: nil))
+        )
+    }
+
+    @Test("bytes that are no UTF-8 are never read past their end")
+    func brokenText() {
+        var random = SeededGenerator(seed: 3)
+        let frame = Array(
+            #"{"type":"crdt_orset_add","room":" \u3000 é","body":"\ud83d\ude00","after":"0","ref":"r"}"#.utf8)
+        for _ in 0..<20_000 {
+            var bytes = frame
+            for _ in 0..<Int.random(in: 1...4, using: &random) {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
+            }
+            bytes.removeLast(Int.random(in: 0...3, using: &random) * Int.random(in: 0...10, using: &random))
+            _ = try? bytes.withUnsafeBytes { try ClientFrame.decode($0) }
+        }
+    }
+}
