@@ -1,0 +1,83 @@
+// The hash that chains a replica's log, and the ids that are made from keys.
+//
+// Invariant: hash(n) = first 128 bits of SHA-256(hash(n-1) ‖ header(n) ‖ SHA-256(payload(n))). A log with a changed,
+// missing or added entry has other hashes from there on; and because the payload goes in by its own digest, a payload
+// can be erased (its digest takes its place) and the chain still be verified.
+
+import COpenSSL
+import ConvergeCRDT
+import ConvergeWire
+
+/// Computes the hashes of entries. Belongs to one thread; 0.5 µs an entry.
+public final class EntryChain {
+    private let digest = Digest()
+    private var header = ByteBuffer(capacity: 256)
+    private let scratch = UnsafeMutablePointer<UInt8>.allocate(capacity: Digest.byteCount)
+
+    public init() {}
+
+    deinit { scratch.deallocate() }
+
+    /// The hash of `entry`, whose replica's entry before has the hash `previous` (`.zero` before the first). The hash
+    /// that the entry itself carries is not looked at.
+    public func hash(after previous: EntryHash, _ entry: Entry) -> EntryHash {
+        header.removeAll()
+        header.appendFixed(previous.high)
+        header.appendFixed(previous.low)
+        entry.appendHeader(to: &header)
+        if entry.flags.contains(.redacted), entry.payload.count == Digest.byteCount {
+            header.append(entry.payload)
+        } else {
+            digest.begin()
+            entry.payload.withUnsafeBytes { digest.update($0) }
+            digest.finish(into: scratch)
+            header.append(UnsafeRawBufferPointer(start: scratch, count: Digest.byteCount))
+        }
+        let (high, low) = firstHalf(of: header.bytes)
+        return EntryHash(high: high, low: low)
+    }
+
+    /// Whether `entries`, a run of one replica's log, follow on from `previous` by their own hashes.
+    public func verifies(_ entries: some Sequence<Entry>, after previous: EntryHash) -> Bool {
+        var previous = previous
+        for entry in entries {
+            guard hash(after: previous, entry) == entry.hash else { return false }
+            previous = entry.hash
+        }
+        return true
+    }
+
+    /// What takes the place of a payload that is erased: its digest, under the flag `redacted`.
+    public func redacted(_ entry: Entry) -> Entry {
+        guard !entry.flags.contains(.redacted) else { return entry }
+        var shell = entry
+        digest.begin()
+        entry.payload.withUnsafeBytes { digest.update($0) }
+        digest.finish(into: scratch)
+        shell.payload = Array(UnsafeBufferPointer(start: scratch, count: Digest.byteCount))
+        shell.flags.insert(.redacted)
+        return shell
+    }
+
+    /// The id of a message that was sent with a key: the same on whichever node it is sent. The first 128 bits of
+    /// SHA-256 over room, user and key, each with its length before it.
+    public func messageID(room: Text, user: Text, key: Text) -> MessageID {
+        header.removeAll()
+        header.appendCounted(room)
+        header.appendCounted(user)
+        header.appendCounted(key)
+        let (high, low) = firstHalf(of: header.bytes)
+        return MessageID(high: high, low: low)
+    }
+
+    private func firstHalf(of bytes: UnsafeRawBufferPointer) -> (UInt64, UInt64) {
+        digest.begin()
+        digest.update(bytes)
+        digest.finish(into: scratch)
+        let result = UnsafeRawPointer(scratch)
+        return (
+            UInt64(bigEndian: result.loadUnaligned(as: UInt64.self)),
+            UInt64(bigEndian: result.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+        )
+    }
+}
