@@ -140,7 +140,7 @@ final class PostgresWriter: StoreWriter {
                     .binding(each: fresh, int2: { Int16($0.namespace) })
                     .binding(each: fresh, int2: { Int16($0.flags.rawValue) })
                     .binding(each: fresh, text: \.room).binding(each: fresh, bytes: \.hash.postgres)
-                    .binding(each: fresh, bytes: { DotBlob.encode($0.dependencies) })
+                    .binding(each: fresh, bytes: { $0.encodedDependencies })
                     .binding(each: fresh, bytes: \.payload))
         }
         let stored = Set(batch.effects.isEmpty ? [] : fresh.map(\.dot))
