@@ -121,6 +121,7 @@ enum PostgresSchema {
             replica bigint NOT NULL,
             seq bigint NOT NULL)
         """,
+        "CREATE INDEX IF NOT EXISTS converge_message_key_age ON converge_message_key (ts)",
         // digest: SHA-256 of the element, cut to 16 bytes; elements can be longer than an index takes.
         """
         CREATE TABLE IF NOT EXISTS converge_element (

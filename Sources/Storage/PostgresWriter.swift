@@ -49,6 +49,18 @@ final class PostgresWriter: StoreWriter {
         }
     }
 
+    func prune(_ pruning: Pruning) throws(StoreError) -> Int {
+        if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
+        do throws(StoreError) {
+            guard connection.isAlive() else { throw .unreachable("the connection was lost") }
+            return try drop(pruning)
+        } catch {
+            spent = error
+            connection.close()
+            throw error
+        }
+    }
+
     func close() {
         spent = spent ?? .failed("the writer was closed")
         connection.close()
@@ -164,6 +176,51 @@ final class PostgresWriter: StoreWriter {
         ).binding(replica.postgres).binding(epoch).binding(Int64(clamping: head))
             .binding(Int64(clamping: own.last?.dot.seq ?? head))
             .binding((own.map(\.timestamp).max() ?? .zero).postgres).binding((own.last?.hash ?? hash).postgres)
+    }
+
+    // MARK: Pruning
+
+    /// Of all logs, whoever wrote them, since a replica that is gone drops nothing any more. The replicas' rows are locked
+    /// in the order of their ids, as everywhere.
+    private func drop(_ pruning: Pruning) throws(StoreError) -> Int {
+        do throws(PostgresFailure) {
+            let results = try connection.run(
+                [
+                    PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
+                    PostgresStatement("SELECT replica FROM converge_replica ORDER BY replica FOR UPDATE"),
+                    guarded([]),
+                    PostgresStatement(
+                        """
+                        UPDATE converge_replica AS r SET floor = old.last
+                        FROM (SELECT o.replica, (
+                                SELECT max(f.seq) FROM (
+                                    SELECT e.seq, e.ts FROM converge_entry AS e
+                                    WHERE e.replica = o.replica AND e.seq > o.floor ORDER BY e.seq LIMIT $2) AS f
+                                WHERE f.ts < $1) AS last
+                            FROM converge_replica AS o) AS old
+                        WHERE r.replica = old.replica AND old.last IS NOT NULL
+                        """
+                    ).binding(pruning.entriesBefore.postgres).binding(Int64(clamping: pruning.limit)),
+                    PostgresStatement(
+                        """
+                        DELETE FROM converge_entry AS e USING converge_replica AS r
+                        WHERE e.replica = r.replica AND e.seq <= r.floor
+                        """),
+                    PostgresStatement(
+                        """
+                        DELETE FROM converge_message_key WHERE id IN (
+                            SELECT id FROM converge_message_key WHERE ts < $1 ORDER BY ts LIMIT $2)
+                        """
+                    ).binding(pruning.keysBefore.postgres).binding(Int64(clamping: pruning.limit)),
+                    PostgresStatement("COMMIT"),
+                ], by: PostgresDeadline(after: timeout))
+            guard results.last?.tag == "COMMIT" else {
+                throw .refused("40000", message: "the transaction was rolled back", column: nil)
+            }
+            return max(results[4].affected, results[5].affected)
+        } catch {
+            throw error.storeError(committing: false)
+        }
     }
 
     /// The rows are locked and what they hold is known, so they are simply set.
