@@ -129,7 +129,7 @@ final class PostgresReader: StoreReader {
         entry.namespace = UInt8(clamping: rows.int(row, 4))
         entry.flags = Entry.Flags(rawValue: UInt8(clamping: rows.int(row, 5)))
         entry.hash = EntryHash(postgres: rows.array(row, 9))
-        guard let dependencies = DotBlob.decode(rows.bytes(row, 6)) else {
+        guard let dependencies = try? Entry.dependencies(decoding: rows.bytes(row, 6)) else {
             throw .corrupt("entry \(entry.dot.seq) of \(entry.dot.replica) has torn dependencies")
         }
         entry.dependencies = dependencies
