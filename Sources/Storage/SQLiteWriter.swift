@@ -17,6 +17,8 @@ final class SQLiteWriter: StoreWriter {
         static let patient = 16_000
         /// Where no copying helps any more, writing ends.
         static let hard = 64_000
+        /// A page with its frame's header.
+        static let pageBytes = 4_096 + 24
         /// What the log's file keeps on disk when it starts over.
         static let kept = 8_000
     }
@@ -26,6 +28,8 @@ final class SQLiteWriter: StoreWriter {
     private let sync: SyncMode
     private var vector: VersionVector
     private let log: SQLiteLog
+    /// Where commits are synced.
+    private let logFile: SQLiteLogFile?
     private let begin: SQLiteStatement
     private let commit: SQLiteStatement
     /// The log's length at which the next checkpoint is due.
@@ -41,6 +45,7 @@ final class SQLiteWriter: StoreWriter {
         self.vector = vector
         self.sync = sync
         self.log = log
+        logFile = sync == .full ? connection.logFile(limit: LogLimit.eager * LogLimit.pageBytes) : nil
         begin = try connection.prepare("BEGIN IMMEDIATE")
         commit = try connection.prepare("COMMIT")
     }
@@ -52,6 +57,7 @@ final class SQLiteWriter: StoreWriter {
             try connection.checkFile()
             let next = try BatchRules.check(batch, after: vector)
             try begin.run()
+            logFile?.reserve((connection.logPages + 64) * LogLimit.pageBytes)
             try log.store(batch)
             try commitTransaction()
             vector = next

@@ -198,6 +198,17 @@ final class SQLiteStoreTests {
         #expect(recovered.vector == VersionVector())
     }
 
+    @Test("another file put in the place of an open one is noticed")
+    func replaced() throws {
+        let (writer, _) = try store().openWriter(.test())
+        let reader = try store().openReader()
+        let other = folder.path("other.db")
+        try SQLiteStore(path: other).openWriter(.test(fresh: .b)).writer.close()
+        #expect(rename(other, path) == 0)
+        #expect(error { () throws(StoreError) in try writer.append(Batch()) }?.name == "unreachable")
+        #expect(error { () throws(StoreError) in _ = try reader.positions(of: []) }?.name == "unreachable")
+    }
+
     @Test("a copied file goes on under a new replica, with the old log inside")
     func copied() throws {
         let entries = try fill()
@@ -247,6 +258,24 @@ final class SQLiteStoreTests {
         #expect(longest > 8_000_000)
         #expect(longest < 24_000_000)
         #expect(try size(path) > 60_000_000)
+    }
+
+    @Test("the log's space is taken ahead of the commits, and what a crash leaves of it is recovered whole")
+    func reservedLog() throws {
+        let (writer, _) = try store().openWriter(.test())
+        var own = TestLog(.a)
+        let entries = own.entries(5, from: 10)
+        for entry in entries { try writer.append(Batch(entries: [entry])) }
+        #expect(try size(path + "-wal") >= 1 << 20)
+        let copy = folder.path("crashed.db")
+        for suffix in ["", "-wal"] {
+            try FileManager.default.copyItem(atPath: path + suffix, toPath: copy + suffix)
+        }
+        writer.close()
+        let (again, recovered) = try SQLiteStore(path: copy).openWriter(.test(fresh: .b))
+        defer { again.close() }
+        #expect(recovered.vector == VersionVector(own.head))
+        #expect(try SQLiteStore(path: copy).openReader().entries(of: .a, from: 1, limit: 9) == entries)
     }
 
     private func size(_ path: String) throws -> UInt64 {
