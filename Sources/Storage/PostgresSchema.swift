@@ -96,7 +96,7 @@ enum PostgresSchema {
             hash bytea NOT NULL,
             floor bigint NOT NULL DEFAULT 0)
         """,
-        // shelf: 0 in the log alone, 1 history, 2 other kinds. deps: 16 bytes a dot.
+        // shelf: 0 in the log alone, 1 history, 2 other kinds. deps as in EntryCodec.
         """
         CREATE TABLE IF NOT EXISTS converge_entry (
             replica bigint NOT NULL,
