@@ -96,7 +96,7 @@ struct MemoryContents: Sendable {
 
     /// See `StoreWriter.prune`.
     mutating func prune(_ pruning: Pruning) -> Int {
-        var most = 0
+        var dropped = 0
         for (replica, log) in logs {
             let old = log.prefix(pruning.limit).prefix { $0.timestamp < pruning.entriesBefore }
             for entry in old {
@@ -106,12 +106,12 @@ struct MemoryContents: Sendable {
             }
             logs[replica]!.removeFirst(old.count)
             floors[replica] += UInt64(old.count)
-            most = max(most, old.count)
+            dropped += old.count
         }
         let forgotten = keys.filter { $0.value.timestamp < pruning.keysBefore }.sorted { $0.value < $1.value }
             .prefix(pruning.limit)
         for (id, _) in forgotten { keys[id] = nil }
-        return max(most, forgotten.count)
+        return dropped + forgotten.count
     }
 
     // MARK: Reading
@@ -149,8 +149,9 @@ struct MemoryContents: Sendable {
 
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) -> [Entry] {
         guard let log = logs[replica], seq > 0, limit > 0 else { return [] }
-        let first = max(seq, floors[replica] + 1) - floors[replica] - 1
-        return first < UInt64(log.count) ? Array(log[Int(first)...].prefix(limit)) : []
+        let floor = floors[replica]
+        guard seq > floor, seq <= floor + UInt64(log.count) else { return [] }
+        return Array(log[Int(seq - floor - 1)...].prefix(limit))
     }
 
     func positions(of ids: [MessageID]) -> [MessageID: Position] {

@@ -164,7 +164,7 @@ final class PostgresWriter: StoreWriter {
             guard results.last?.tag == "COMMIT" else {
                 throw .refused("40000", message: "the transaction was rolled back", column: nil)
             }
-            return max(results[4].affected, results[5].affected)
+            return results[4].affected + results[5].affected
         } catch {
             throw error.storeError(committing: false)
         }

@@ -30,15 +30,15 @@ struct SQLitePruning {
             "DELETE FROM message_key WHERE id IN (SELECT id FROM message_key WHERE ts < ?1 ORDER BY ts LIMIT ?2)")
     }
 
-    /// The larger of the numbers of entries (of one log) and of ids that went.
+    /// How many entries and ids went.
     func run(_ pruning: Pruning, _ vector: VersionVector) throws(StoreError) -> Int {
-        var most = 0
+        var dropped = 0
         for head in vector.components {
             guard let last = try lastOldSeq(of: head.replica, pruning) else { continue }
             deleteEntries.bind(1, head.replica)
             deleteEntries.bind(2, clamping: last)
             try deleteEntries.run()
-            most = max(most, connection.changes)
+            dropped += connection.changes
             moveFloor.bind(1, head.replica)
             moveFloor.bind(2, clamping: last)
             try moveFloor.run()
@@ -46,7 +46,7 @@ struct SQLitePruning {
         deleteKeys.bind(1, clamping: pruning.keysBefore.rawValue)
         deleteKeys.bind(2, Int64(clamping: pruning.limit))
         try deleteKeys.run()
-        return max(most, connection.changes)
+        return dropped + connection.changes
     }
 
     private func lastOldSeq(of replica: ReplicaID, _ pruning: Pruning) throws(StoreError) -> UInt64? {

@@ -185,8 +185,8 @@ public protocol StoreWriter: AnyObject {
     /// gap. After any error the writer is closed and opened anew; after `unknownOutcome` the recovered head tells.
     func append(_ batch: Batch) throws(StoreError)
 
-    /// Drops what is too old, in one transaction, and says how much that was; less than `pruning.limit` means that there
-    /// is no more of it. Documents, attendance and the heads of the logs stay. After any error the writer is closed and
+    /// Drops what is too old, in one transaction, and says how many entries and ids that were; fewer than `pruning.limit`
+    /// mean that there are no more. Documents, attendance and the heads of the logs stay. After any error the writer is closed and
     /// opened anew, as after `append`.
     func prune(_ pruning: Pruning) throws(StoreError) -> Int
 
@@ -204,8 +204,8 @@ public protocol StoreReader: AnyObject {
     func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
         -> (entries: [Entry], through: VersionVector)
 
-    /// The entries of `replica` from `seq` on, without gaps, at most `limit`. What lies below the log's floor is gone: then
-    /// the answer begins where the log does.
+    /// The entries of `replica` from `seq` on, without gaps, at most `limit`. Nothing comes
+    /// where `seq` is below the log's floor.
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry]
 
     /// Where the messages with these ids (sent with a key) stand; ids that are not there are left out.
