@@ -9,7 +9,8 @@ import Testing
 struct StoreContractPruningTests {
     private func pruning(entries: UInt64, keys: UInt64 = 0, limit: Int = 100) -> Pruning {
         Pruning(
-            entriesBefore: HybridTimestamp(rawValue: entries), keysBefore: HybridTimestamp(rawValue: keys), limit: limit)
+            entriesBefore: HybridTimestamp(rawValue: entries), keysBefore: HybridTimestamp(rawValue: keys), limit: limit
+        )
     }
 
     @Test("what is older goes from every log, in steps, and what is left is whole", arguments: StoreUnderTest.available)

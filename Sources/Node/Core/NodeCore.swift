@@ -103,7 +103,7 @@ struct NodeCore: ~Copyable {
         counters.rooms = rooms.occupied
         counters.sessions = sessions.count
         counters.documents = documents.documentCount
-        counters.saveQueue = queuedCommands
+        counters.saveQueue = queuedCommands + keyed.held
         counters.storeReady = store == .ready
         advanceStopping(into: &effects)
     }
@@ -128,9 +128,16 @@ struct NodeCore: ~Copyable {
     /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
     /// left and that is stored, too, it is over.
     private mutating func advanceStopping(into effects: inout [CoreEffect]) {
-        let storing = store == .ready
-        guard stoppedLoops == options.loopCount, !committing, !retention.isPruning else { return }
-        if storing, !open.isEmpty || keyed.waiting > 0 { return }
+        guard stoppedLoops == options.loopCount, stage != .finished else { return }
+        switch store {
+        case .ready:
+            if committing || retention.isPruning || !open.isEmpty || keyed.waiting > 0 { return }
+        case .unavailable(let failures):
+            // A batch in doubt gets one try to be settled. Who waits for it longer learns by the close that nothing is
+            // known.
+            if inDoubt, failures == 0 { return }
+        case .opening: break
+        }
         if stage == .running {
             stage = .closing
             effects.append(.closeSessions)
@@ -159,7 +166,9 @@ struct NodeCore: ~Copyable {
         _ event: SessionEvent, of session: SessionID, at now: UInt64, into effects: inout [CoreEffect]
     ) {
         if keyed.waiting > 0, keyed.isBlocked(session) {
-            if !keyed.hold(event, of: session), case .command(let ref, _) = event {
+            if case .command(let ref, _) = event, queuedCommands + keyed.held >= options.saveBuffer {
+                refuse(.busy, session, ref: ref, at: now)
+            } else if !keyed.hold(event, of: session), case .command(let ref, _) = event {
                 refuse(.busy, session, ref: ref, at: now)
             }
             return
