@@ -51,7 +51,8 @@ public struct Text: Hashable, Comparable, Sendable, ExpressibleByStringLiteral, 
         let y = UnsafeRawBufferPointer(b)
         var at = 0
         while at + 8 <= count {
-            let difference = x.loadUnaligned(fromByteOffset: at, as: UInt64.self)
+            let difference =
+                x.loadUnaligned(fromByteOffset: at, as: UInt64.self)
                 ^ y.loadUnaligned(fromByteOffset: at, as: UInt64.self)
             if difference != 0 { return at + UInt64(littleEndian: difference).trailingZeroBitCount / 8 }
             at += 8

@@ -42,9 +42,9 @@ extension Serve {
         let timeout = settings.options.storeTimeout
         switch settings.store {
         case .sqlite(let path, let sync):
-            SQLiteStore(path: path, sync: sync, timeout: timeout)
+            return SQLiteStore(path: path, sync: sync, timeout: timeout)
         case .postgres(let dsn):
-            PostgresStore(dsn: String(decoding: dsn.bytes, as: UTF8.self), timeout: timeout)
+            return PostgresStore(dsn: String(decoding: dsn.bytes, as: UTF8.self), timeout: timeout)
         }
     }
 }
