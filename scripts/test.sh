@@ -21,8 +21,12 @@ for name in $(compgen -e CONVERGE_); do
 done
 unset PORT
 
-quiet=' (Test|Suite|Test case passing .*) .*(started\.$|passed after )'
-[ -z "${VERBOSE:-}" ] || quiet='^$'
-# The filter's own status says nothing: grep fails where it has nothing to show.
-swift test --package-path "$root" --disable-xctest "$@" 2>&1 </dev/null |
-    { grep --line-buffered -vE "$quiet" || true; }
+# What began and what passed is left out, but for the closing lines. A test's arguments may go over several lines.
+closing_lines() {
+    if [ -n "${VERBOSE:-}" ]; then exec cat; fi
+    awk '/^(✘|↳|➜)/ { hidden = 0 }
+        /^(◇|✔) / && !/ Test run / { hidden = !/( started\.| seconds\.)$/; next }
+        hidden { hidden = !/( started\.| seconds\.)$/; next }
+        { print; fflush() }'
+}
+swift test --package-path "$root" --disable-xctest "$@" 2>&1 </dev/null | closing_lines
