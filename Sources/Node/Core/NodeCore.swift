@@ -10,6 +10,10 @@ struct CoreOptions: Sendable {
     var saveBuffer: Int
     var historyLimit: Int
     var systemEvents: SystemEvents
+    /// How long entries are kept, in milliseconds; 0 for ever.
+    var retention: UInt64 = 0
+    /// How long the key of a send is remembered at least, in milliseconds.
+    var keyWindow: UInt64 = 0
     var documents = DocumentLimits()
     /// A random number that no other process has: the first half of the ids of frames that are not stored.
     var frameSeed: UInt64
@@ -51,6 +55,7 @@ struct NodeCore: ~Copyable {
     var open = OpenBatch()
     var inFlight = OpenBatch()
     var committing = false
+    var retention = Retention()
     var ready = FrameBatchBuilder()
     var readyLoops = LoopSet()
     /// The batch on its way has an unknown outcome: the next opening tells.
@@ -84,17 +89,14 @@ struct NodeCore: ~Copyable {
         case .session(let session, let event): handle(event, of: session, at: now, into: &effects)
         case .store(let event): handle(event, at: now, into: &effects)
         case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
+        case .tick: if options.retention > 0 { retention.due(at: now) }
         case .loopStopped: stoppedLoops += 1
         }
     }
 
     /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
     mutating func endTurn(into effects: inout [CoreEffect]) {
-        if store == .ready, !committing, !open.isEmpty {
-            effects.append(.commit(open.batch))
-            inFlight = takeOpen()
-            committing = true
-        }
+        giveWriterWork(into: &effects)
         let wanted = keyed.takeWanted()
         if !wanted.isEmpty { effects.append(.read(.keys(wanted))) }
         deliverReady(into: &effects)
@@ -106,13 +108,28 @@ struct NodeCore: ~Copyable {
         advanceStopping(into: &effects)
     }
 
+    /// The store's writer does one thing at a time: the next batch, or some pruning between two.
+    private mutating func giveWriterWork(into effects: inout [CoreEffect]) {
+        guard store == .ready, !committing, !retention.isPruning else { return }
+        if let pruning = retention.next(
+            keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
+        {
+            effects.append(.prune(pruning))
+        } else if !open.isEmpty {
+            effects.append(.commit(open.batch))
+            inFlight = takeOpen()
+            committing = true
+            retention.batchPassed()
+        }
+    }
+
     enum Stage { case running, closing, finished }
 
     /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
     /// left and that is stored, too, it is over.
     private mutating func advanceStopping(into effects: inout [CoreEffect]) {
         let storing = store == .ready
-        guard stoppedLoops == options.loopCount, !committing else { return }
+        guard stoppedLoops == options.loopCount, !committing, !retention.isPruning else { return }
         if storing, !open.isEmpty || keyed.waiting > 0 { return }
         if stage == .running {
             stage = .closing
@@ -255,6 +272,7 @@ struct CoreCounters: Sendable {
     var duplicates = 0
     var refused = 0
     var batchesFailed = 0
+    var pruned = 0
 
     var sessions = 0
     var rooms = 0
