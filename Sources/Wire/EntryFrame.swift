@@ -13,30 +13,25 @@ extension ServerFrameEncoder {
         of entry: Entry, standing: Text? = nil, to out: inout ByteBuffer
     ) throws(EntryCodecError) {
         if entry.flags.contains(.redacted) { throw .redacted }
-        switch entry.kind {
-        case .message:
-            try appendPayload(entry, to: &out) { (encoder, bytes, out) throws(EntryCodecError) in
+        try entry.payload.span.withUnsafeBytes { bytes throws(EntryCodecError) in
+            switch entry.kind {
+            case .message:
                 let payload = try MessagePayloadView(bytes)
                 guard payload.user.isUTF8, payload.displayName.isUTF8, payload.body.isUTF8 else { throw .invalidText }
-                encoder.message(
+                message(
                     id: payload.id ?? MessageID(entry.dot), room: entry.room, user: payload.user,
                     displayName: payload.displayName, body: payload.body, position: entry.position, to: &out)
-            }
-        case .system:
-            try appendPayload(entry, to: &out) { (encoder, bytes, out) throws(EntryCodecError) in
+            case .system:
                 let payload = try SystemPayloadView(bytes)
                 guard payload.user.isUTF8, payload.displayName.isUTF8 else { throw .invalidText }
-                encoder.system(
+                system(
                     id: payload.id ?? MessageID(entry.dot), event: payload.event, room: entry.room,
                     user: payload.user, displayName: payload.displayName, position: entry.position, to: &out)
-            }
-        case .document:
-            try appendPayload(entry, to: &out) { (encoder, bytes, out) throws(EntryCodecError) in
+            case .document:
                 let payload = try DocumentPayload(decoding: bytes)
-                encoder.document(
-                    payload, standing: standing, room: entry.room, position: entry.position, to: &out)
+                document(payload, standing: standing, room: entry.room, position: entry.position, to: &out)
+            default: throw .unknownKind(entry.kind)
             }
-        default: throw .unknownKind(entry.kind)
         }
     }
 
@@ -150,22 +145,5 @@ extension ServerFrameEncoder {
         out.appendDecimal(position.dot.seq)
         out.appendPosition(position)
         out.append("}")
-    }
-
-    /// Passes a typed error through the standard library's access to an array's bytes.
-    @inline(__always)
-    private mutating func appendPayload(
-        _ entry: Entry, to out: inout ByteBuffer,
-        _ body: (inout ServerFrameEncoder, UnsafeRawBufferPointer, inout ByteBuffer) throws(EntryCodecError) -> Void
-    ) throws(EntryCodecError) {
-        let failure = entry.payload.withUnsafeBytes { bytes -> EntryCodecError? in
-            do throws(EntryCodecError) {
-                try body(&self, bytes, &out)
-                return nil
-            } catch {
-                return error
-            }
-        }
-        if let failure { throw failure }
     }
 }

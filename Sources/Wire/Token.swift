@@ -47,9 +47,10 @@ public struct Token: Hashable, Sendable {
             let signature = Base64URL.decode(part(second + 1..<text.count))
         else { throw .malformed }
 
-        let algorithm = try header.reading { (bytes) throws(TokenError) in try Token.algorithm(header: bytes) }
+        let algorithm = try header.span.withUnsafeBytes { bytes throws(TokenError) in try Token.algorithm(header: bytes)
+        }
         guard signature.count == algorithm.signatureLength else { throw .malformed }
-        let claims = try payload.reading { (bytes) throws(TokenError) in try TokenClaims(json: bytes) }
+        let claims = try payload.span.withUnsafeBytes { bytes throws(TokenError) in try TokenClaims(json: bytes) }
         return Token(algorithm: algorithm, signingInput: 0..<second, signature: signature, claims: claims)
     }
 
@@ -96,16 +97,4 @@ public enum TokenError: String, Error, Hashable, Sendable {
     case notYetValid = "not yet valid"
     case issuer
     case audience
-}
-
-extension [UInt8] {
-    /// Passes a typed error through the standard library's access to an array's bytes.
-    @inline(__always)
-    fileprivate func reading<R>(
-        _ body: (UnsafeRawBufferPointer) throws(TokenError) -> R
-    ) throws(TokenError) -> R {
-        try withUnsafeBytes { bytes -> Result<R, TokenError> in
-            do throws(TokenError) { return .success(try body(bytes)) } catch { return .failure(error) }
-        }.get()
-    }
 }

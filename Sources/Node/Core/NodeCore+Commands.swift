@@ -42,10 +42,9 @@ extension NodeCore {
     ) {
         let all = rooms.occupants(of: room)
         let shown = all.prefix(max(0, limit ?? all.count))
-        let nodes = replica.map { [$0] } ?? []
         let members = shown.map {
             MemberSummary(
-                user: $0.user, displayName: $0.occupant.displayName, sessions: $0.occupant.sessions, nodes: nodes)
+                user: $0.user, displayName: $0.occupant.displayName, sessions: $0.occupant.sessions, nodes: replicas)
         }
         let stamp = stamp(at: now)
         ready.append(to: .session(id)) {

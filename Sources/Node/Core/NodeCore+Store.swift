@@ -15,7 +15,11 @@ extension NodeCore {
             opened(recovered, at: now, into: &effects)
         case .committed:
             committed(at: now, into: &effects)
+        case .pruned(let count):
+            counters.pruned &+= count
+            retention.finished(dropped: count)
         case .failed(let error):
+            retention.failed()
             if case .unknownOutcome = error {
                 inDoubt = true
             } else {
@@ -124,6 +128,7 @@ extension NodeCore {
             }
         }
         position = recovered.vector
+        replicas = [recovered.replica]
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
         effects.append(
@@ -137,7 +142,8 @@ extension NodeCore {
 
     /// Whether this is the committed end of the log as we know it.
     private func isAt(_ end: Dot) -> Bool {
-        log?.replica == end.replica && log?.committedSeq == end.seq
+        guard let log else { return false }
+        return log.replica == end.replica && log.committedSeq == end.seq
     }
 
     /// Decides what became of a batch whose commit had no answer: the log has it whole, or not at all.

@@ -10,6 +10,10 @@ struct CoreOptions: Sendable {
     var saveBuffer: Int
     var historyLimit: Int
     var systemEvents: SystemEvents
+    /// How long entries are kept, in milliseconds; 0 for ever.
+    var retention: UInt64 = 0
+    /// How long the key of a send is remembered at least, in milliseconds.
+    var keyWindow: UInt64 = 0
     var documents = DocumentLimits()
     /// A random number that no other process has: the first half of the ids of frames that are not stored.
     var frameSeed: UInt64
@@ -39,6 +43,8 @@ struct NodeCore: ~Copyable {
     let options: CoreOptions
     var clock = HybridClock()
     var log: LogHead?
+    /// This node's replica; none until the store has been opened once.
+    var replicas: [ReplicaID] = []
     var rooms: Rooms
     var documents: Documents
     var sessions: [SessionID: Session] = [:]
@@ -49,6 +55,7 @@ struct NodeCore: ~Copyable {
     var open = OpenBatch()
     var inFlight = OpenBatch()
     var committing = false
+    var retention = Retention()
     var ready = FrameBatchBuilder()
     var readyLoops = LoopSet()
     /// The batch on its way has an unknown outcome: the next opening tells.
@@ -82,17 +89,14 @@ struct NodeCore: ~Copyable {
         case .session(let session, let event): handle(event, of: session, at: now, into: &effects)
         case .store(let event): handle(event, at: now, into: &effects)
         case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
+        case .tick: if options.retention > 0 { retention.due(at: now) }
         case .loopStopped: stoppedLoops += 1
         }
     }
 
     /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
     mutating func endTurn(into effects: inout [CoreEffect]) {
-        if store == .ready, !committing, !open.isEmpty {
-            effects.append(.commit(open.batch))
-            inFlight = takeOpen()
-            committing = true
-        }
+        giveWriterWork(into: &effects)
         let wanted = keyed.takeWanted()
         if !wanted.isEmpty { effects.append(.read(.keys(wanted))) }
         deliverReady(into: &effects)
@@ -104,6 +108,21 @@ struct NodeCore: ~Copyable {
         advanceStopping(into: &effects)
     }
 
+    /// The store's writer does one thing at a time: the next batch, or some pruning between two.
+    private mutating func giveWriterWork(into effects: inout [CoreEffect]) {
+        guard store == .ready, !committing, !retention.isPruning else { return }
+        if let pruning = retention.next(
+            keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
+        {
+            effects.append(.prune(pruning))
+        } else if !open.isEmpty {
+            effects.append(.commit(open.batch))
+            inFlight = takeOpen()
+            committing = true
+            retention.batchPassed()
+        }
+    }
+
     enum Stage { case running, closing, finished }
 
     /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
@@ -112,7 +131,7 @@ struct NodeCore: ~Copyable {
         guard stoppedLoops == options.loopCount, stage != .finished else { return }
         switch store {
         case .ready:
-            if committing || !open.isEmpty || keyed.waiting > 0 { return }
+            if committing || retention.isPruning || !open.isEmpty || keyed.waiting > 0 { return }
         case .unavailable(let failures):
             // A batch in doubt gets one try to be settled. Who waits for it longer learns by the close that nothing is
             // known.
@@ -220,9 +239,6 @@ struct NodeCore: ~Copyable {
         ready.append(to: .session(session)) { encoder.error(stamp, reason: refusal.text, ref: ref, to: &$0) }
     }
 
-    /// This node's replica; nil until the store has been opened once.
-    var replica: ReplicaID? { log?.replica }
-
     /// The id and time of a frame that shows no entry.
     mutating func stamp(at now: UInt64) -> FrameStamp { FrameStamp(id: frameIDs.next(), milliseconds: now) }
 }
@@ -265,6 +281,7 @@ struct CoreCounters: Sendable {
     var duplicates = 0
     var refused = 0
     var batchesFailed = 0
+    var pruned = 0
 
     var sessions = 0
     var rooms = 0

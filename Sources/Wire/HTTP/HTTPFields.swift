@@ -1,7 +1,7 @@
 /// The header fields of one HTTP message: the head's bytes, kept once, and where in them each name and value lies.
 ///
 /// A string for each field would cost an allocation and a validation apiece, of which a server reads five. Names are
-/// given in lower case and compared without regard to case (RFC 9110, section 5.1). Values are without the white space
+/// compared without regard to case (RFC 9110, section 5.1). Values are without the white space
 /// around them; bytes from 80 up in them are legal, and are repaired with U+FFFD where they are not UTF-8.
 public struct HTTPFields: Sendable {
     /// Positions in the head; it is at most 16 KiB, so that 16 bits hold them.
@@ -65,7 +65,7 @@ public struct HTTPFields: Sendable {
         }
     }
 
-    /// Whether the comma-separated lists in the fields of this name contain `token`, given in lower case.
+    /// Whether the comma-separated lists in the fields of this name contain `token`, in whatever case.
     /// RFC 9110, section 5.6.1. O(head).
     public func list(_ name: StaticString, contains token: StaticString) -> Bool {
         head.withUnsafeBytes { bytes in
@@ -87,14 +87,16 @@ public struct HTTPFields: Sendable {
         return false
     }
 
-    /// Whether the bytes there are `lowercase`, but for the case of letters. `lowercase` is made of small letters,
-    /// digits and hyphens: setting the bit 20 makes no other character of a token equal to one of those.
+    /// Whether the bytes there are `name`, but for the case of letters. `name` is made of letters, digits and hyphens:
+    /// setting the bit 20 makes no other character of a token equal to one of those.
     @inline(__always)
-    static func matches(_ bytes: UnsafeRawBufferPointer, _ span: Span, _ lowercase: StaticString) -> Bool {
-        guard Int(span.count) == lowercase.utf8CodeUnitCount else { return false }
-        let wanted = lowercase.utf8Start
+    static func matches(_ bytes: UnsafeRawBufferPointer, _ span: Span, _ name: StaticString) -> Bool {
+        guard Int(span.count) == name.utf8CodeUnitCount else { return false }
+        let wanted = name.utf8Start
         let start = Int(span.start)
-        for index in 0..<Int(span.count) where bytes[start + index] | 0x20 != wanted[index] { return false }
+        for index in 0..<Int(span.count) where bytes[start + index] | 0x20 != wanted[index] | 0x20 {
+            return false
+        }
         return true
     }
 

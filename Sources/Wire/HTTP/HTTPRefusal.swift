@@ -54,7 +54,8 @@ public enum HTTPRefusal: Error, Hashable, Sendable {
         switch self {
         case .methodNotAllowed(let allow): [HTTPHeader("Allow", allow)]
         case .upgradeRequired: [HTTPHeader("Upgrade", "websocket")]
-        // A 426 must name the protocol (RFC 9110, section 15.5.22), a refused version the one that is spoken (RFC 6455, 4.4).
+        // A 426 must name the protocol (RFC 9110, section 15.5.22), a refused version the one that is spoken (RFC 6455,
+        // section 4.4).
         case .unsupportedWebSocketVersion:
             [HTTPHeader("Upgrade", "websocket"), HTTPHeader("Sec-WebSocket-Version", "13")]
         case .malformed, .timedOut, .hasBody, .notFound, .originNotAllowed, .malformedQuery, .notAnUpgradeConnection,

@@ -22,6 +22,9 @@ struct HeadParser<StartLine: HTTPStartLine> {
     private var scanned = 0
     private var violation: HTTPViolation?
 
+    /// Whether no byte of a head has come since the last one.
+    var isIdle: Bool { buffer.isEmpty && violation == nil }
+
     /// Takes bytes; how many of them belong to the head stands beside the step. After a head the parser is ready for
     /// the next one; after a violation it says the same violation to all that follows. O(bytes), amortized.
     mutating func receive(_ bytes: UnsafeRawBufferPointer) -> (consumed: Int, step: Step) {

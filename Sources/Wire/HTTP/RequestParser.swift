@@ -15,6 +15,9 @@ public struct RequestParser {
 
     public init() {}
 
+    /// Whether the connection rests between two requests: silence now is no request that came too slowly.
+    public var isIdle: Bool { parser.isIdle && violation == nil }
+
     /// Takes bytes of the head, at most 16 KiB; `consumed` of them belong to it, what follows is the caller's. After a
     /// request the parser is ready for the next one on the connection; after a refusal it refuses all that follows.
     /// O(bytes), amortized.
@@ -51,19 +54,28 @@ struct RequestLine: HTTPStartLine {
         guard methodEnd > line.lowerBound, !target.isEmpty, bytes[methodEnd] == 0x20, bytes[target.upperBound] == 0x20
         else { throw .malformedStartLine }
         let minor = try HTTPVersion.parseMinor(bytes, at: target.upperBound + 1)
-        var question: Int?
-        for at in target {
-            // Bytes from 80 up are not URI characters, yet clients send them in queries, which are checked as UTF-8.
-            let byte = bytes[at]
-            if byte == 0x20 || byte == 0x09 || byte == UInt8(ascii: "#") { throw .malformedTarget }
-            if byte == UInt8(ascii: "?"), question == nil { question = at }
+        // Bytes from 80 up are not URI characters, yet clients send them in queries, which are checked as UTF-8.
+        var end = target.lowerBound
+        while end < target.upperBound, bytes[end] != UInt8(ascii: "?") {
+            if isOutsideTarget(bytes[end]) { throw .malformedTarget }
+            end &+= 1
+        }
+        var at = end
+        while at < target.upperBound {
+            if isOutsideTarget(bytes[at]) { throw .malformedTarget }
+            at &+= 1
         }
         let method = HTTPFields.Span(line.lowerBound..<methodEnd)
-        let end = question ?? target.upperBound
         let start = try pathStart(bytes, target.lowerBound..<end, method)
         return RequestLine(
             method: method, target: .init(target), path: .init(start..<end),
             query: .init(min(end + 1, target.upperBound)..<target.upperBound), minorVersion: minor)
+    }
+
+    /// Blanks, and the fragment's sign, which is never sent. (Control characters don't come as far as here.)
+    @inline(__always)
+    private static func isOutsideTarget(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x09 || byte == UInt8(ascii: "#")
     }
 
     /// The four forms of a target, RFC 9112, section 3.2: `/path`, `http://host/path`, `*` and `host:port`.

@@ -22,12 +22,7 @@ public struct JSONString {
     @inline(__always)
     public func withBytes<R, E: Error>(_ body: (UnsafeRawBufferPointer) throws(E) -> R) throws(E) -> R {
         if !hasEscapes { return try body(raw) }
-        let plain = unescaped()
-        // The standard library's own call passes no typed error through.
-        let result = plain.withUnsafeBytes { bytes -> Result<R, E> in
-            do throws(E) { return .success(try body(bytes)) } catch { return .failure(error) }
-        }
-        return try result.get()
+        return try unescaped().span.withUnsafeBytes(body)
     }
 
     /// The string as `Text`. What is not UTF-8 is repaired with U+FFFD; `Text(validating:)` refuses it.

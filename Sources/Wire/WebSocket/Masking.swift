@@ -1,7 +1,7 @@
 /// The mask that a client lays over its payloads: byte i is XORed with byte i mod 4 of a key. RFC 6455, section 5.3.
 ///
-/// It keeps clients from writing chosen bytes onto a path where an old proxy might take them for HTTP; it hides nothing.
-/// Keys here are little-endian numbers: the byte that goes onto the first byte of the payload is the lowest.
+/// It keeps clients from writing chosen bytes onto a path where an old proxy might take them for HTTP; it hides
+/// nothing. Keys here are little-endian numbers: the byte that goes onto the first byte of the payload is the lowest.
 enum Masking {
     /// Masks or unmasks in place, eight bytes at a time. Returns the bitwise or of the bytes as they are afterwards,
     /// folded: its high bit is clear where all of them are ASCII. O(count).

@@ -40,7 +40,8 @@ public struct WebSocketFrame: Hashable, Sendable {
 
     /// Reads the header that `bytes` begin with; nil where more bytes are needed to know it. Every rule that can be
     /// checked on the bytes that are there is checked, in the order of the bytes, so that cutting them up differently
-    /// never gives another result.
+    /// never gives another result. Since only the shortest form of a length is taken, the header that was read is as
+    /// long as `headerLength` says.
     static func decodeHeader(
         _ bytes: UnsafeRawPointer, count: Int, masked: Bool
     ) throws(WebSocketViolation) -> WebSocketFrame? {

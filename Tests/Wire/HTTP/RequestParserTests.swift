@@ -69,6 +69,7 @@ import Testing
         #expect(request.fields.first("x-b") == nil)
         #expect(request.fields.list("x-a", contains: "three"))
         #expect(request.fields.list("x-a", contains: "1"))
+        #expect(request.fields.first("X-A") == "1" && request.fields.list("X-A", contains: "Two"))
         #expect(!request.fields.list("x-a", contains: "thre"))
         #expect(request.keepAlive && !request.hasBody)
     }
@@ -132,6 +133,20 @@ import Testing
         #expect(whole.requests.map { $0[4] } == ["1", "2", "1"])
         #expect(Self.parse(Cuts.single(bytes)) == whole)
         #expect(Self.parse(Cuts.whole(Array("\r\n\r\n".utf8))).refusal == .malformed(.malformedStartLine))
+    }
+
+    @Test("a begun head is told from silence between requests")
+    func idle() {
+        var parser = RequestParser()
+        var idle = [parser.isIdle]
+        for byte in Array((Self.plain + "\r\n").utf8) {
+            _ = [byte].withUnsafeBytes { parser.receive($0) }
+            idle.append(parser.isIdle)
+        }
+        #expect(idle.first == true && idle.last == true)
+        #expect(idle.dropFirst().dropLast().allSatisfy { !$0 })
+        _ = [UInt8(0)].withUnsafeBytes { parser.receive($0) }
+        #expect(!parser.isIdle)
     }
 
     // MARK: What is refused
@@ -226,6 +241,25 @@ import Testing
         #expect(Self.parse(Cuts.single(bytes)) == expected)
         #expect(Self.parse([bytes + Array("\r\n\r\nGET / HTTP/1.1\r\n".utf8)]) == expected)
         #expect(Self.parse([bytes, Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8)]) == expected)
+    }
+
+    @Test("names and hosts are made of exactly the characters of their grammar")
+    func grammar() {
+        let alphanumeric = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+        let token = Set((alphanumeric + "!#$%&'*+-.^_`|~").utf8)
+        let host = Set((alphanumeric + "-._~!$&'()*+,;=:[]%").utf8)
+        var wrong: [UInt8] = []
+        for byte in UInt8(0)...255 {
+            func isTaken(_ before: String, _ after: String) -> Bool {
+                Self.parse([Array(before.utf8) + [byte] + Array(after.utf8)]).requests.count == 1
+            }
+            if isTaken(Self.plain + "A", "B: c\r\n\r\n") != (token.contains(byte) || byte == UInt8(ascii: ":")) {
+                wrong.append(byte)
+            }
+            if isTaken("GET / HTTP/1.1\r\nHost: a", "b\r\n\r\n") != host.contains(byte) { wrong.append(byte) }
+            if isTaken("A", "B / HTTP/1.1\r\nHost: a\r\n\r\n") != token.contains(byte) { wrong.append(byte) }
+        }
+        #expect(wrong.isEmpty)
     }
 
     @Test("violations have their status") func statuses() {

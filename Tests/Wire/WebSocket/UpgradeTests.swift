@@ -51,6 +51,7 @@ import Testing
             (Self.head(changes: ["Sec-WebSocket-Key": "abc"]), .malformedWebSocketKey, 400),
             (Self.head(changes: ["Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ="]), .malformedWebSocketKey, 400),
             (Self.head(changes: ["Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQQQ"]), .malformedWebSocketKey, 400),
+            (Self.head(changes: ["Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQA="]), .malformedWebSocketKey, 400),
             (Self.head(changes: ["Sec-WebSocket-Key": "dGhl-HNhbXBsZSBub25jZQ=="]), .malformedWebSocketKey, 400),
             (Self.head(more: "Sec-WebSocket-Key: \(Self.key)\r\n"), .malformedWebSocketKey, 400),
             (Self.head(changes: ["Sec-WebSocket-Version": ""]), .unsupportedWebSocketVersion, 426),

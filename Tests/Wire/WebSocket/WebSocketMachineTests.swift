@@ -191,6 +191,7 @@ import Testing
             var heard: [Heard] = []
             for piece in pieces { heard += machine.hear(piece) }
             #expect(heard.last == .fail(violation))
+            #expect(heard.dropLast().allSatisfy { $0 == .text("ok") })
             #expect(machine.isFinished == true)
             #expect(machine.assemblyCapacity == 0)
         }
