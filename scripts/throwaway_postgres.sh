@@ -47,13 +47,10 @@ fi
 [ -n "$bin" ] || die "no initdb under /usr/lib/postgresql"
 
 # The server refuses to run as root, so root hands it to the user that the package made.
-as_server() {
-    if [ "$(id -u)" = 0 ]; then
-        setpriv --reuid=postgres --regid=postgres --init-groups --reset-env -- env LC_ALL=C.UTF-8 "$@"
-    else
-        env LC_ALL=C.UTF-8 "$@"
-    fi
-}
+as_server=(env LC_ALL=C.UTF-8)
+if [ "$(id -u)" = 0 ]; then
+    as_server=(setpriv --reuid=postgres --regid=postgres --init-groups --reset-env -- env LC_ALL=C.UTF-8)
+fi
 
 postmaster() { head -n 1 "$dir/data/postmaster.pid" 2>/dev/null || true; }
 
@@ -72,8 +69,15 @@ end_server() {
 # Runs the server on $1; false where something else has the port.
 launch() {
     local port=$1
-    # Nothing of the caller's is left open in the background: a reader of our stdout would wait for its end.
-    (cd / && as_server setsid "$bin/postgres" -D "$dir/data" -p "$port") >>"$dir/log" 2>&1 </dev/null &
+    # Nothing of the caller's is left open in the background: a pipe's reader or a lock's waiter would wait for its end.
+    (
+        cd /
+        for open in /proc/self/fd/*; do
+            open=${open##*/}
+            if [ "$open" -gt 2 ]; then eval "exec $open>&-"; fi
+        done
+        exec "${as_server[@]}" setsid "$bin/postgres" -D "$dir/data" -p "$port"
+    ) >>"$dir/log" 2>&1 </dev/null &
     for _ in $(seq 400); do
         if "$bin/pg_isready" -q -h 127.0.0.1 -p "$port" -t 1 && [ -n "$(postmaster)" ]; then return 0; fi
         if grep -qE "could not (bind|create any)|FATAL" "$dir/log"; then
@@ -101,9 +105,9 @@ start() {
     if [ "$(id -u)" = 0 ]; then
         id postgres >/dev/null 2>&1 || die "run as root, but there is no user postgres to run the server"
         chown -R postgres: "$dir"
-        as_server test -x "$dir" || die "the user postgres can't reach $dir: choose a folder whose parents it may enter"
+        "${as_server[@]}" test -x "$dir" || die "the user postgres can't reach $dir: choose a folder whose parents it may enter"
     fi
-    (cd / && as_server "$bin/initdb" -D "$dir/data" -U converge --pwfile="$dir/password" -A scram-sha-256 -E UTF8 \
+    (cd / && "${as_server[@]}" "$bin/initdb" -D "$dir/data" -U converge --pwfile="$dir/password" -A scram-sha-256 -E UTF8 \
         --locale=C --no-sync >"$dir/initdb.log" 2>&1) || { cat "$dir/initdb.log" >&2; die "initdb failed"; }
     cat >>"$dir/data/postgresql.conf" <<CONF
 listen_addresses = '127.0.0.1'

@@ -41,6 +41,7 @@ enum PostgresFailure: Error {
     private static func classify(_ state: SQLState, _ message: String, column: String?) -> StoreError {
         switch state.rawValue {
         case "25006", "42501": .readOnly(message)
+        case "42P01": .unreachable("no node has opened this database for writing yet: \(message)")
         case "53100", "54000": .full(message)
         case "XX001", "XX002": .corrupt(message)
         case "55P03": .locked(message)

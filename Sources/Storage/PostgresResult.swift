@@ -20,6 +20,9 @@ final class PostgresResult {
     /// What the statement did: `UPDATE 1`, `COMMIT`.
     var tag: String { PQcmdStatus(raw).map { String(cString: $0) } ?? "" }
 
+    /// How many rows the statement changed.
+    var affected: Int { PQcmdTuples(raw).flatMap { Int(String(cString: $0)) } ?? 0 }
+
     func isNull(_ row: Int, _ column: Int32) -> Bool { PQgetisnull(raw, Int32(row), column) == 1 }
 
     func bytes(_ row: Int, _ column: Int32) -> UnsafeRawBufferPointer {

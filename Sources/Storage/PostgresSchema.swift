@@ -96,7 +96,7 @@ enum PostgresSchema {
             hash bytea NOT NULL,
             floor bigint NOT NULL DEFAULT 0)
         """,
-        // shelf: 0 in the log alone, 1 history, 2 other kinds. deps: 16 bytes a dot.
+        // shelf: 0 in the log alone, 1 history, 2 other kinds. deps as in EntryCodec.
         """
         CREATE TABLE IF NOT EXISTS converge_entry (
             replica bigint NOT NULL,
@@ -121,6 +121,7 @@ enum PostgresSchema {
             replica bigint NOT NULL,
             seq bigint NOT NULL)
         """,
+        "CREATE INDEX IF NOT EXISTS converge_message_key_age ON converge_message_key (ts)",
         // digest: SHA-256 of the element, cut to 16 bytes; elements can be longer than an index takes.
         """
         CREATE TABLE IF NOT EXISTS converge_element (

@@ -30,7 +30,8 @@ public struct PostgresStore: Store {
         try PostgresSchema.migrate(connection, within: timeout)
         let settled = try PostgresIdentity.settle(
             start, holder: holder, connection, by: PostgresDeadline(after: timeout))
-        let recovered = try PostgresIdentity.recover(settled, adopted: 0, connection, within: timeout)
+        let adopted = try PostgresAdoption.adopt(under: settled, connection, within: timeout)
+        let recovered = try PostgresIdentity.recover(settled, adopted: adopted, connection, within: timeout)
         let writer = PostgresWriter(connection, settled: settled, recovered: recovered, timeout: timeout)
         return (writer, recovered)
     }

@@ -3,9 +3,7 @@ import ConvergeWire
 
 // The write connection to PostgreSQL: one transaction a batch, in one round trip.
 //
-// Invariant: a batch is committed whole, under this writer's epoch and behind the head it knows, or not at all. The
-// first statement locks the replica's row and checks both on the server: where one is not as expected it sets a column
-// to NULL that may not be, and so takes the rest of the transaction with it, COMMIT included.
+// Invariant: a batch is committed whole, under this writer's epoch and behind the head it knows, or not at all.
 //
 //     BEGIN ┬ guard: replica's row ┬ entries ┬ keys, documents, … ┬ COMMIT   one pipeline, one answer
 //
@@ -49,6 +47,18 @@ final class PostgresWriter: StoreWriter {
         }
     }
 
+    func prune(_ pruning: Pruning) throws(StoreError) -> Int {
+        if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
+        do throws(StoreError) {
+            guard connection.isAlive() else { throw .unreachable("the connection was lost") }
+            return try drop(pruning)
+        } catch {
+            spent = error
+            connection.close()
+            throw error
+        }
+    }
+
     func close() {
         spent = spent ?? .failed("the writer was closed")
         connection.close()
@@ -64,7 +74,11 @@ final class PostgresWriter: StoreWriter {
             do throws(PostgresFailure) {
                 let known = try lockForeign(batch, by: deadline)
                 committing = true
-                let results = try connection.run(statements(for: batch, known: known), by: deadline)
+                var statements = known == nil ? [PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED")] : []
+                statements += PostgresBatch(replica: replica, epoch: epoch, head: vector[replica], hash: hash)
+                    .statements(for: batch, known: known)
+                statements.append(PostgresStatement("COMMIT"))
+                let results = try connection.run(statements, by: deadline)
                 guard results.last?.tag == "COMMIT" else {
                     throw .refused("40000", message: "the transaction was rolled back", column: nil)
                 }
@@ -111,83 +125,48 @@ final class PostgresWriter: StoreWriter {
         return known
     }
 
-    private func statements(for batch: Batch, known: VersionVector?) -> [PostgresStatement] {
-        let isForeign = { [replica] (dot: Dot) in dot.replica != replica }
-        let isNew = { (dot: Dot) in !isForeign(dot) || known.map { !$0.covers(dot) } ?? true }
-        let fresh = known == nil ? batch.entries : batch.entries.filter { isNew($0.dot) }
-        let effects = PostgresEffects(batch.effects, isNew: isNew)
+    // MARK: Pruning
 
-        var statements = known == nil ? [PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED")] : []
-        statements.append(guarded(fresh))
-        if known != nil { statements += foreignHeads(fresh) }
-        if !fresh.isEmpty {
-            statements.append(
-                PostgresStatement(
-                    """
-                    INSERT INTO converge_entry
-                        (replica, seq, ts, shelf, kind, namespace, flags, room, hash, deps, payload)
-                    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::smallint[],
-                        $6::smallint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[])
-                    """
-                ).binding(each: fresh, int8: \.dot.replica.postgres).binding(each: fresh, int8: \.dot.postgresSeq)
-                    .binding(each: fresh, int8: \.timestamp.postgres)
-                    .binding(
-                        each: fresh,
-                        int2: { entry in
-                            Int16((effects.hides(entry.dot) ? .hidden : BatchRules.shelf(of: entry)).rawValue)
-                        }
-                    ).binding(each: fresh, int2: { Int16($0.kind.rawValue) })
-                    .binding(each: fresh, int2: { Int16($0.namespace) })
-                    .binding(each: fresh, int2: { Int16($0.flags.rawValue) })
-                    .binding(each: fresh, text: \.room).binding(each: fresh, bytes: \.hash.postgres)
-                    .binding(each: fresh, bytes: { $0.encodedDependencies })
-                    .binding(each: fresh, bytes: \.payload))
+    /// Of all logs, whoever wrote them, since a replica that is gone drops nothing any more. The replicas' rows are locked
+    /// in the order of their ids, as everywhere.
+    private func drop(_ pruning: Pruning) throws(StoreError) -> Int {
+        do throws(PostgresFailure) {
+            let results = try connection.run(
+                [
+                    PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
+                    PostgresStatement("SELECT replica FROM converge_replica ORDER BY replica FOR UPDATE"),
+                    PostgresBatch(replica: replica, epoch: epoch, head: vector[replica], hash: hash).guarded([]),
+                    PostgresStatement(
+                        """
+                        UPDATE converge_replica AS r SET floor = old.last
+                        FROM (SELECT o.replica, (
+                                SELECT max(f.seq) FROM (
+                                    SELECT e.seq, e.ts FROM converge_entry AS e
+                                    WHERE e.replica = o.replica AND e.seq > o.floor ORDER BY e.seq LIMIT $2) AS f
+                                WHERE f.ts < $1) AS last
+                            FROM converge_replica AS o) AS old
+                        WHERE r.replica = old.replica AND old.last IS NOT NULL
+                        """
+                    ).binding(pruning.entriesBefore.postgres).binding(Int64(clamping: pruning.limit)),
+                    PostgresStatement(
+                        """
+                        DELETE FROM converge_entry AS e USING converge_replica AS r
+                        WHERE e.replica = r.replica AND e.seq <= r.floor
+                        """),
+                    PostgresStatement(
+                        """
+                        DELETE FROM converge_message_key WHERE id IN (
+                            SELECT id FROM converge_message_key WHERE ts < $1 ORDER BY ts LIMIT $2)
+                        """
+                    ).binding(pruning.keysBefore.postgres).binding(Int64(clamping: pruning.limit)),
+                    PostgresStatement("COMMIT"),
+                ], by: PostgresDeadline(after: timeout))
+            guard results.last?.tag == "COMMIT" else {
+                throw .refused("40000", message: "the transaction was rolled back", column: nil)
+            }
+            return results[4].affected + results[5].affected
+        } catch {
+            throw error.storeError(committing: false)
         }
-        let stored = Set(batch.effects.isEmpty ? [] : fresh.map(\.dot))
-        statements += effects.statements(settled: stored.contains)
-        statements.append(PostgresStatement("COMMIT"))
-        return statements
-    }
-
-    /// Locks this replica's row, checks epoch and head (see PostgresFailure for what becomes of their NULLs), and moves
-    /// the head to the batch's end.
-    private func guarded(_ entries: [Entry]) -> PostgresStatement {
-        let own = entries.filter { $0.dot.replica == replica }
-        let head = vector[replica]
-        return PostgresStatement(
-            """
-            UPDATE converge_replica
-            SET epoch = CASE WHEN epoch = $2 THEN epoch END, head = CASE WHEN head = $3 THEN $4 END,
-                clock = greatest(clock, $5), hash = $6
-            WHERE replica = $1
-            """
-        ).binding(replica.postgres).binding(epoch).binding(Int64(clamping: head))
-            .binding(Int64(clamping: own.last?.dot.seq ?? head))
-            .binding((own.map(\.timestamp).max() ?? .zero).postgres).binding((own.last?.hash ?? hash).postgres)
-    }
-
-    /// The rows are locked and what they hold is known, so they are simply set.
-    private func foreignHeads(_ entries: [Entry]) -> [PostgresStatement] {
-        var lasts = VersionVector()
-        var hashes: [ReplicaID: EntryHash] = [:]
-        var clocks: [ReplicaID: HybridTimestamp] = [:]
-        for entry in entries where entry.dot.replica != replica {
-            lasts.advance(to: entry.dot)
-            hashes[entry.dot.replica] = entry.hash
-            clocks[entry.dot.replica] = max(clocks[entry.dot.replica] ?? .zero, entry.timestamp)
-        }
-        guard !lasts.components.isEmpty else { return [] }
-        return [
-            PostgresStatement(
-                """
-                UPDATE converge_replica AS r SET head = n.head, clock = greatest(r.clock, n.clock), hash = n.hash
-                FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[]) AS n (replica, head, clock, hash)
-                WHERE r.replica = n.replica
-                """
-            ).binding(each: lasts.components, int8: \.replica.postgres)
-                .binding(each: lasts.components, int8: \.postgresSeq)
-                .binding(each: lasts.components, int8: { (clocks[$0.replica] ?? .zero).postgres })
-                .binding(each: lasts.components, bytes: { (hashes[$0.replica] ?? .zero).postgres })
-        ]
     }
 }

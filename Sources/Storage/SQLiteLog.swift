@@ -10,6 +10,7 @@ import ConvergeWire
 struct SQLiteLog {
     private unowned let connection: SQLiteConnection
     private let effects: SQLiteEffects
+    private let pruning: SQLitePruning
     private let insertEntry: SQLiteStatement
     private let insertReplica: SQLiteStatement
     private let updateReplica: SQLiteStatement
@@ -17,6 +18,7 @@ struct SQLiteLog {
     init(_ connection: SQLiteConnection) throws(StoreError) {
         self.connection = connection
         effects = try SQLiteEffects(connection)
+        pruning = try SQLitePruning(connection)
         insertEntry = try connection.prepare(
             """
             INSERT INTO entry(replica, seq, ts, shown, kind, namespace, flags, room, hash, deps, payload)
@@ -50,6 +52,8 @@ struct SQLiteLog {
         for head in heads { try move(head) }
         for effect in batch.effects { try effects.apply(effect) }
     }
+    /// See `StoreWriter.prune`.
+    func prune(_ old: Pruning, _ vector: VersionVector) throws(StoreError) -> Int { try pruning.run(old, vector) }
 
     private func insert(_ entry: Entry, shelf: BatchRules.Shelf) throws(StoreError) {
         let statement = insertEntry

@@ -92,6 +92,7 @@ enum SQLiteSchema {
             replica INTEGER NOT NULL,
             seq INTEGER NOT NULL
         ) WITHOUT ROWID;
+        CREATE INDEX message_key_age ON message_key(ts);
 
         -- OR-Sets: an element under each of its dots.
         CREATE TABLE element(

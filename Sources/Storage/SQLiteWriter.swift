@@ -69,6 +69,23 @@ final class SQLiteWriter: StoreWriter {
         }
     }
 
+    func prune(_ pruning: Pruning) throws(StoreError) -> Int {
+        if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
+        guard let connection else { throw .failed("the writer is closed") }
+        do throws(StoreError) {
+            try connection.checkFile()
+            try begin.run()
+            let dropped = try log.prune(pruning, vector)
+            try commitTransaction()
+            try checkpointIfDue(connection)
+            return dropped
+        } catch {
+            spent = error
+            connection.rollBack()
+            throw error
+        }
+    }
+
     func close() {
         guard let connection else { return }
         if spent == nil {

@@ -5,7 +5,7 @@ import ConvergeStorage
 import Foundation
 
 /// A new, empty database; dropped by `remove`.
-struct PostgresTestDatabase {
+struct PostgresTestDatabase: Sendable {
     let name: String
     /// Where to reach it.
     let dsn: String
