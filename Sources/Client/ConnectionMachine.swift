@@ -18,7 +18,7 @@ public struct ConnectionMachine: ~Copyable {
 
     private var phase = Phase.handshake
     private let handshake: ClientHandshake
-    private var response = ByteBuffer()
+    private var response = ResponseParser()
     private var machine: WebSocketMachine
     private var output = ByteBuffer()
     /// Gives each frame its mask, which must be unpredictable (RFC 6455, section 5.3).
@@ -72,19 +72,18 @@ public struct ConnectionMachine: ~Copyable {
         case .ended: break
         case .open, .closing: readFrames(bytes, &events)
         case .handshake:
-            // A head is small; what is over its limit is refused by `judge`.
-            response.append(UnsafeRawBufferPointer(bytes))
-            switch handshake.judge(response.bytes) {
-            case .incomplete: break
-            case .refused(let status, let reason): end(.refused(status: status, reason: reason), &events)
-            case .invalid(let what): end(.notWebSocket(what), &events)
-            case .accepted(let length):
-                phase = .open
-                events.append(.opened)
-                var rest = response.array()
-                response.removeAll(keeping: 0)
-                rest.removeFirst(length)
-                rest.withUnsafeMutableBytes { readFrames($0, &events) }
+            let (consumed, step) = response.receive(UnsafeRawBufferPointer(bytes))
+            switch step {
+            case .needMore: break
+            case .malformed: end(.notWebSocket("what answers there is not an HTTP server"), &events)
+            case .response(let head):
+                if let refused = handshake.judge(head) {
+                    end(refused, &events)
+                } else {
+                    phase = .open
+                    events.append(.opened)
+                    readFrames(UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...]), &events)
+                }
             }
         }
         return events

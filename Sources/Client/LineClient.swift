@@ -48,7 +48,8 @@ public struct LineClient: ~Copyable {
         }
         let key = Base64.encode(SecureRandom.bytes(16))
         var sha1 = Digester.sha1()
-        let accept = Base64.encode((key + Array(ClientHandshake.acceptGUID.utf8)).withUnsafeBytes { sha1.hash($0) })
+        let accept = Base64.encode(
+            (key + Array(UpgradeRequest.acceptSuffix.description.utf8)).withUnsafeBytes { sha1.hash($0) })
         guard
             let handshake = ClientHandshake(
                 url: options.server, room: options.room, token: options.token, key: key, accept: accept)

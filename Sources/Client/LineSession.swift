@@ -31,6 +31,7 @@ struct LineSession {
     /// How long the server may take for the welcome, and for each further answer at the end.
     static let patience = 10 * second
     static let closeWait = 2 * second
+    static let holdLimit = 3 * second
     static let pingAfter = 30 * second
     static let lostAfter = 75 * second
 
@@ -39,6 +40,10 @@ struct LineSession {
     /// A person types: mistakes are told, but don't make the whole a failure.
     private let isInteractive: Bool
     private var requests: [Request] = []
+    /// Commands that wait until the messages before them are answered: a message that is still on its way to the store
+    /// would be shown to a room that `/join` has left, and missing from `/history`.
+    private var held: [ChatCommand] = []
+    private var heldSince: UInt64 = 0
     private var counter = 0
     private var hasSeenAnswers = false
     private var failures = 0
@@ -55,13 +60,16 @@ struct LineSession {
         pinged = now
     }
 
-    var wantsInput: Bool { phase == .chatting && requests.count < Self.inFlight }
+    var wantsInput: Bool { phase == .chatting && held.isEmpty && requests.count < Self.inFlight }
 
     /// When `tick` is to be called, at the latest.
     var nextTick: UInt64 {
         switch phase {
         case .connecting, .finishing, .closing: deadline
-        case .chatting: min(max(heard, pinged) + Self.pingAfter, heard + Self.lostAfter)
+        case .chatting:
+            min(
+                max(heard, pinged) + Self.pingAfter, heard + Self.lostAfter,
+                held.isEmpty ? .max : heldSince + Self.holdLimit)
         case .over: .max
         }
     }
@@ -75,11 +83,11 @@ struct LineSession {
         }
         switch LineInput(text) {
         case .nothing: break
-        case .message(let body): request(.message(body), &effects)
-        case .join(let room): request(.join(room), &effects)
-        case .rooms: request(.rooms(), &effects)
-        case .users: request(.users(), &effects)
-        case .history(let limit): request(.history(limit: limit), &effects)
+        case .message(let body): request(.message(body), at: now, &effects)
+        case .join(let room): request(.join(room), at: now, &effects)
+        case .rooms: request(.rooms(), at: now, &effects)
+        case .users: request(.users(), at: now, &effects)
+        case .history(let limit): request(.history(limit: limit), at: now, &effects)
         case .help: effects += LineInput.commandList.map { .print(format.notice($0)) }
         case .quit: endOfInput(at: now, into: &effects)
         case .mistake(let what): mistake(what, &effects)
@@ -102,7 +110,33 @@ struct LineSession {
         }
     }
 
-    private mutating func request(_ command: ChatCommand, _ effects: inout [Effect]) {
+    private mutating func request(_ command: ChatCommand, at now: UInt64, _ effects: inout [Effect]) {
+        if held.isEmpty && !mustWait(command) {
+            send(command, &effects)
+        } else {
+            if held.isEmpty { heldSince = now }
+            held.append(command)
+        }
+    }
+
+    private func mustWait(_ command: ChatCommand) -> Bool {
+        command.type != "message" && requests.contains { $0.command.type == "message" && !$0.isEchoed }
+    }
+
+    private mutating func release(at now: UInt64, _ effects: inout [Effect]) {
+        while let next = held.first, !mustWait(next) {
+            send(held.removeFirst(), &effects)
+            heldSince = now
+        }
+    }
+
+    /// The server doesn't answer messages; what waits for that goes all the same.
+    private mutating func releaseAll(_ effects: inout [Effect]) {
+        for command in held { send(command, &effects) }
+        held = []
+    }
+
+    private mutating func send(_ command: ChatCommand, _ effects: inout [Effect]) {
         counter += 1
         var command = command
         command.ref = "c\(counter)"
@@ -131,6 +165,7 @@ struct LineSession {
             if case .error(let text, _) = event { mistake(text, &effects) }
             effects += format.lines(event).map { .print($0) }
             settle(event)
+            release(at: now, &effects)
             if phase == .finishing {
                 deadline = now + Self.patience
                 leaveIfDone(at: now, &effects)
@@ -174,6 +209,7 @@ struct LineSession {
     // MARK: The end
 
     private mutating func leaveIfDone(at now: UInt64, _ effects: inout [Effect]) {
+        if !held.isEmpty { return }
         if requests.isEmpty {
             close(with: failures > 0 && !isInteractive ? 1 : 0, at: now, &effects)
         } else if !hasSeenAnswers, requests.allSatisfy(\.isEchoed) {
@@ -200,6 +236,9 @@ struct LineSession {
         case .connecting:
             effects.append(.complain("the server does not answer"))
             exit(1, &effects)
+        case .finishing where !held.isEmpty:
+            releaseAll(&effects)
+            deadline = now + Self.patience
         case .finishing:
             if !hasSeenAnswers, requests.allSatisfy(\.isEchoed) {
                 requests.removeAll()
@@ -212,6 +251,8 @@ struct LineSession {
         case .chatting:
             if now >= heard + Self.lostAfter {
                 ended(.lost, &effects)
+            } else if !held.isEmpty, now >= heldSince + Self.holdLimit {
+                releaseAll(&effects)
             } else {
                 pinged = now
                 effects.append(.ping)

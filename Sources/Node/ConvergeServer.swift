@@ -175,6 +175,8 @@ public final class ConvergeServer: Sendable {
         CoreOptions(
             nodeName: Text(options.nodeName), loopCount: options.loops, saveBuffer: options.saveBuffer,
             historyLimit: options.historyLimit, systemEvents: options.systemEvents,
+            retention: options.retention.milliseconds,
+            keyWindow: options.keyWindow.milliseconds,
             frameSeed: SecureRandom.word())
     }
 

@@ -23,45 +23,20 @@ public struct TokenIssuer: Sendable {
     ///   - now: seconds since 1970.
     ///   - lifetime: how long it is good for; nil for ever.
     public func token(user: String, displayName: String? = nil, at now: UInt64, lifetime: Duration?) -> String {
-        var claims = ByteBuffer()
-        claims.append("{\"sub\":")
-        claims.appendJSONString(Text(user))
-        if let displayName {
-            claims.append(",\"name\":")
-            claims.appendJSONString(Text(displayName))
-        }
-        if let issuer {
-            claims.append(",\"iss\":")
-            claims.appendJSONString(Text(issuer))
-        }
-        if let audience {
-            claims.append(",\"aud\":")
-            claims.appendJSONString(Text(audience))
-        }
-        claims.append(",\"iat\":")
-        claims.appendDecimal(now)
-        if let lifetime {
-            claims.append(",\"exp\":")
-            // Rounded up, so that a lifetime under a second is not none.
-            claims.appendDecimal(now + (lifetime.nanoseconds + 999_999_999) / 1_000_000_000)
-        }
-        claims.append("}")
-        let signed = base64URL(Array(#"{"alg":"HS256","typ":"JWT"}"#.utf8)) + "." + base64URL(claims.array())
+        let issued = Double(now)
+        // Rounded up, so that a lifetime under a second is not none.
+        let expires = lifetime.map { issued + Double(($0.nanoseconds + 999_999_999) / 1_000_000_000) }
+        let claims = TokenClaims(
+            user: Text(user), displayName: displayName.map { Text($0) }, expires: expires,
+            issuer: issuer.map { Text($0) },
+            audience: audience.map { [Text($0)] } ?? [])
+        let input = claims.signingInput(.hs256)
         var key = HMACKey(.sha256, secret: secret.bytes)
-        let signature = Array(signed.utf8).withUnsafeBytes { key.authenticate($0) }
-        return signed + "." + base64URL(signature)
-    }
-
-    /// RFC 4648, section 5, without padding.
-    private func base64URL(_ bytes: [UInt8]) -> String {
-        let text = Base64.encode(bytes).compactMap { byte -> UInt8? in
-            switch byte {
-            case UInt8(ascii: "+"): UInt8(ascii: "-")
-            case UInt8(ascii: "/"): UInt8(ascii: "_")
-            case UInt8(ascii: "="): nil
-            default: byte
-            }
-        }
-        return String(decoding: text, as: UTF8.self)
+        let signature = input.withUnsafeBytes { key.authenticate($0) }
+        var token = ByteBuffer()
+        token.append(input)
+        token.append(".")
+        signature.withUnsafeBytes { Base64URL.append($0, to: &token) }
+        return String(decoding: token.bytes, as: UTF8.self)
     }
 }

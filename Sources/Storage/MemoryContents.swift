@@ -10,6 +10,9 @@ struct MemoryContents: Sendable {
     private(set) var vector = VersionVector()
     private(set) var clock = HybridTimestamp.zero
     private var logs: [ReplicaID: [Entry]] = [:]
+    /// How many entries each log has lost at its beginning, and the hash of the last of a log that has lost all.
+    private var floors = VersionVector()
+    private var lastHashes: [ReplicaID: EntryHash] = [:]
     private var rooms: [Text: Room] = [:]
     private var hidden: Set<Dot> = []
     private var keys: [MessageID: Position] = [:]
@@ -53,6 +56,7 @@ struct MemoryContents: Sendable {
         vector[entry.dot.replica] = entry.dot.seq
         clock = max(clock, entry.timestamp)
         logs[entry.dot.replica, default: []].append(entry)
+        lastHashes[entry.dot.replica] = entry.hash
         switch BatchRules.shelf(of: entry) {
         case .hidden: break
         case .history: Self.insert(entry.position, into: &rooms[entry.room, default: Room()].history)
@@ -90,6 +94,26 @@ struct MemoryContents: Sendable {
         Self.remove(entry.position, from: &rooms[entry.room, default: Room()].others)
     }
 
+    /// See `StoreWriter.prune`.
+    mutating func prune(_ pruning: Pruning) -> Int {
+        var dropped = 0
+        for (replica, log) in logs {
+            let old = log.prefix(pruning.limit).prefix { $0.timestamp < pruning.entriesBefore }
+            for entry in old {
+                Self.remove(entry.position, from: &rooms[entry.room, default: Room()].history)
+                Self.remove(entry.position, from: &rooms[entry.room, default: Room()].others)
+                hidden.remove(entry.dot)
+            }
+            logs[replica]!.removeFirst(old.count)
+            floors[replica] += UInt64(old.count)
+            dropped += old.count
+        }
+        let forgotten = keys.filter { $0.value.timestamp < pruning.keysBefore }.sorted { $0.value < $1.value }
+            .prefix(pruning.limit)
+        for (id, _) in forgotten { keys[id] = nil }
+        return dropped + forgotten.count
+    }
+
     // MARK: Reading
 
     var documents: [DocumentRow] {
@@ -108,7 +132,8 @@ struct MemoryContents: Sendable {
         }
     }
 
-    func hash(of dot: Dot) -> EntryHash { entry(dot)?.hash ?? .zero }
+    /// The hash of the last entry of a log.
+    func headHash(of replica: ReplicaID) -> EntryHash { lastHashes[replica] ?? .zero }
 
     func history(room: Text, before: Position?, limit: Int) -> [Entry] {
         guard let positions = rooms[room]?.history, limit > 0 else { return [] }
@@ -123,8 +148,10 @@ struct MemoryContents: Sendable {
     }
 
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) -> [Entry] {
-        guard let log = logs[replica], seq > 0, seq <= UInt64(log.count), limit > 0 else { return [] }
-        return Array(log[Int(seq - 1)...].prefix(limit))
+        guard let log = logs[replica], seq > 0, limit > 0 else { return [] }
+        let floor = floors[replica]
+        guard seq > floor, seq <= floor + UInt64(log.count) else { return [] }
+        return Array(log[Int(seq - floor - 1)...].prefix(limit))
     }
 
     func positions(of ids: [MessageID]) -> [MessageID: Position] {
@@ -134,8 +161,9 @@ struct MemoryContents: Sendable {
     }
 
     private func entry(_ dot: Dot) -> Entry? {
-        guard let log = logs[dot.replica], dot.seq > 0, dot.seq <= UInt64(log.count) else { return nil }
-        return log[Int(dot.seq - 1)]
+        let floor = floors[dot.replica]
+        guard let log = logs[dot.replica], dot.seq > floor, dot.seq <= floor + UInt64(log.count) else { return nil }
+        return log[Int(dot.seq - floor - 1)]
     }
 
     // MARK: Sorted arrays

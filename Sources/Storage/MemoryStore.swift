@@ -94,6 +94,10 @@ public final class MemoryStore: Store {
         try state.withLock { state throws(StoreError) in try state.append(batch, epoch: epoch) }
     }
 
+    fileprivate func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Int {
+        try state.withLock { state throws(StoreError) in try state.prune(pruning, epoch: epoch) }
+    }
+
     fileprivate func close(epoch: UInt64) {
         state.withLock { state in
             guard state.epoch == epoch else { return }
@@ -127,9 +131,9 @@ extension MemoryStore.State {
             identity, at: file, synced: syncsEachCommit, start: start, vector: contents.vector)
         identity = settled
         epoch += 1
-        let head = Dot(replica: settled.replica, seq: contents.vector[settled.replica])
         let recovered = Recovered(
-            replica: settled.replica, boot: settled.boot, vector: contents.vector, headHash: contents.hash(of: head),
+            replica: settled.replica, boot: settled.boot, vector: contents.vector,
+            headHash: contents.headHash(of: settled.replica),
             clock: contents.clock, documents: contents.documents, attending: contents.attending, renewal: renewal)
         return (epoch, recovered)
     }
@@ -150,6 +154,12 @@ extension MemoryStore.State {
             self.epoch += 1
             throw error
         }
+    }
+
+    mutating func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Int {
+        try checkOutage()
+        guard epoch == self.epoch else { throw .fenced("the store in memory was opened again, closed, or has crashed") }
+        return contents.prune(pruning)
     }
 
     private mutating func takeAppendFault() -> MemoryStore.Fault? {
@@ -176,6 +186,8 @@ private final class MemoryWriter: StoreWriter {
     }
 
     func append(_ batch: Batch) throws(StoreError) { try store.append(batch, epoch: epoch) }
+
+    func prune(_ pruning: Pruning) throws(StoreError) -> Int { try store.prune(pruning, epoch: epoch) }
 
     func close() { store.close(epoch: epoch) }
 }

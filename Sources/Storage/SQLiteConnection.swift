@@ -133,6 +133,14 @@ final class SQLiteConnection {
             }, logLength)
     }
 
+    /// The write-ahead log as a file; nil where there is none yet.
+    func logFile(limit: Int) -> SQLiteLogFile? {
+        guard let database = sqlite3_db_filename(handle, "main"), let name = sqlite3_filename_wal(database) else {
+            return nil
+        }
+        return SQLiteLogFile(path: String(cString: name), limit: limit)
+    }
+
     /// How many pages the write-ahead log had after this connection's last commit.
     var logPages: Int { Int(logLength.pointee) }
 

@@ -4,7 +4,7 @@ import CSQLite
 import ConvergeCRDT
 import ConvergeWire
 
-final class SQLiteReader: StoreReader {
+package final class SQLiteReader: StoreReader {
     private let connection: SQLiteConnection
     private let timeout: Duration
     private let begin: SQLiteStatement
@@ -40,14 +40,14 @@ final class SQLiteReader: StoreReader {
         key = try connection.prepare("SELECT ts, replica, seq FROM message_key WHERE id = ?1")
     }
 
-    static let historySQL = """
+    package static let historySQL = """
         SELECT \(columns) FROM entry
         WHERE room = ?1 AND shown = 1 AND (ts, replica, seq) < (?2, ?3, ?4)
         ORDER BY ts DESC, replica DESC, seq DESC LIMIT ?5
         """
 
     /// Of the indexes alone, so that entries which the cursor covers cost little.
-    static let roomSQL = """
+    package static let roomSQL = """
         SELECT ts, replica, seq, ordinal FROM entry WHERE room = ?1 AND shown = 1 AND ts >= ?2
         UNION ALL
         SELECT ts, replica, seq, ordinal FROM entry WHERE room = ?1 AND shown = 2 AND ts >= ?2
@@ -56,7 +56,7 @@ final class SQLiteReader: StoreReader {
 
     // MARK: The contract
 
-    func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
+    package func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
         try start()
         let last = Position(
@@ -70,7 +70,7 @@ final class SQLiteReader: StoreReader {
         return entries
     }
 
-    func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
+    package func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
         -> (entries: [Entry], through: VersionVector)
     {
         try start()
@@ -90,7 +90,7 @@ final class SQLiteReader: StoreReader {
         }
     }
 
-    func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {
+    package func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
         try start()
         var entries: [Entry] = []
@@ -103,7 +103,7 @@ final class SQLiteReader: StoreReader {
         return entries
     }
 
-    func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position] {
+    package func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position] {
         try start()
         return try inOneView { () throws(StoreError) in
             var found: [MessageID: Position] = [:]
@@ -162,7 +162,7 @@ final class SQLiteReader: StoreReader {
         entry.namespace = UInt8(clamping: row.int(4))
         entry.flags = Entry.Flags(rawValue: UInt8(clamping: row.int(5)))
         entry.hash = row.hash(9)
-        guard let dependencies = row.withBlob(6, DotBlob.decode) else {
+        guard let dependencies = row.withBlob(6, { try? Entry.dependencies(decoding: $0) }) else {
             throw .corrupt("\(connection.path): entry \(entry.dot.seq) of \(entry.dot.replica) has torn dependencies")
         }
         entry.dependencies = dependencies

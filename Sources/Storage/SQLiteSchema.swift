@@ -65,7 +65,8 @@ enum SQLiteSchema {
 
         -- The logs of all replicas, in the order in which this node applied them. shown: 0 in the log alone, 1 in
         -- history, 2 other kinds. Each shown entry is in one of the two indexes by room, so that history never wades
-        -- through document writes and an entry costs one insertion.
+        -- through document writes and an entry costs one insertion. (shown stands in them, at one byte, to make them
+        -- covering.)
         CREATE TABLE entry(
             ordinal INTEGER PRIMARY KEY,
             replica INTEGER NOT NULL,
@@ -81,8 +82,8 @@ enum SQLiteSchema {
             payload BLOB NOT NULL
         );
         CREATE UNIQUE INDEX entry_log ON entry(replica, seq);
-        CREATE INDEX entry_history ON entry(room, ts, replica, seq) WHERE shown = 1;
-        CREATE INDEX entry_others ON entry(room, ts, replica, seq) WHERE shown = 2;
+        CREATE INDEX entry_history ON entry(room, ts, replica, seq, shown) WHERE shown = 1;
+        CREATE INDEX entry_others ON entry(room, ts, replica, seq, shown) WHERE shown = 2;
 
         -- Where the message with an id that was made from a key stands.
         CREATE TABLE message_key(
@@ -91,6 +92,7 @@ enum SQLiteSchema {
             replica INTEGER NOT NULL,
             seq INTEGER NOT NULL
         ) WITHOUT ROWID;
+        CREATE INDEX message_key_age ON message_key(ts);
 
         -- OR-Sets: an element under each of its dots.
         CREATE TABLE element(

@@ -11,12 +11,15 @@ public struct SQLiteStore: Store {
     public let sync: SyncMode
     /// How long an operation may wait for a lock, and how long a read may run.
     public let timeout: Duration
+    /// What the file may grow to in bytes; nil for as much as the disk has.
+    public let maximumBytes: Int?
 
     /// The file is made where there is none; its folder must be there.
-    public init(path: String, sync: SyncMode = .full, timeout: Duration = .seconds(2)) {
+    public init(path: String, sync: SyncMode = .full, timeout: Duration = .seconds(2), maximumBytes: Int? = nil) {
         self.path = path
         self.sync = sync
         self.timeout = timeout
+        self.maximumBytes = maximumBytes
     }
 
     public var summary: String { "sqlite \(path) (sync \(sync.rawValue))" }
@@ -29,8 +32,9 @@ public struct SQLiteStore: Store {
         do throws(StoreError) {
             try connection.execute("BEGIN IMMEDIATE")
             if found != .current { try SQLiteSchema.create(connection) }
-            let recovered = try settle(start, found, connection)
-            let writer = try SQLiteWriter(connection, lock: lock, vector: recovered.vector, sync: sync)
+            let log = try SQLiteLog(connection)
+            let recovered = try settle(start, found, connection, log)
+            let writer = try SQLiteWriter(connection, log, lock: lock, vector: recovered.vector, sync: sync)
             try connection.execute("COMMIT")
             return (writer, recovered)
         } catch {
@@ -45,7 +49,7 @@ public struct SQLiteStore: Store {
 
     /// Within the opening transaction: whose log goes on, what the Go server left, and what there is.
     private func settle(
-        _ start: WriterStart, _ found: SQLiteSchema.Found, _ connection: SQLiteConnection
+        _ start: WriterStart, _ found: SQLiteSchema.Found, _ connection: SQLiteConnection, _ log: SQLiteLog
     ) throws(StoreError) -> Recovered {
         let stored = try SQLiteIdentity.load(connection)
         var vector = try SQLiteIdentity.vector(connection)
@@ -53,7 +57,7 @@ public struct SQLiteStore: Store {
             stored, at: connection.file, synced: sync == .full, start: start, vector: vector)
         var adopted = 0
         if found == .goServer {
-            adopted = try GoDatabase.adopt(in: connection, as: identity.replica)
+            adopted = try GoDatabase.adopt(in: connection, into: log, as: identity.replica)
             vector = try SQLiteIdentity.vector(connection)
         }
         // Written on every open, so that a store that can't be written is found out now.
@@ -77,6 +81,10 @@ public struct SQLiteStore: Store {
             PRAGMA cache_size = -8192;
             PRAGMA journal_size_limit = \(SQLiteWriter.LogLimit.kept * 4_096);
             """)
+        if let maximumBytes {
+            let pageSize = try connection.number("PRAGMA page_size") ?? 4_096
+            try connection.execute("PRAGMA max_page_count = \(max(1, Int64(maximumBytes) / max(1, pageSize)))")
+        }
         connection.takeOverCheckpoints()
     }
 }

@@ -164,10 +164,31 @@ public enum StoreEffect: Hashable, Sendable {
     case attendance(Attendance, joined: Bool, position: Position)
 }
 
+/// What is too old to be kept. A log loses entries from its beginning only; where it then begins is its floor.
+public struct Pruning: Hashable, Sendable {
+    /// Entries that stand before this go.
+    public var entriesBefore: HybridTimestamp
+    /// Ids of messages that were sent with a key are forgotten if the message stands before this.
+    public var keysBefore: HybridTimestamp
+    /// The most entries of each log, and the most ids, that one call drops, so that nobody waits long for it.
+    public var limit: Int
+
+    public init(entriesBefore: HybridTimestamp, keysBefore: HybridTimestamp, limit: Int) {
+        self.entriesBefore = entriesBefore
+        self.keysBefore = keysBefore
+        self.limit = limit
+    }
+}
+
 public protocol StoreWriter: AnyObject {
     /// Stores the whole batch durably, or nothing of it. Entries of one replica must follow on from its head without a
     /// gap. After any error the writer is closed and opened anew; after `unknownOutcome` the recovered head tells.
     func append(_ batch: Batch) throws(StoreError)
+
+    /// Drops what is too old, in one transaction, and says how many entries and ids that were; fewer than `pruning.limit`
+    /// mean that there are no more. Documents, attendance and the heads of the logs stay. After any error the writer is closed and
+    /// opened anew, as after `append`.
+    func prune(_ pruning: Pruning) throws(StoreError) -> Int
 
     /// Closes cleanly: the next open need not doubt what was synced.
     func close()
@@ -183,7 +204,8 @@ public protocol StoreReader: AnyObject {
     func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
         -> (entries: [Entry], through: VersionVector)
 
-    /// The entries of `replica` from `seq` on, without gaps, at most `limit`.
+    /// The entries of `replica` from `seq` on, without gaps, at most `limit`. Nothing comes
+    /// where `seq` is below the log's floor.
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry]
 
     /// Where the messages with these ids (sent with a key) stand; ids that are not there are left out.

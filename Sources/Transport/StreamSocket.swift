@@ -14,7 +14,7 @@ public enum StreamSocket {
     public enum AcceptResult: Sendable {
         case accepted(Int32)
         case none
-        /// No more descriptors or memory: stop accepting for a while.
+        /// No more descriptors or memory, or nothing to accept from: stop accepting for a while.
         case exhausted(SystemError)
     }
 
@@ -29,8 +29,11 @@ public enum StreamSocket {
             }
             switch errno {
             case EAGAIN: return .none
-            case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted(SystemError("accept4"))
-            default: continue  // EINTR, or a connection that failed while it waited: the next one
+            // Interrupted, or a connection that failed while it waited (accept(2) names these): the next one.
+            case EINTR, ECONNABORTED, EPERM, ENETDOWN, EPROTO, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH,
+                ENETUNREACH:
+                continue
+            default: return .exhausted(SystemError("accept4"))
             }
         }
     }

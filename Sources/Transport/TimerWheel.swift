@@ -38,7 +38,7 @@ public struct TimerWheel: ~Copyable {
             previous.append(contentsOf: repeatElement(Self.none, count: extra))
             due.append(contentsOf: repeatElement(0, count: extra))
         }
-        let at = max(tick + 1, (deadline + resolution - 1) / resolution)
+        let at = max(tick + 1, deadline / resolution + (deadline % resolution == 0 ? 0 : 1))
         let slot = Int(at % UInt64(Self.slots))
         due[index] = at
         previous[index] = Self.none

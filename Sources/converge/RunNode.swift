@@ -14,8 +14,7 @@ extension Serve {
         let signals = TerminationSignals()
         signal(SIGPIPE, SIG_IGN)
 
-        guard let store = store(settings) else { return Console.failed("this build has no PostgreSQL store") }
-        let server = ConvergeServer(store: store, options: settings.options)
+        let server = ConvergeServer(store: store(settings), options: settings.options)
         do throws(ServerError) {
             try server.start()
         } catch {
@@ -39,12 +38,13 @@ extension Serve {
         _exit(128 + second)
     }
 
-    private static func store(_ settings: Settings) -> (any Store)? {
+    private static func store(_ settings: Settings) -> any Store {
         let timeout = settings.options.storeTimeout
         switch settings.store {
         case .sqlite(let path, let sync):
             return SQLiteStore(path: path, sync: sync, timeout: timeout)
-        case .postgres: return nil
+        case .postgres(let dsn):
+            return PostgresStore(dsn: String(decoding: dsn.bytes, as: UTF8.self), timeout: timeout)
         }
     }
 }

@@ -43,12 +43,14 @@ struct TerminationSignals: Sendable {
         }
         let writeEnd = ends.write
         let waiting = TerminationSignals()
-        let thread = try? WorkerThread(name: "signals") {
-            var byte: UInt8 = 1
-            while waiting.wait() != nil { _ = write(writeEnd, &byte, 1) }
+        do throws(SystemError) {
+            try WorkerThread(name: "signals") {
+                var byte: UInt8 = 1
+                while waiting.wait() != nil { _ = write(writeEnd, &byte, 1) }
+            }.detach()
+        } catch {
+            return -1
         }
-        // Never joined: it lives as long as the process.
-        guard thread != nil else { return -1 }
         return ends.read
     }
 }

@@ -96,8 +96,8 @@ struct LineSessionTests {
         driver.type("hi")
         driver.type("/rooms")
         driver.endOfInput()
-        driver.event(.rooms(["lobby"], ref: nil))
         driver.event(.message(own))
+        driver.event(.rooms(["lobby"], ref: nil))
         _ = driver.taken()
         driver.pass(1)
         #expect(driver.taken() == [.close])
@@ -123,6 +123,30 @@ struct LineSessionTests {
         #expect(!driver.session.wantsInput)
         driver.event(.ack(ref: "c1", id: "1", position: nil, isDuplicate: false))
         #expect(driver.session.wantsInput)
+    }
+
+    @Test("a command waits until the messages before it are stored, and so does what follows it")
+    func order() {
+        var driver = Driver()
+        for line in ["hi", "/join dev", "ho"] { driver.type(line) }
+        #expect(driver.taken() == [.send(.message("hi", ref: "c1"))])
+        #expect(!driver.session.wantsInput)
+        driver.endOfInput()
+        driver.event(.ack(ref: "c1", id: "1", position: nil, isDuplicate: false))
+        #expect(driver.taken() == [.send(.join("dev", ref: "c2")), .send(.message("ho", ref: "c3"))])
+        driver.event(.joined(room: "dev", ref: "c2"))
+        driver.event(.ack(ref: "c3", id: "2", position: nil, isDuplicate: false))
+        #expect(driver.taken() == [.print("-- you are in dev"), .close])
+    }
+
+    @Test("a server that answers no messages doesn't hold commands up for long")
+    func orderWithoutAnswers() {
+        var driver = Driver()
+        driver.type("hi")
+        driver.type("/rooms")
+        _ = driver.taken()
+        driver.pass(3)
+        #expect(driver.taken() == [.send(.rooms(ref: "c2"))])
     }
 
     @Test("a connection that ends by itself is said clearly, with status 1")

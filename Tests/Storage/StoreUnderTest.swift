@@ -31,7 +31,8 @@ enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible
             let store = SQLiteStore(path: folder.path("converge.db"), sync: sync, timeout: .seconds(5))
             return FreshStore(store) { folder.remove() }
         case .postgres:
-            throw StoreError.failed("not built yet")
+            let database = try PostgresTestDatabase(on: Self.postgresDSN ?? "")
+            return FreshStore(PostgresStore(dsn: database.dsn, timeout: .seconds(5))) { database.remove() }
         }
     }
 }

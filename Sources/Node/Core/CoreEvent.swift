@@ -8,6 +8,8 @@ enum CoreEvent: Sendable {
     case store(StoreEvent)
     /// Where the ids that were asked for stand; a failed look-up says why.
     case keysFound([MessageID], Result<[MessageID: Position], StoreError>)
+    /// Some seconds have passed: time for what is done now and then.
+    case tick
     /// A loop has stopped reading for good: from it nothing comes any more but departures.
     case loopStopped
 }
@@ -25,6 +27,8 @@ enum StoreEvent: Sendable {
     case openFailed(StoreError)
     /// The batch on its way is durable.
     case committed
+    /// The pruning is done; it dropped so many entries or ids.
+    case pruned(Int)
     /// Nothing of the batch is stored, or, after `unknownOutcome`, the next `opened` tells. The writer has closed.
     case failed(StoreError)
 }
@@ -35,6 +39,8 @@ enum CoreEffect: Sendable {
     case openStore(after: Duration, held: WriterStart.Held?, renew: Bool)
     /// Store this durably; one batch is on its way at a time.
     case commit(Batch)
+    /// Drop what is too old; like a commit, one thing at a time.
+    case prune(Pruning)
     case read(ReadRequest)
     /// Hand these frames to these loops.
     case deliver(FrameBatch, LoopSet)

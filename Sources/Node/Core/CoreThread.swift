@@ -38,10 +38,16 @@ final class CoreThread: Sendable {
         var events: [CoreEvent] = []
         core.start(into: &effects)
         var done = perform(&effects)
+        var nextTick = SystemClock.monotonic() + Self.tickPeriod
         while !done {
-            _ = poller.wait(timeout: waitForLoops())
+            waitForLoops()
+            _ = poller.wait(timeout: Int32(Self.tickPeriod / 1_000_000))
             mailbox.drain(into: &events)
             let now = SystemClock.wallMilliseconds()
+            if SystemClock.monotonic() >= nextTick {
+                nextTick = SystemClock.monotonic() + Self.tickPeriod
+                core.handle(.tick, at: now, into: &effects)
+            }
             for event in events { core.handle(event, at: now, into: &effects) }
             events.removeAll(keepingCapacity: events.count < 4_096)
             core.endTurn(into: &effects)
@@ -54,10 +60,12 @@ final class CoreThread: Sendable {
     /// meanwhile, and the loops, seeing that, refuse with `busy`.
     private static let loopBacklog = 1_024
 
-    private func waitForLoops() -> Int32 {
+    private func waitForLoops() {
         while loops.contains(where: { $0.depth > Self.loopBacklog }) { usleep(1_000) }
-        return -1
     }
+
+    /// Nanoseconds between two ticks.
+    private static let tickPeriod: UInt64 = 5_000_000_000
 
     /// True where the core has finished.
     private func perform(_ effects: inout [CoreEffect]) -> Bool {
@@ -68,6 +76,8 @@ final class CoreThread: Sendable {
                 writer.perform(.open(after: wait, machine.start(nodeName: options.nodeName, held: held, renew: renew)))
             case .commit(let batch):
                 writer.perform(.commit(batch))
+            case .prune(let pruning):
+                writer.perform(.prune(pruning))
             case .read(let request):
                 readers.submit(request)
             case .deliver(let frames, let wanted):

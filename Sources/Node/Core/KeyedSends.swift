@@ -26,6 +26,8 @@ struct KeyedSends {
 
     /// Sessions that wait for a look-up.
     var waiting: Int { blocked.count }
+    /// Commands that are kept in here: behind look-ups, and repeats of what is placed.
+    private(set) var held = 0
 
     func isBlocked(_ session: SessionID) -> Bool { blocked[session] != nil }
     func isPlaced(_ id: MessageID) -> Bool { placed[id] != nil }
@@ -33,6 +35,7 @@ struct KeyedSends {
     /// Blocks the session behind the look-up of `id`; `event` comes back first when the answer is there.
     mutating func ask(for id: MessageID, _ session: SessionID, _ event: SessionEvent) {
         blocked[session] = [event]
+        held += 1
         if asked[id] == nil { wanted.append(id) }
         asked[id, default: []].append(session)
     }
@@ -41,6 +44,7 @@ struct KeyedSends {
     mutating func hold(_ event: SessionEvent, of session: SessionID) -> Bool {
         if case .command = event, blocked[session]!.count >= Self.backlog { return false }
         blocked[session]!.append(event)
+        held += 1
         return true
     }
 
@@ -51,12 +55,17 @@ struct KeyedSends {
 
     /// The sessions that waited for `id`, in the order in which they came, with what they have waiting.
     mutating func answered(_ id: MessageID) -> [(session: SessionID, events: [SessionEvent])] {
-        (asked.removeValue(forKey: id) ?? []).map { ($0, blocked.removeValue(forKey: $0) ?? []) }
+        (asked.removeValue(forKey: id) ?? []).map { session in
+            let events = blocked.removeValue(forKey: session) ?? []
+            held -= events.count
+            return (session, events)
+        }
     }
 
     /// Puts back what a session still has waiting when it blocks again while its events are being gone through.
     mutating func holdAgain(_ events: ArraySlice<SessionEvent>, of session: SessionID) {
         blocked[session]!.append(contentsOf: events)
+        held += events.count
     }
 
     mutating func place(_ id: MessageID) { placed[id] = [] }
@@ -64,8 +73,13 @@ struct KeyedSends {
     /// Keeps a repeat of a placed send until that is settled.
     mutating func wait(for id: MessageID, _ session: SessionID, ref: Text?) {
         placed[id]!.append(Repeat(session: session, ref: ref))
+        held += 1
     }
 
     /// The placed send is stored, or has failed: who repeated it meanwhile.
-    mutating func settle(_ id: MessageID) -> [Repeat] { placed.removeValue(forKey: id) ?? [] }
+    mutating func settle(_ id: MessageID) -> [Repeat] {
+        let repeats = placed.removeValue(forKey: id) ?? []
+        held -= repeats.count
+        return repeats
+    }
 }

@@ -22,7 +22,9 @@ extension NodeCore {
         case .users(let room, let detail, let limit):
             replyUsers(room ?? rooms.name(of: session.room), detail: detail, limit: limit, ref: ref, to: id, at: now)
         case .history(let room, let limit, let before):
-            let limit = min(limit ?? 50, options.historyLimit)
+            // Clients in the wild send 0 for "as usual".
+            let asked = limit.flatMap { $0 > 0 ? $0 : nil } ?? Self.usualHistory
+            let limit = min(asked, options.historyLimit)
             effects.append(
                 .read(
                     .history(
@@ -31,6 +33,9 @@ extension NodeCore {
             handleDocument(command, ref: ref, from: id, session, at: now)
         }
     }
+
+    /// The entries of a history reply where the client names no number.
+    private static var usualHistory: Int { 50 }
 
     private mutating func replyUsers(
         _ room: Text, detail: Bool, limit: Int?, ref: Text?, to id: SessionID, at now: UInt64
@@ -55,7 +60,7 @@ extension NodeCore {
             refuse(.storageUnavailable, id, ref: ref, at: now)
             return false
         }
-        if queuedCommands >= options.saveBuffer {
+        if queuedCommands + keyed.held >= options.saveBuffer {
             refuse(.busy, id, ref: ref, at: now)
             return false
         }

@@ -15,7 +15,11 @@ extension NodeCore {
             opened(recovered, at: now, into: &effects)
         case .committed:
             committed(at: now, into: &effects)
+        case .pruned(let count):
+            counters.pruned &+= count
+            retention.finished(dropped: count)
         case .failed(let error):
+            retention.failed()
             if case .unknownOutcome = error {
                 inDoubt = true
             } else {

@@ -10,6 +10,10 @@ struct CoreOptions: Sendable {
     var saveBuffer: Int
     var historyLimit: Int
     var systemEvents: SystemEvents
+    /// How long entries are kept, in milliseconds; 0 for ever.
+    var retention: UInt64 = 0
+    /// How long the key of a send is remembered at least, in milliseconds.
+    var keyWindow: UInt64 = 0
     var documents = DocumentLimits()
     /// A random number that no other process has: the first half of the ids of frames that are not stored.
     var frameSeed: UInt64
@@ -51,6 +55,7 @@ struct NodeCore: ~Copyable {
     var open = OpenBatch()
     var inFlight = OpenBatch()
     var committing = false
+    var retention = Retention()
     var ready = FrameBatchBuilder()
     var readyLoops = LoopSet()
     /// The batch on its way has an unknown outcome: the next opening tells.
@@ -84,26 +89,38 @@ struct NodeCore: ~Copyable {
         case .session(let session, let event): handle(event, of: session, at: now, into: &effects)
         case .store(let event): handle(event, at: now, into: &effects)
         case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
+        case .tick: if options.retention > 0 { retention.due(at: now) }
         case .loopStopped: stoppedLoops += 1
         }
     }
 
     /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
     mutating func endTurn(into effects: inout [CoreEffect]) {
-        if store == .ready, !committing, !open.isEmpty {
-            effects.append(.commit(open.batch))
-            inFlight = takeOpen()
-            committing = true
-        }
+        giveWriterWork(into: &effects)
         let wanted = keyed.takeWanted()
         if !wanted.isEmpty { effects.append(.read(.keys(wanted))) }
         deliverReady(into: &effects)
         counters.rooms = rooms.occupied
         counters.sessions = sessions.count
         counters.documents = documents.documentCount
-        counters.saveQueue = queuedCommands
+        counters.saveQueue = queuedCommands + keyed.held
         counters.storeReady = store == .ready
         advanceStopping(into: &effects)
+    }
+
+    /// The store's writer does one thing at a time: the next batch, or some pruning between two.
+    private mutating func giveWriterWork(into effects: inout [CoreEffect]) {
+        guard store == .ready, !committing, !retention.isPruning else { return }
+        if let pruning = retention.next(
+            keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
+        {
+            effects.append(.prune(pruning))
+        } else if !open.isEmpty {
+            effects.append(.commit(open.batch))
+            inFlight = takeOpen()
+            committing = true
+            retention.batchPassed()
+        }
     }
 
     enum Stage { case running, closing, finished }
@@ -111,9 +128,16 @@ struct NodeCore: ~Copyable {
     /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
     /// left and that is stored, too, it is over.
     private mutating func advanceStopping(into effects: inout [CoreEffect]) {
-        let storing = store == .ready
-        guard stoppedLoops == options.loopCount, !committing else { return }
-        if storing, !open.isEmpty || keyed.waiting > 0 { return }
+        guard stoppedLoops == options.loopCount, stage != .finished else { return }
+        switch store {
+        case .ready:
+            if committing || retention.isPruning || !open.isEmpty || keyed.waiting > 0 { return }
+        case .unavailable(let failures):
+            // A batch in doubt gets one try to be settled. Who waits for it longer learns by the close that nothing is
+            // known.
+            if inDoubt, failures == 0 { return }
+        case .opening: break
+        }
         if stage == .running {
             stage = .closing
             effects.append(.closeSessions)
@@ -142,7 +166,9 @@ struct NodeCore: ~Copyable {
         _ event: SessionEvent, of session: SessionID, at now: UInt64, into effects: inout [CoreEffect]
     ) {
         if keyed.waiting > 0, keyed.isBlocked(session) {
-            if !keyed.hold(event, of: session), case .command(let ref, _) = event {
+            if case .command(let ref, _) = event, queuedCommands + keyed.held >= options.saveBuffer {
+                refuse(.busy, session, ref: ref, at: now)
+            } else if !keyed.hold(event, of: session), case .command(let ref, _) = event {
                 refuse(.busy, session, ref: ref, at: now)
             }
             return
@@ -255,6 +281,7 @@ struct CoreCounters: Sendable {
     var duplicates = 0
     var refused = 0
     var batchesFailed = 0
+    var pruned = 0
 
     var sessions = 0
     var rooms = 0

@@ -67,6 +67,7 @@ extension Metrics {
         counter("silent_closed_total", "Clients closed because they were silent for too long.", silentClosed.current)
         counter("reads_total", "Reads of the store.", reads.current)
         counter("reads_failed_total", "Reads of the store that failed.", readsFailed.current)
+        counter("pruned_total", "Entries dropped because they were older than the retention.", pruned.current)
         counter("batches_failed_total", "Batches that could not be stored.", batchesFailed.current)
 
         histogram("commit_seconds", "How long a commit took.", commitSeconds)

@@ -46,7 +46,7 @@ package struct Arguments: Hashable, Sendable {
             let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let written = String(parts[0])
             let name = String(written.drop { $0 == "-" })
-            guard written.hasPrefix("--"), let flag = flags.first(where: { $0.name == name }) else {
+            guard written == "--\(name)", let flag = flags.first(where: { $0.name == name }) else {
                 throw .unknown(flag: written, nearest: Spelling.nearest(to: name, among: flags.map(\.name)))
             }
             guard values[name] == nil else { throw .twice(flag: written) }

@@ -9,6 +9,7 @@ final class StorageWriter: Sendable {
     enum Work: Sendable {
         case open(after: Duration, WriterStart)
         case commit(Batch)
+        case prune(Pruning)
     }
 
     /// One batch, or one opening, is under way at a time: the core waits for its outcome.
@@ -42,11 +43,14 @@ final class StorageWriter: Sendable {
                 if wait > .zero, queue.pause(wait) { continue }
                 writer = open(start)
             case .commit(let batch):
-                guard let open = writer else {
-                    core.postAlways(.store(.failed(.unreachable("the store is closed"))))
-                    continue
+                writer = perform(writer) { (writer) throws(StoreError) in
+                    let began = SystemClock.monotonic()
+                    try writer.append(batch)
+                    metrics.committed(entries: batch.entries.count, nanoseconds: SystemClock.monotonic() - began)
+                    return .committed
                 }
-                if !commit(batch, open) { writer = nil }
+            case .prune(let pruning):
+                writer = perform(writer) { (writer) throws(StoreError) in .pruned(try writer.prune(pruning)) }
             }
         }
         writer?.close()
@@ -63,17 +67,21 @@ final class StorageWriter: Sendable {
         }
     }
 
-    private func commit(_ batch: Batch, _ writer: any StoreWriter) -> Bool {
-        let began = SystemClock.monotonic()
+    /// Does one thing with the open writer and tells the core what came of it; after an error there is no writer.
+    private func perform(
+        _ writer: (any StoreWriter)?, _ body: (any StoreWriter) throws(StoreError) -> StoreEvent
+    ) -> (any StoreWriter)? {
+        guard let writer else {
+            core.postAlways(.store(.failed(.unreachable("the store is closed"))))
+            return nil
+        }
         do throws(StoreError) {
-            try writer.append(batch)
-            metrics.committed(entries: batch.entries.count, nanoseconds: SystemClock.monotonic() - began)
-            core.postAlways(.store(.committed))
-            return true
+            core.postAlways(.store(try body(writer)))
+            return writer
         } catch {
             writer.close()
             core.postAlways(.store(.failed(error)))
-            return false
+            return nil
         }
     }
 }

@@ -1,0 +1,193 @@
+import ConvergeCRDT
+import ConvergeWire
+
+// Which replica a process writes, in a database that many share.
+//
+// Invariant: a replica's log is extended only under the epoch that its row has, so by one connection of one process.
+// Opening raises the epoch, under the row's lock: that waits until a transaction of the connection before has ended,
+// so the head read afterwards is what was committed and nothing can be added behind it. `holder` is a random number of
+// the process (of its store value): it tells its own epochs, of which it may not know the last one, from another's.
+
+enum PostgresIdentity {
+    struct Settled {
+        var replica: ReplicaID
+        var epoch: Int64
+        var boot: UInt64
+        var renewal: RenewalReason?
+    }
+
+    /// Takes the node's replica, or a fresh one where the old must not be gone on with, and commits that.
+    static func settle(
+        _ start: WriterStart, holder: Int64, _ connection: PostgresConnection, by deadline: PostgresDeadline
+    ) throws(StoreError) -> Settled {
+        // Nodes of one name that come up at once: the loser of the race for the name looks again.
+        var attempts = 0
+        while true {
+            do {
+                return try Attempt(start: start, holder: holder, connection: connection, deadline: deadline).settle()
+            } catch {
+                attempts += 1
+                guard case .database(let failure) = error, failure.isRace, attempts < 5, connection.isOpen else {
+                    throw error.storeError(start.freshReplica)
+                }
+                _ = try connection.query([PostgresStatement("ROLLBACK")], by: deadline)
+            }
+        }
+    }
+
+    private enum Failure: Error {
+        case database(PostgresFailure)
+        case used
+
+        func storeError(_ fresh: ReplicaID) -> StoreError {
+            switch self {
+            case .database(.timeout): .timeout("waiting for the row of this node's replica")
+            case .database(let failure): failure.storeError(committing: false)
+            case .used: .failed("the replica \(fresh) has been used before: each open needs a random one")
+            }
+        }
+    }
+
+    private struct Attempt {
+        let start: WriterStart
+        let holder: Int64
+        let connection: PostgresConnection
+        let deadline: PostgresDeadline
+
+        private func run(_ statements: PostgresStatement...) throws(Failure) -> [PostgresResult] {
+            do {
+                return try connection.run(statements, by: deadline)
+            } catch {
+                throw .database(error)
+            }
+        }
+
+        func settle() throws(Failure) -> Settled {
+            let settled: Settled
+            if let held = start.held {
+                settled = try reopen(held)
+            } else {
+                settled = try takeByName()
+            }
+            _ = try run(PostgresStatement("COMMIT"))
+            return settled
+        }
+
+        /// The same process again, after an error.
+        private func reopen(_ held: WriterStart.Held) throws(Failure) -> Settled {
+            let rows = try run(
+                PostgresStatement("BEGIN"),
+                PostgresStatement("SELECT holder, head FROM converge_replica WHERE replica = $1 FOR UPDATE")
+                    .binding(held.replica.postgres))[1]
+            if rows.count == 1, rows.int(0, 0) != holder { return try takeFresh(.fenced, givingUp: held.replica) }
+            if start.renew { return try takeFresh(.syncFailed, givingUp: held.replica) }
+            guard rows.count == 1, UInt64(clamping: rows.int(0, 1)) >= held.committed else {
+                return try takeFresh(.behind, givingUp: held.replica)
+            }
+            return try take(held.replica, newBoot: false)
+        }
+
+        /// A new process: the replica of its name is its own, whoever held it.
+        private func takeByName() throws(Failure) -> Settled {
+            let rows = try run(
+                PostgresStatement("BEGIN"),
+                PostgresStatement("SELECT replica FROM converge_replica WHERE node_name = $1 FOR UPDATE")
+                    .binding(Text(start.nodeName)))[1]
+            guard rows.count == 1 else { return try takeFresh(nil, givingUp: nil) }
+            let replica = rows.replica(0, 0)
+            if start.renew { return try takeFresh(.syncFailed, givingUp: replica) }
+            return try take(replica, newBoot: true)
+        }
+
+        private func take(_ replica: ReplicaID, newBoot: Bool) throws(Failure) -> Settled {
+            let rows = try run(
+                PostgresStatement(
+                    """
+                    UPDATE converge_replica
+                    SET epoch = epoch + 1, holder = $2, boot = boot + $3, machine = $4
+                    WHERE replica = $1 RETURNING epoch, boot
+                    """
+                ).binding(replica.postgres).binding(holder).binding(Int64(newBoot ? 1 : 0))
+                    .binding(Text(start.machine)))[0]
+            return Settled(
+                replica: replica, epoch: rows.int(0, 0), boot: UInt64(clamping: rows.int(0, 1)), renewal: nil)
+        }
+
+        /// The log of `old` stays as it is. Its name goes to the fresh replica, unless it is another process's now:
+        /// then the fresh one is named by its id too.
+        private func takeFresh(_ renewal: RenewalReason?, givingUp old: ReplicaID?) throws(Failure) -> Settled {
+            guard start.freshReplica != old else { throw .used }
+            let name = Text(start.nodeName)
+            if renewal != nil, renewal != .fenced, let old {
+                _ = try run(
+                    PostgresStatement(
+                        "UPDATE converge_replica SET node_name = NULL WHERE node_name = $1 AND (holder = $2 OR replica = $3)"
+                    ).binding(name).binding(holder).binding(old.postgres))
+            }
+            // A row of this id is fine only where an earlier try of this process made it and wrote nothing yet.
+            let rows = try run(
+                PostgresStatement(
+                    """
+                    INSERT INTO converge_replica (replica, node_name, holder, epoch, boot, machine, hash)
+                    SELECT $1, CASE WHEN EXISTS (SELECT 1 FROM converge_replica WHERE node_name = $2) THEN $3 ELSE $2 END,
+                        $4, 1, 1, $5, $6
+                    ON CONFLICT (replica) DO UPDATE SET epoch = converge_replica.epoch + 1
+                    WHERE converge_replica.holder = $4 AND converge_replica.head = 0
+                    RETURNING epoch, boot
+                    """
+                ).binding(start.freshReplica.postgres).binding(name)
+                    .binding(Text("\(start.nodeName)#\(start.freshReplica)")).binding(holder)
+                    .binding(Text(start.machine)).binding(EntryHash.zero.postgres))[0]
+            guard rows.count == 1 else { throw .used }
+            return Settled(
+                replica: start.freshReplica, epoch: rows.int(0, 0), boot: UInt64(clamping: rows.int(0, 1)),
+                renewal: renewal)
+        }
+    }
+
+    /// All that a node needs to go on, as of one moment.
+    ///
+    /// Its length has no bound but the documents', so `timeout` is for each wait, not for the whole.
+    static func recover(
+        _ settled: Settled, adopted: Int, _ connection: PostgresConnection, within timeout: Duration
+    ) throws(StoreError) -> Recovered {
+        let results = try connection.query(
+            [
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                "SELECT replica, head, clock, hash FROM converge_replica",
+                """
+                SELECT room, kind, name, element, ts, replica, seq FROM converge_element
+                ORDER BY room, kind, name, element, replica, seq
+                """,
+                "SELECT room, kind, name, value, ts, replica, seq FROM converge_register ORDER BY room, kind, name",
+                "SELECT room, user_id, display_name FROM converge_attendance WHERE joined ORDER BY room, user_id",
+                "COMMIT",
+            ].map { PostgresStatement($0) }, by: PostgresDeadline(after: timeout), renewing: timeout)
+        var recovered = Recovered(
+            replica: settled.replica, boot: settled.boot, renewal: settled.renewal, adopted: adopted)
+        let replicas = results[1]
+        for row in 0..<replicas.count {
+            let dot = replicas.dot(row, 0)
+            recovered.vector[dot.replica] = dot.seq
+            recovered.clock = max(recovered.clock, replicas.timestamp(row, 2))
+            if dot.replica == settled.replica { recovered.headHash = EntryHash(postgres: replicas.array(row, 3)) }
+        }
+        for rows in results[2...3] {
+            for row in 0..<rows.count {
+                guard let kind = DocumentKind(rawValue: UInt8(clamping: rows.int(row, 1))) else { continue }
+                let position = rows.position(row, 4)
+                recovered.documents.append(
+                    DocumentRow(
+                        document: DocumentID(room: rows.text(row, 0), kind: kind, name: rows.text(row, 2)),
+                        value: rows.optionalText(row, 3), dot: position.dot, timestamp: position.timestamp))
+            }
+        }
+        let attending = results[4]
+        for row in 0..<attending.count {
+            recovered.attending.append(
+                Attendance(
+                    room: attending.text(row, 0), user: attending.text(row, 1), displayName: attending.text(row, 2)))
+        }
+        return recovered
+    }
+}

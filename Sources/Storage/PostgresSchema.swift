@@ -1,0 +1,171 @@
+import ConvergeCRDT
+import ConvergeWire
+
+// The tables of a shared PostgreSQL database, and how a database comes to have them.
+//
+// Invariant: however many nodes start at once, one of them migrates, in one transaction under the lock of a row, and
+// the others wait for it. Tables begin with `converge_`, since the database may be another program's too.
+//
+// Plain SQL without extensions, so that engines which speak PostgreSQL's protocol over many machines can have it: no
+// foreign keys, no sequences; every key begins with what such an engine would divide the table by.
+
+enum PostgresSchema {
+    static let version = 1
+
+    /// Makes or migrates the tables where that is needed.
+    ///
+    /// Throws `newer` for a version that this build doesn't know.
+    static func migrate(_ connection: PostgresConnection, within timeout: Duration) throws(StoreError) {
+        // Two nodes that make the first table at the same moment trip over each other in the catalogue: the loser
+        // looks again.
+        var attempts = 0
+        while true {
+            do {
+                try attempt(connection, within: timeout)
+                return
+            } catch {
+                attempts += 1
+                guard case .database(let failure) = error, failure.isRace, attempts < 5, connection.isOpen else {
+                    throw error.storeError
+                }
+                _ = try connection.query([PostgresStatement("ROLLBACK")], by: PostgresDeadline(after: timeout))
+            }
+        }
+    }
+
+    private enum Failure: Error {
+        case database(PostgresFailure)
+        case newer(Int)
+
+        var storeError: StoreError {
+            switch self {
+            case .database(let failure): failure.storeError(committing: false)
+            case .newer(let found): .newer(found: found, known: PostgresSchema.version)
+            }
+        }
+    }
+
+    private static func attempt(_ connection: PostgresConnection, within timeout: Duration) throws(Failure) {
+        func run(_ statements: [String]) throws(Failure) -> [PostgresResult] {
+            do {
+                return try connection.run(
+                    statements.map { PostgresStatement($0) }, by: PostgresDeadline(after: timeout))
+            } catch {
+                throw .database(error)
+            }
+        }
+        let isThere = try run(["SELECT to_regclass('converge_meta') IS NOT NULL"]).first?.bool(0, 0) ?? false
+        if isThere, let found = version(in: try run([readVersion]).first), found == version { return }
+        if !isThere {
+            _ = try run(["CREATE TABLE IF NOT EXISTS converge_meta (name text PRIMARY KEY, value bigint NOT NULL)"])
+        }
+        let results = try run([
+            "INSERT INTO converge_meta (name, value) VALUES ('schema', 0), ('adopted', 0) ON CONFLICT DO NOTHING",
+            "BEGIN", readVersion + " FOR UPDATE",
+        ])
+        let found = version(in: results.last) ?? 0
+        if found > version {
+            _ = try run(["ROLLBACK"])
+            throw .newer(found)
+        }
+        let steps = found < 1 ? tables : []
+        _ = try run(steps + ["UPDATE converge_meta SET value = \(version) WHERE name = 'schema'", "COMMIT"])
+    }
+
+    private static let readVersion = "SELECT value FROM converge_meta WHERE name = 'schema'"
+
+    private static func version(in result: PostgresResult?) -> Int? {
+        result.flatMap { $0.count == 1 ? Int($0.int(0, 0)) : nil }
+    }
+
+    /// Replica ids have their top bit turned over, so that the signed order is theirs; `ts` are hybrid timestamps.
+    /// Texts from users are `bytea`: `convert_from(room, 'UTF8')` shows them.
+    private static let tables = [
+        // One row a replica: who writes it (node_name, holder, epoch; no name: nobody), how much of its log is here
+        // (head, with the hash and the highest timestamp), and from where on it can be served (floor).
+        """
+        CREATE TABLE IF NOT EXISTS converge_replica (
+            replica bigint PRIMARY KEY,
+            node_name bytea UNIQUE,
+            holder bigint NOT NULL DEFAULT 0,
+            epoch bigint NOT NULL DEFAULT 0,
+            boot bigint NOT NULL DEFAULT 0,
+            machine bytea,
+            head bigint NOT NULL DEFAULT 0,
+            clock bigint NOT NULL DEFAULT 0,
+            hash bytea NOT NULL,
+            floor bigint NOT NULL DEFAULT 0)
+        """,
+        // shelf: 0 in the log alone, 1 history, 2 other kinds. deps as in EntryCodec.
+        """
+        CREATE TABLE IF NOT EXISTS converge_entry (
+            replica bigint NOT NULL,
+            seq bigint NOT NULL,
+            ts bigint NOT NULL,
+            shelf smallint NOT NULL,
+            kind smallint NOT NULL,
+            namespace smallint NOT NULL,
+            flags smallint NOT NULL,
+            room bytea NOT NULL,
+            hash bytea NOT NULL,
+            deps bytea NOT NULL,
+            payload bytea NOT NULL,
+            PRIMARY KEY (replica, seq))
+        """,
+        "CREATE INDEX IF NOT EXISTS converge_entry_history ON converge_entry (room, shelf, ts, replica, seq)",
+        "CREATE INDEX IF NOT EXISTS converge_entry_missed ON converge_entry (room, replica, seq) WHERE shelf <> 0",
+        """
+        CREATE TABLE IF NOT EXISTS converge_message_key (
+            id bytea PRIMARY KEY,
+            ts bigint NOT NULL,
+            replica bigint NOT NULL,
+            seq bigint NOT NULL)
+        """,
+        "CREATE INDEX IF NOT EXISTS converge_message_key_age ON converge_message_key (ts)",
+        // digest: SHA-256 of the element, cut to 16 bytes; elements can be longer than an index takes.
+        """
+        CREATE TABLE IF NOT EXISTS converge_element (
+            room bytea NOT NULL,
+            kind smallint NOT NULL,
+            name bytea NOT NULL,
+            replica bigint NOT NULL,
+            seq bigint NOT NULL,
+            digest bytea NOT NULL,
+            ts bigint NOT NULL,
+            element bytea NOT NULL,
+            PRIMARY KEY (room, kind, name, replica, seq, digest))
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS converge_register (
+            room bytea NOT NULL,
+            kind smallint NOT NULL,
+            name bytea NOT NULL,
+            value bytea,
+            ts bigint NOT NULL,
+            replica bigint NOT NULL,
+            seq bigint NOT NULL,
+            PRIMARY KEY (room, kind, name))
+        """,
+        // The highest seq of each replica that affected a document; kept also when the document is empty.
+        """
+        CREATE TABLE IF NOT EXISTS converge_touched (
+            room bytea NOT NULL,
+            kind smallint NOT NULL,
+            name bytea NOT NULL,
+            replica bigint NOT NULL,
+            seq bigint NOT NULL,
+            PRIMARY KEY (room, kind, name, replica))
+        """,
+        """
+        CREATE TABLE IF NOT EXISTS converge_attendance (
+            room bytea NOT NULL,
+            user_id bytea NOT NULL,
+            display_name bytea NOT NULL,
+            joined boolean NOT NULL,
+            ts bigint NOT NULL,
+            replica bigint NOT NULL,
+            seq bigint NOT NULL,
+            PRIMARY KEY (room, user_id))
+        """,
+    ]
+}

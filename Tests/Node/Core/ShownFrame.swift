@@ -1,0 +1,52 @@
+import ConvergeWire
+import Foundation
+
+/// One frame as a client sees it: read by the WebSocket machine in the client's role, then by another JSON reader than
+/// the one under test.
+struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
+    // Safe to share: what a JSON reader makes of bytes is never changed.
+    private let fields: [String: Any]
+
+    /// Nil where the bytes are anything but one whole text frame with a JSON object in it.
+    init?(_ bytes: UnsafeRawBufferPointer) {
+        var machine = WebSocketMachine(role: .client, limits: .init(maxMessageBytes: 1 << 24))
+        var input = [UInt8](bytes)
+        let object = input.withUnsafeMutableBytes { bytes -> Any? in
+            var offset = 0
+            guard case .message(.text, let text) = machine.next(bytes, &offset), offset == bytes.count else {
+                return nil
+            }
+            return try? JSONSerialization.jsonObject(with: Data(text))
+        }
+        guard let fields = object as? [String: Any] else { return nil }
+        self.fields = fields
+    }
+
+    private func text(_ name: String) -> String? { fields[name] as? String }
+
+    var id: String { text("id") ?? "" }
+    var type: String { text("type") ?? "" }
+    var room: String { text("room") ?? "" }
+    var user: String { text("user_id") ?? "" }
+    var displayName: String { text("display_name") ?? "" }
+    var body: String { text("body") ?? "" }
+    var ref: String? { text("ref") }
+    var position: Position? { text("pos").flatMap { Position(Text($0)) } }
+    var seq: Int? { (fields["seq"] as? NSNumber)?.intValue }
+    var items: [String]? { fields["items"] as? [String] }
+    var users: [String]? { fields["users"] as? [String] }
+    var rooms: [String]? { fields["rooms"] as? [String] }
+    var isDuplicate: Bool { (fields["duplicate"] as? NSNumber)?.boolValue ?? false }
+    var count: Int? { (fields["count"] as? NSNumber)?.intValue }
+
+    /// What most tests look at: the type, with the body or the ref that tells two of a type apart.
+    var description: String {
+        switch type {
+        case "ack": "ack \(ref ?? "-")" + (isDuplicate ? " duplicate" : "")
+        case "error": "error \(body)" + (ref.map { " \($0)" } ?? "")
+        case "welcome", "joined": "\(type) \(room)"
+        case "crdt_orset_values": "values \((items ?? []).joined(separator: ","))"
+        default: "\(type) \(body)"
+        }
+    }
+}

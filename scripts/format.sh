@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Formats the sources in place; with --check, only says what is not formatted, and fails where anything is not.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need_swift
+cd "$root"
+shopt -s nullglob
+sources=(Package.swift Sources Tests examples/*/Package.swift examples/*/Sources)
+case "${1:-}" in
+"") swift format --in-place --parallel --recursive "${sources[@]}" ;;
+--check) swift format lint --strict --parallel --recursive "${sources[@]}" ;;
+*)
+    echo "usage: scripts/format.sh [--check]" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,96 @@
+# Sourced by the other scripts, not run: what this machine must have before anything can be built.
+#
+#   need_swift       ends with clear words unless there is a Swift toolchain that is new enough
+#   need_libraries   installs the three system libraries' headers where they are missing (apt-get, as root or by sudo)
+#   announce TEXT    a line on standard error
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+swift_wanted="6.1"
+swift_tried="6.3.1"
+
+announce() { echo "$(basename "$0"): $*" >&2; }
+die() {
+    announce "$*"
+    exit 1
+}
+
+need_swift() {
+    if ! command -v swift >/dev/null; then
+        announce "there is no Swift toolchain on the PATH"
+        die "install Swift $swift_wanted or newer (tried with $swift_tried), as the install page of swift.org describes, and try again"
+    fi
+    local version
+    version=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+(\.[0-9]+)+).*/\1/p' | head -n 1)
+    [ -n "$version" ] || die "'swift --version' does not work: mend the toolchain (Swift $swift_wanted or newer) and try again"
+    if [ "$(printf '%s\n%s\n' "$swift_wanted" "$version" | sort -V | head -n 1)" != "$swift_wanted" ]; then
+        die "this is Swift $version; needed is $swift_wanted or newer (tried with $swift_tried): see the install page of swift.org"
+    fi
+}
+
+# as_root COMMAND…: runs it as root; false where that can't be.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif command -v sudo >/dev/null; then
+        sudo "$@"
+    else
+        return 1
+    fi
+}
+
+# install PACKAGE…: the system's own packages.
+install() {
+    if ! command -v apt-get >/dev/null; then
+        die "missing: $* (so Debian calls them). Install what they hold with this system's package tool and try again"
+    fi
+    announce "installing $*"
+    # Quiet unless it fails; a list of packages that is too old to install from is renewed first.
+    local log
+    log=$(mktemp)
+    if ! { as_root apt-get update && as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "$@"; } >"$log" 2>&1 </dev/null; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        die "could not install them; as root, run: apt-get update && apt-get install $*"
+    fi
+    rm -f "$log"
+}
+
+# Whether the compiler's search path or pkg-config knows a header: not all systems have it from a package.
+has_library() {
+    local header=$1 module=$2
+    [ -e "/usr/include/$header" ] || { command -v pkg-config >/dev/null && pkg-config --exists "$module"; }
+}
+
+need_libraries() {
+    local missing=()
+    # SwiftPM asks pkg-config where the headers are: Debian keeps PostgreSQL's in a folder of their own.
+    command -v pkg-config >/dev/null || missing+=(pkg-config)
+    has_library sqlite3.h sqlite3 || missing+=(libsqlite3-dev)
+    has_library postgresql/libpq-fe.h libpq || missing+=(libpq-dev)
+    has_library openssl/ssl.h openssl || missing+=(libssl-dev)
+    [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
+}
+
+# free_port: a TCP port that nothing on this machine listens on right now.
+free_port() {
+    local port
+    for _ in $(seq 50); do
+        port=$((20000 + RANDOM % 12000))
+        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || {
+            echo "$port"
+            return
+        }
+    done
+    die "no free port was found"
+}
+
+# await_port PORT PID: until PORT answers; false where the process ended first or 20 s are over.
+await_port() {
+    for _ in $(seq 400); do
+        kill -0 "$2" 2>/dev/null || return 1
+        (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null && return 0
+        sleep 0.05
+    done
+    return 1
+}

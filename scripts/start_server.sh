@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Builds a node for release and runs it: on :8080, with SQLite in converge.db.
+#
+#   scripts/start_server.sh [FLAGS]     the flags of `converge serve`, such as --port 9000
+#
+# Where no secret is set it runs with a development secret and says so. Ctrl-C (or SIGTERM) stops it gracefully.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+case "${1:-}" in
+-h | --help)
+    sed -n '2,6p' "$0" | sed 's/^# \{0,1\}//'
+    exit 0
+    ;;
+esac
+
+need_swift
+need_libraries
+announce "building (a few minutes the first time)"
+swift build --package-path "$root" -c release --product converge >&2
+binary=$(swift build --package-path "$root" -c release --show-bin-path)/converge
+
+if [ -z "${CONVERGE_JWT_SECRET:-}" ] && [ -z "${CONVERGE_JWT_SECRET_FILE:-}" ]; then
+    export CONVERGE_JWT_SECRET="converge-development-secret-not-for-production"
+    announce "NOT FOR PRODUCTION: nothing set CONVERGE_JWT_SECRET, so this node runs with the development secret"
+    announce "    $CONVERGE_JWT_SECRET"
+    announce "which everybody can read in this script. Anybody who reaches the port can be any user."
+    announce "To connect, in another terminal: ./scripts/demo_client.sh ann Ann"
+fi
+# The node takes this process's place, so that signals reach it.
+exec "$binary" serve "$@"

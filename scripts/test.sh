@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Builds and runs all tests, those against a real PostgreSQL too: one that this script starts and removes again.
+#
+#   scripts/test.sh [ARGUMENT…]      arguments of `swift test`, such as --filter ConvergeWireTests
+#
+# Tests that pass are not listed unless VERBOSE=1.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+need_swift
+need_libraries
+
+database=$(mktemp -d "${TMPDIR:-/tmp}/converge-postgres.XXXXXX")
+trap '"$root/scripts/throwaway_postgres.sh" stop "$database"' EXIT
+CONVERGE_TEST_POSTGRES=$("$root/scripts/throwaway_postgres.sh" start "$database")
+export CONVERGE_TEST_POSTGRES
+
+# A node's own settings, where the caller has some, are not the tests'.
+for name in $(compgen -e CONVERGE_); do
+    [ "$name" = CONVERGE_TEST_POSTGRES ] || unset "$name"
+done
+unset PORT
+
+# What began and what passed is left out, but for the closing lines. A test's arguments may go over several lines.
+closing_lines() {
+    if [ -n "${VERBOSE:-}" ]; then exec cat; fi
+    awk '/^(✘|↳|➜)/ { hidden = 0 }
+        /^(◇|✔) / && !/ Test run / { hidden = !/( started\.| seconds\.)$/; next }
+        hidden { hidden = !/( started\.| seconds\.)$/; next }
+        { print; fflush() }'
+}
+swift test --package-path "$root" --disable-xctest "$@" 2>&1 </dev/null | closing_lines
