@@ -47,7 +47,7 @@ import Testing
         ("no target", "GET HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         ("a relative target", "GET health HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         ("no version", "GET /health\r\nHost: x\r\n\r\n", 400),
-        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+        ("HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
         ("version 2", "GET /health HTTP/2.0\r\nHost: x\r\n\r\n", 505),
         ("version 1.10", "GET /health HTTP/1.10\r\nHost: x\r\n\r\n", 400),
         ("TLS", "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\u{fc}\r\n\r\n", 400),

@@ -34,8 +34,9 @@ import Testing
             ("CONVERGE_LOG_FORMAT", "xml"), ("CONVERGE_LOOPS", "-1"), ("CONVERGE_ECHO", "maybe"),
         ])
     func badSetting(variable: String, value: String) throws {
-        let process = try NodeProcess(
-            ["serve"], environment: ["CONVERGE_JWT_SECRET": "x", "CONVERGE_ADDR": "127.0.0.1:0", variable: value])
+        var environment = ["CONVERGE_JWT_SECRET": "x", "CONVERGE_ADDR": "127.0.0.1:0"]
+        environment[variable] = value
+        let process = try NodeProcess(["serve"], environment: environment)
         #expect(try process.waitForExit() == 2)
         #expect(process.output.contains(variable))
     }
