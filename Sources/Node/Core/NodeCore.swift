@@ -111,8 +111,10 @@ struct NodeCore: ~Copyable {
     /// The store's writer does one thing at a time: the next batch, or some pruning between two.
     private mutating func giveWriterWork(into effects: inout [CoreEffect]) {
         guard store == .ready, !committing, !retention.isPruning else { return }
-        if let pruning = retention.next(
-            keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
+        // A node that stops leaves the rest to its next run.
+        if stoppedLoops == 0,
+            let pruning = retention.next(
+                keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
         {
             effects.append(.prune(pruning))
         } else if !open.isEmpty {
