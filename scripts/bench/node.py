@@ -54,6 +54,12 @@ class Node:
         with open(f"/proc/{self.pid}/status") as status:
             return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
 
+    def processor_time(self):
+        """Seconds of processor that the node has used."""
+        with open(f"/proc/{self.pid}/stat") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def wait_until(self, condition, seconds, pause=0.05):
         end = time.monotonic() + seconds
         while not condition():

@@ -49,7 +49,8 @@ def sentences(extra):
             for count, once in enumerate(found, 1):
                 yield (f"- {once['clients']:,} clients vanish at once{' (the same node, again)' if count > 1 else ''}: "
                        f"/health answers within {once['health_max_ms']:.0f} ms ({once['health_before_ms']:.0f} ms before, "
-                       f"asked {once['health_asked']} times), all gone after {number(once['gone_after_s'])} s; memory "
+                       f"asked {once['health_asked']} times), all gone after {number(once['gone_after_s'])} s "
+                       f"({number(once['cpu_s'])} s of processor); memory "
                        f"{megabytes(once['rss_before'])} before, {megabytes(once['rss_connected'])} connected, "
                        f"{megabytes(once['rss_after'])} after.")
 

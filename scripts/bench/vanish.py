@@ -84,6 +84,7 @@ def vanish(node, count):
         time.sleep(2)
         connected = node.resident()
         calm = max(health(node.port) for _ in range(200))
+        used = node.processor_time()
     finally:
         os.kill(child, signal.SIGKILL)
         vanished = time.monotonic()
@@ -92,6 +93,7 @@ def vanish(node, count):
         latencies.append(health(node.port))
         if gone is None and len(latencies) % 20 == 0 and node.metric("sessions") == 0:
             gone = time.monotonic() - vanished
+            used = node.processor_time() - used
         # What follows from their going (they have left their rooms) is stored by then, too.
         if gone is not None and time.monotonic() - vanished > gone + 3:
             break
@@ -100,6 +102,6 @@ def vanish(node, count):
     os.close(read_end)
     return {
         "clients": count, "health_before_ms": calm * 1e3, "health_max_ms": max(latencies) * 1e3,
-        "health_asked": len(latencies), "gone_after_s": gone, "rss_before": before, "rss_connected": connected,
+        "health_asked": len(latencies), "gone_after_s": gone, "cpu_s": used, "rss_before": before, "rss_connected": connected,
         "rss_after": node.resident(),
     }

@@ -65,6 +65,7 @@ extension ClientLoop {
     mutating func addMember(_ slot: UInt32) {
         let connection = connections[slot]
         let room = rooms[connection.pointee.room]
+        connection.pointee.feed = nil
         connection.pointee.memberIndex = UInt32(room.pointee.members.count)
         room.pointee.members.append(slot)
         connection.pointee.turn = turn
@@ -72,14 +73,32 @@ extension ClientLoop {
             room.pointee.frames < 0 ? 0 : UInt32(turns[UInt32(room.pointee.frames)].pointee.bytes.count)
     }
 
+    /// Makes the connection a slow member of its room, to be fed from `cursor` on.
+    mutating func addSlowMember(_ slot: UInt32, from cursor: VersionVector) {
+        let connection = connections[slot]
+        let room = rooms[connection.pointee.room]
+        connection.pointee.feed = Feed(cursor: cursor)
+        connection.pointee.memberIndex = UInt32(room.pointee.slow.count)
+        room.pointee.slow.append(slot)
+    }
+
+    /// Takes the connection off its room's list, the live one or the slow one. O(1): the last takes its place.
     mutating func removeMember(_ slot: UInt32) {
         let connection = connections[slot]
         let room = rooms[connection.pointee.room]
         let at = Int(connection.pointee.memberIndex)
-        let last = room.pointee.members.removeLast()
-        if last != slot {
-            room.pointee.members[at] = last
-            connections[last].pointee.memberIndex = UInt32(at)
+        if connection.pointee.feed == nil {
+            let last = room.pointee.members.removeLast()
+            if last != slot {
+                room.pointee.members[at] = last
+                connections[last].pointee.memberIndex = UInt32(at)
+            }
+        } else {
+            let last = room.pointee.slow.removeLast()
+            if last != slot {
+                room.pointee.slow[at] = last
+                connections[last].pointee.memberIndex = UInt32(at)
+            }
         }
     }
 
@@ -87,19 +106,10 @@ extension ClientLoop {
         let connection = connections[slot]
         guard connection.pointee.room != Connection.nowhere else { return }
         let room = rooms[connection.pointee.room]
-        if connection.pointee.feed != nil {
-            room.pointee.slow.removeAll { $0 == slot }
-            connection.pointee.feed = nil
-        } else {
-            // Moving on: what the old room has gathered for it comes first. That may take it off the live stream.
-            if connection.pointee.phase == .chat { catchUp(slot) }
-            if connection.pointee.feed == nil {
-                removeMember(slot)
-            } else {
-                room.pointee.slow.removeAll { $0 == slot }
-                connection.pointee.feed = nil
-            }
-        }
+        // Moving on: what the old room has gathered for it comes first.
+        if connection.pointee.phase == .chat, connection.pointee.feed == nil { catchUp(slot) }
+        removeMember(slot)
+        connection.pointee.feed = nil
         connection.pointee.room = Connection.nowhere
         if room.pointee.isEmpty, room.pointee.members.capacity > 16 { room.pointee.members = [] }
     }

@@ -9,14 +9,12 @@ extension ClientLoop {
 
     /// Takes a member off the live stream; the frames of its room from `offset` on are what it has not been sent.
     mutating func takeOffLive(_ slot: UInt32, _ frames: UnsafeMutablePointer<TurnFrames>, from offset: Int) {
-        let connection = connections[slot]
         var cursor = turnStart
         for frame in frames.pointee.frames where frame.end <= offset {
             if let dot = frame.dot { cursor.advance(to: dot) }
         }
         removeMember(slot)
-        rooms[connection.pointee.room].pointee.slow.append(slot)
-        connection.pointee.feed = Feed(cursor: cursor)
+        addSlowMember(slot, from: cursor)
         metrics.slowTakenOff.add(1)
         markDirty(slot)
     }
@@ -56,8 +54,7 @@ extension ClientLoop {
                 }
                 start = end
             }
-            connection.pointee.feed = nil
-            rooms[room].pointee.slow.removeAll { $0 == slot }
+            removeMember(slot)
             addMember(slot)
         } else {
             feed.forget()

@@ -99,8 +99,7 @@ struct ClientLoop: ~Copyable {
         while !(finishing && open == 0) {
             let ready = poller.wait(timeout: pause())
             now = SystemClock.monotonic()
-            turn &+= 1
-            turnStart = position
+            beginTurn()
             var mail = false
             for index in 0..<ready {
                 let event = poller[index]
@@ -112,7 +111,14 @@ struct ClientLoop: ~Copyable {
             }
             if mail {
                 mailbox.drain(into: &messages)
-                for message in messages { handle(message) }
+                for message in messages {
+                    handle(message)
+                    // What one turn gathers is bounded: a burst leaves in several turns.
+                    if turnBytes > Self.turnLimit {
+                        flushTurn()
+                        beginTurn()
+                    }
+                }
                 messages.removeAll(keepingCapacity: messages.count < 4_096)
             }
             runTimers()
@@ -121,6 +127,14 @@ struct ClientLoop: ~Copyable {
             bury()
             counts.publish(to: metrics, connections: open)
         }
+    }
+
+    /// Bytes of rooms' frames that are gathered before they are sent.
+    private static let turnLimit = 1 << 20
+
+    private mutating func beginTurn() {
+        turn &+= 1
+        turnStart = position
     }
 
     private func pause() -> Int32 {

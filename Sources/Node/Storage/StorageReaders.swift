@@ -87,7 +87,9 @@ final class StorageReaders: Sendable {
             var frames = FrameBatchBuilder()
             var reached = cursor
             for entry in entries {
-                frames.append(to: .session(session), dot: entry.dot) { try? encoder.appendFrame(of: entry, to: &$0) }
+                frames.append(to: .session(session), dot: entry.dot) {
+                    try? encoder.appendFrame(of: entry, standing: entry.writtenValue, to: &$0)
+                }
                 reached.advance(to: entry.dot)
             }
             let level = entries.count < Self.feedLength
@@ -113,5 +115,16 @@ final class StorageReaders: Sendable {
         case .feed(let session, let room, _, _):
             loops[session.loop].postAlways(.feedFailed(session, room: room))
         }
+    }
+}
+
+extension Entry {
+    /// The value that stood when this entry was placed, where it wrote a register: its own, since a write that lost is
+    /// hidden and not read here.
+    fileprivate var writtenValue: Text? {
+        guard kind == .document else { return nil }
+        let payload = payload.withUnsafeBytes { try? DocumentPayload(decoding: $0) }
+        guard case .set(let value)? = payload?.delta else { return nil }
+        return value
     }
 }

@@ -23,6 +23,7 @@ final class CoreUnderTest {
 
     private(set) var reports: [CoreReport] = []
     private(set) var batches: [Batch] = []
+    private(set) var prunings: [Pruning] = []
     private(set) var sessionsClosed = false
     private(set) var finished = false
     private(set) var violations: [String] = []
@@ -171,7 +172,7 @@ final class CoreUnderTest {
     }
 
     /// The whole log of the present replica, as stored.
-    var log: [Entry] { (try? reader.entries(of: core.replica ?? .none, from: 1, limit: .max)) ?? [] }
+    var log: [Entry] { (try? reader.entries(of: core.replicas.first ?? .none, from: 1, limit: .max)) ?? [] }
 
     // MARK: What clients see
 
@@ -197,6 +198,7 @@ final class CoreUnderTest {
                 if batch.entries.isEmpty { violations.append("an empty batch") }
                 committing = batch
                 batches.append(batch)
+            case .prune(let pruning): prunings.append(pruning)
             case .read(let request): reads.append(request)
             case .deliver(let batch, let loops): deliver(batch, loops)
             case .report(let report): reports.append(report)
