@@ -49,6 +49,8 @@ struct NodeCore: ~Copyable {
     var documents: Documents
     var sessions: [SessionID: Session] = [:]
     var keyed = KeyedSends()
+    /// How many histories a session has asked for that are not answered yet.
+    var histories: [SessionID: Int] = [:]
     var store = StoreState.opening
 
     /// What is being gathered, what the store is working on, and what may leave at the end of this turn.
@@ -89,6 +91,7 @@ struct NodeCore: ~Copyable {
         case .session(let session, let event): handle(event, of: session, at: now, into: &effects)
         case .store(let event): handle(event, at: now, into: &effects)
         case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
+        case .historyAnswered(let session): historyAnswered(session)
         case .tick: if options.retention > 0 { retention.due(at: now) }
         case .loopStopped: stoppedLoops += 1
         }

@@ -81,6 +81,7 @@ final class StorageReaders: Sendable {
                 encoder.endHistory(stamp, limit: limit, ref: ref, to: &frame)
             }
             loops[session.loop].postAlways(.frames(frames.finish()))
+            core.postAlways(.historyAnswered(session))
 
         case .feed(let session, let room, let name, let cursor):
             let (entries, through) = try reader.entries(room: name, after: cursor, limit: Self.feedLength)
@@ -111,6 +112,7 @@ final class StorageReaders: Sendable {
                 encoder.error(stamp, reason: Refusal.historyUnavailable.text, ref: ref, to: &frame)
             }
             loops[session.loop].postAlways(.frames(frames.finish()))
+            core.postAlways(.historyAnswered(session))
         case .feed(let session, let room, _, _):
             loops[session.loop].postAlways(.feedFailed(session, room: room))
         }
