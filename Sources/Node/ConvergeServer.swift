@@ -143,6 +143,7 @@ public final class ConvergeServer: Sendable {
                     loop.run()
                 } catch {
                     log.write(.error, "a loop can't start", ("error", "\(error)"))
+                    core.postAlways(.loopStopped)  // so that stopping does not wait for it
                 }
                 ended.threadEnded()
             }.detach()

@@ -57,8 +57,8 @@ enum CoreEffect: Sendable {
 enum ReadRequest: Sendable {
     case history(SessionID, ref: Text?, room: Text, before: Position?, limit: Int)
     case keys([MessageID])
-    /// The entries that a slow client has not been sent yet.
-    case feed(SessionID, room: UInt32, name: Text, cursor: VersionVector)
+    /// The entries of a room that a slow client has not been sent yet. `ask` comes back with the answer.
+    case feed(SessionID, ask: UInt64, room: Text, cursor: VersionVector)
 }
 
 /// Something that an operator should read in the log.

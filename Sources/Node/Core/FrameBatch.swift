@@ -78,6 +78,24 @@ struct FrameBatchBuilder: ~Copyable {
         add(FrameRecord(target: target, start: payload - header, end: buffer.count, dot: dot))
     }
 
+    var byteCount: Int { buffer.count }
+
+    /// Sees to it that this loop is handed the batch.
+    mutating func include(loop: Int) { loops.insert(loop) }
+
+    /// Adds what another builder says of where sessions are, but none of the frames that show entries or answer.
+    mutating func appendMoves(of other: borrowing FrameBatchBuilder) {
+        for record in other.records {
+            switch record.target {
+            case .room, .session: break
+            case .enter, .leave:
+                let start = buffer.count
+                buffer.append(other.buffer.bytes(record.range))
+                add(FrameRecord(target: record.target, start: start, end: buffer.count, dot: nil))
+            }
+        }
+    }
+
     /// Adds a record without a frame.
     mutating func append(to target: FrameRecord.Target) {
         add(FrameRecord(target: target, start: 0, end: 0, dot: nil))

@@ -15,7 +15,7 @@ extension NodeCore {
         case .join(let room):
             join(room, ref: ref, id, at: now)
         case .leave:
-            ready.append(to: .leave(id))
+            inOrder(for: id) { frames, _ in frames.append(to: .leave(id)) }
         case .rooms:
             let stamp = stamp(at: now)
             ready.append(to: .session(id)) { encoder.rooms(stamp, rooms: rooms.names(), ref: ref, to: &$0) }

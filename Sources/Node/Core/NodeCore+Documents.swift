@@ -47,17 +47,29 @@ extension NodeCore {
         to session: SessionID, ref: Text?, at now: UInt64,
         _ encode: (inout ServerFrameEncoder, FrameStamp, inout ByteBuffer) -> Void
     ) {
+        guard open.frames.byteCount + inFlight.frames.byteCount + ready.byteCount < Self.pendingBytes else {
+            refuse(.busy, session, ref: ref, at: now)
+            return
+        }
         let stamp = stamp(at: now)
         if !open.isEmpty {
-            open.frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
             open.waiting.append((session, ref))
         } else if committing {
-            inFlight.frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
             inFlight.waiting.append((session, ref))
+        }
+        if inDoubt {
+            // Whether it may be shown is known when the batch in doubt is settled.
+            inFlight.frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
         } else {
-            ready.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
+            inOrder(for: session) { frames, encoder in
+                frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
+            }
         }
     }
+
+    /// How many bytes of frames may wait for a commit before documents are not read any more: one large set asked for again
+    /// and again must not fill the memory.
+    private static var pendingBytes: Int { 32 << 20 }
 
     private mutating func write(
         _ command: DocumentWriteCommand, to document: DocumentID, ref: Text?, from id: SessionID, _ session: Session,

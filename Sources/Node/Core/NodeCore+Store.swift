@@ -81,6 +81,7 @@ extension NodeCore {
     // MARK: Failed
 
     private mutating func fail(_ batch: consuming OpenBatch, at now: UInt64) {
+        ready.appendMoves(of: batch.frames)
         for (session, ref) in batch.waiting { refuse(.storageUnavailable, session, ref: ref, at: now) }
         for id in batch.keys {
             for again in keyed.settle(id) { refuse(.storageUnavailable, again.session, ref: again.ref, at: now) }

@@ -233,25 +233,50 @@ struct NodeCore: ~Copyable {
         let entries = open.batch.entries.count
         let room = rooms.open(name)
         rooms.retain(room)
-        leave(session, id, at: now)
+        let left = session
         session.room = room
         sessions[id] = session
-        admit(id, to: room, name, ref: ref, at: now)
+        admit(id, to: room, name, ref: ref, at: now)  // first: who moves is not told of leaving
+        leave(left, id, at: now)
         enter(room, id, user: session.user, displayName: session.displayName, at: now)
         rooms.release(room)
         if open.batch.entries.count > entries { open.commands += 1 }
     }
 
     /// Tells the session's loop where it is from here on, and the client, where it asked.
+    ///
+    /// That stands behind what is on its way to the store, so that nobody leaves a room before the messages it sent there
+    /// have come back to it. The room keeps its index until it has been told.
     private mutating func admit(_ id: SessionID, to room: UInt32, _ name: Text, ref: Text?, at now: UInt64) {
-        guard let ref else {
-            ready.append(to: .enter(id, room: room, name: name))
+        let stamp = stamp(at: now)
+        let target = FrameRecord.Target.enter(id, room: room, name: name)
+        inOrder(for: id, retaining: room) { frames, encoder in
+            guard let ref else {
+                frames.append(to: target)
+                return
+            }
+            frames.append(to: target) { encoder.joined(stamp, room: name, ref: ref, to: &$0) }
+        }
+    }
+
+    /// Appends to what goes out last: behind the batch that is gathered, the one on its way, or what is ready.
+    mutating func inOrder(
+        for session: SessionID, retaining room: UInt32? = nil,
+        _ append: (inout FrameBatchBuilder, inout ServerFrameEncoder) -> Void
+    ) {
+        // The session's loop gets all that goes out before, too: it is still where it was.
+        if committing { inFlight.frames.include(loop: session.loop) }
+        if !open.isEmpty {
+            append(&open.frames, &encoder)
+            if let room { open.rooms.append(room) }
+        } else if committing, !inDoubt {
+            append(&inFlight.frames, &encoder)
+            if let room { inFlight.rooms.append(room) }
+        } else {
+            append(&ready, &encoder)
             return
         }
-        let stamp = stamp(at: now)
-        ready.append(to: .enter(id, room: room, name: name)) {
-            encoder.joined(stamp, room: name, ref: ref, to: &$0)
-        }
+        if let room { rooms.retain(room) }
     }
 
     /// Answers with an `error` frame.

@@ -28,16 +28,12 @@ extension ClientLoop {
 
     private mutating func append(_ bytes: UnsafeRawBufferPointer, dot: Dot?, to room: UInt32) {
         let there = rooms[room]
+        if !there.pointee.slow.isEmpty { offer(bytes, dot: dot, toSlowMembersOf: room) }
         if there.pointee.frames < 0 { beginFrames(room) }
         let frames = turns[UInt32(there.pointee.frames)]
         frames.pointee.bytes.append(bytes)
         frames.pointee.frames.append((frames.pointee.bytes.count, dot))
         turnBytes += bytes.count
-        if !there.pointee.slow.isEmpty {
-            for slot in there.pointee.slow {
-                connections[slot].pointee.feed?.hold(bytes, dot: dot, limit: options.sendBytes)
-            }
-        }
     }
 
     private mutating func beginFrames(_ room: UInt32) {
@@ -56,7 +52,10 @@ extension ClientLoop {
         leaveRoom(slot)
         rooms.grow(to: Int(room) + 1)
         let there = rooms[room]
-        if there.pointee.isEmpty { there.pointee.name = name }
+        if there.pointee.isEmpty {
+            there.pointee.name = name
+            there.pointee.since = position
+        }
         connection.pointee.room = room
         addMember(slot)
     }

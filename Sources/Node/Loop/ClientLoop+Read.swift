@@ -91,6 +91,7 @@ extension ClientLoop {
         accept.withUnsafeBytes {
             HTTPResponse.appendSwitchingProtocols(accept: $0, to: &connection.pointee.waiting)
         }
+        connection.pointee.boundary = connection.pointee.waiting.count
     }
 
     mutating func refuseRequest(_ slot: UInt32, _ response: HTTPResponse) {

@@ -3,6 +3,9 @@ import ConvergeWire
 
 /// Slow clients: taken off the live stream when they are too far behind, fed from the store as fast as they drain, and
 /// put back when nothing is missing between the two.
+///
+/// The store may be ahead of what this loop has been handed: what it committed a moment ago is in a page and comes live as
+/// well. So a client that has all pages stays off the live stream until the first frame that no page had.
 extension ClientLoop {
     /// Below this many waiting bytes a slow client gets its next page.
     private static var lowWater: Int { 64 << 10 }
@@ -10,6 +13,7 @@ extension ClientLoop {
     /// Takes a member off the live stream; the frames of its room from `offset` on are what it has not been sent.
     mutating func takeOffLive(_ slot: UInt32, _ frames: UnsafeMutablePointer<TurnFrames>, from offset: Int) {
         var cursor = turnStart
+        cursor.merge(rooms[frames.pointee.room].pointee.since)
         for frame in frames.pointee.frames where frame.end <= offset {
             if let dot = frame.dot { cursor.advance(to: dot) }
         }
@@ -19,53 +23,78 @@ extension ClientLoop {
         markDirty(slot)
     }
 
+    /// A frame of the room, on its way to the live members.
+    mutating func offer(_ bytes: UnsafeRawBufferPointer, dot: Dot?, toSlowMembersOf room: UInt32) {
+        // Downwards, because a member that comes back live gives its place to the last.
+        var index = rooms[room].pointee.slow.count
+        while index > 0 {
+            index -= 1
+            let slot = rooms[room].pointee.slow[index]
+            guard let feed = connections[slot].pointee.feed else { continue }
+            guard let level = feed.level else {
+                feed.hold(bytes, dot: dot, limit: options.sendBytes)
+                continue
+            }
+            if let dot, level.covers(dot) { continue }
+            removeMember(slot)
+            addMember(slot)
+        }
+    }
+
     /// Asks the store for the next page if there is room for it.
     mutating func askForFeed(_ slot: UInt32) {
         let connection = connections[slot]
-        guard let feed = connection.pointee.feed, !feed.reading, connection.pointee.phase == .chat,
+        guard let feed = connection.pointee.feed, feed.level == nil, !feed.reading, connection.pointee.phase == .chat,
             connection.pointee.backlog < Self.lowWater
         else { return }
-        feed.reading = true
+        asks += 1
+        feed.ask = asks
         feed.overflowed = false
-        let room = connection.pointee.room
-        readers.submit(.feed(id(of: slot), room: room, name: rooms[room].pointee.name, cursor: feed.cursor))
+        let room = rooms[connection.pointee.room].pointee.name
+        readers.submit(.feed(id(of: slot), ask: feed.ask, room: room, cursor: feed.cursor))
     }
 
     mutating func continueFeed(
-        _ session: SessionID, room: UInt32, _ page: FrameBatch, reached: VersionVector, level: Bool
+        _ session: SessionID, ask: UInt64, _ page: FrameBatch, reached: VersionVector, level: Bool
     ) {
-        guard let slot = slot(of: session), let feed = connections[slot].pointee.feed,
-            connections[slot].pointee.room == room
-        else { return }
-        let connection = connections[slot]
-        for record in page.records { connection.pointee.waiting.append(page.bytes(of: record)) }
-        connection.pointee.waitingFrames += page.records.count
-        counts.framesOut += page.records.count
+        guard let slot = slot(of: session), let feed = connections[slot].pointee.feed, feed.ask == ask else { return }
+        for record in page.records { append(page.bytes(of: record), toSlow: slot) }
         metrics.slowFed.add(page.records.count)
         feed.cursor = reached
-        feed.reading = false
+        feed.ask = 0
         if level, !feed.overflowed {
-            var start = 0
-            for (end, dot) in feed.heldFrames {
-                if dot.map({ !reached.covers($0) }) ?? true {
-                    connection.pointee.waiting.append(feed.held.bytes(start..<end))
-                    connection.pointee.waitingFrames += 1
-                    counts.framesOut += 1
-                }
-                start = end
-            }
-            removeMember(slot)
-            addMember(slot)
+            endFeed(slot, feed)
         } else {
             feed.forget()
         }
         markDirty(slot)
     }
 
-    /// The store could not be read: tries again when the next timer or frame comes by.
-    mutating func retryFeed(_ session: SessionID, room: UInt32) {
-        guard let slot = slot(of: session), let feed = connections[slot].pointee.feed else { return }
-        feed.reading = false
+    /// Nothing is missing any more but what is held here: that is sent, and the client waits for the first frame beyond.
+    private mutating func endFeed(_ slot: UInt32, _ feed: Feed) {
+        var level = feed.cursor
+        var start = 0
+        for (end, dot) in feed.heldFrames {
+            if dot.map({ !level.covers($0) }) ?? true {
+                append(feed.held.bytes(start..<end), toSlow: slot)
+                if let dot { level.advance(to: dot) }
+            }
+            start = end
+        }
+        feed.forget()
+        feed.level = level
+    }
+
+    private mutating func append(_ bytes: UnsafeRawBufferPointer, toSlow slot: UInt32) {
+        connections[slot].pointee.waiting.append(bytes)
+        connections[slot].pointee.waitingFrames += 1
+        counts.framesOut += 1
+    }
+
+    /// The store could not be read: asks again a little later.
+    mutating func retryFeed(_ session: SessionID, ask: UInt64) {
+        guard let slot = slot(of: session), let feed = connections[slot].pointee.feed, feed.ask == ask else { return }
+        feed.ask = 0
         feed.forget()
         feed.retryAt = now + 250_000_000
         schedule(slot)

@@ -20,8 +20,15 @@ extension ClientLoop {
         return due
     }
 
+    /// How long a client that is closed as too slow has for reading that.
+    private static var lastChance: UInt64 { 5_000_000_000 }
+
     private func patience(_ phase: Connection.Phase) -> UInt64 {
-        phase == .http ? options.writeTimeout : options.writeWait
+        switch phase {
+        case .http: options.writeTimeout
+        case .closing: max(options.writeWait, Self.lastChance)
+        default: options.writeWait
+        }
     }
 
     mutating func runTimers() {
@@ -47,7 +54,7 @@ extension ClientLoop {
                 close(slot, .tryAgainLater, "too slow")
                 // Should it read again after all, it finds out why.
                 connection.pointee.progressed = now
-                connection.pointee.deadline = now + options.writeWait
+                connection.pointee.deadline = now + max(options.writeWait, Self.lastChance)
             } else {
                 kill(slot)
             }

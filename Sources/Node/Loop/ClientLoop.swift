@@ -48,6 +48,8 @@ struct ClientLoop: ~Copyable {
     var turns = Slab<TurnFrames> { TurnFrames() }
     var turnsUsed = 0
     var turnBytes = 0
+    /// How many pages slow clients have been fed, so that a late one is told from the one that is waited for.
+    var asks: UInt64 = 0
     var dirty: [UInt32] = []
     var graveyard: [UInt32] = []
     var outgoing: [CoreEvent] = []
@@ -160,10 +162,10 @@ struct ClientLoop: ~Copyable {
         switch message {
         case .frames(let batch):
             deliver(batch)
-        case .feed(let session, let room, let frames, let reached, let level):
-            continueFeed(session, room: room, frames, reached: reached, level: level)
-        case .feedFailed(let session, let room):
-            retryFeed(session, room: room)
+        case .feed(let session, let ask, let frames, let reached, let level):
+            continueFeed(session, ask: ask, frames, reached: reached, level: level)
+        case .feedFailed(let session, let ask):
+            retryFeed(session, ask: ask)
         case .stopReading:
             stopReading()
         case .finish:

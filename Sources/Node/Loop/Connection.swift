@@ -103,8 +103,12 @@ struct Connection: ~Copyable {
 final class Feed {
     /// What it has been sent of its room.
     var cursor: VersionVector
-    /// A page is being read.
-    var reading = false
+    /// The number of the page that is being read; 0 for none.
+    var ask: UInt64 = 0
+    var reading: Bool { ask != 0 }
+    /// All pages are there: what it has been sent, of which some may still come live. The first live frame beyond that is
+    /// the first that it gets live again.
+    var level: VersionVector?
     /// Live frames since that page was asked for, until there are too many of them.
     var held = ByteBuffer()
     var heldFrames: [(end: Int, dot: Dot?)] = []

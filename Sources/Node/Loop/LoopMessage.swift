@@ -4,8 +4,8 @@ import ConvergeCRDT
 enum LoopMessage: Sendable {
     case frames(FrameBatch)
     /// What a slow client had not been sent: frames, how far it is with them, and whether that is all there was.
-    case feed(SessionID, room: UInt32, frames: FrameBatch, reached: VersionVector, level: Bool)
-    case feedFailed(SessionID, room: UInt32)
+    case feed(SessionID, ask: UInt64, frames: FrameBatch, reached: VersionVector, level: Bool)
+    case feedFailed(SessionID, ask: UInt64)
     /// Accept nobody any more and read nothing more.
     case stopReading
     /// Close every connection as going away, and end when that is done.

@@ -4,6 +4,8 @@ import ConvergeWire
 /// A room as one loop sees it: which of its connections are in it.
 struct LoopRoom: ~Copyable {
     var name: Text = ""
+    /// What this loop had been handed of all logs when the room's first member here came in.
+    var since = VersionVector()
     /// Slots of the members that get frames as they come.
     var members: [UInt32] = []
     /// Slots of slow members, which are fed from the store.

@@ -83,8 +83,8 @@ final class StorageReaders: Sendable {
             loops[session.loop].postAlways(.frames(frames.finish()))
             core.postAlways(.historyAnswered(session))
 
-        case .feed(let session, let room, let name, let cursor):
-            let (entries, through) = try reader.entries(room: name, after: cursor, limit: Self.feedLength)
+        case .feed(let session, let ask, let room, let cursor):
+            let (entries, through) = try reader.entries(room: room, after: cursor, limit: Self.feedLength)
             var frames = FrameBatchBuilder()
             var reached = cursor
             for entry in entries {
@@ -96,7 +96,7 @@ final class StorageReaders: Sendable {
             let level = entries.count < Self.feedLength
             if level { reached.merge(through) }
             loops[session.loop].postAlways(
-                .feed(session, room: room, frames: frames.finish(), reached: reached, level: level))
+                .feed(session, ask: ask, frames: frames.finish(), reached: reached, level: level))
         }
     }
 
@@ -113,8 +113,8 @@ final class StorageReaders: Sendable {
             }
             loops[session.loop].postAlways(.frames(frames.finish()))
             core.postAlways(.historyAnswered(session))
-        case .feed(let session, let room, _, _):
-            loops[session.loop].postAlways(.feedFailed(session, room: room))
+        case .feed(let session, let ask, _, _):
+            loops[session.loop].postAlways(.feedFailed(session, ask: ask))
         }
     }
 }

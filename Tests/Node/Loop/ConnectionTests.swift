@@ -84,7 +84,7 @@ import Testing
         let bytes = frame(10, 1)
         bytes.withUnsafeBytes { feed.hold($0, dot: nil, limit: 30) }
         #expect(feed.held.count == 0)
-        feed.reading = true
+        feed.ask = 1
         for _ in 0..<2 { bytes.withUnsafeBytes { feed.hold($0, dot: nil, limit: 30) } }
         #expect(feed.held.array() == bytes + bytes && feed.heldFrames.map(\.end) == [12, 24] && !feed.overflowed)
         bytes.withUnsafeBytes { feed.hold($0, dot: nil, limit: 30) }

@@ -73,8 +73,8 @@ import Testing
         for number in 0..<StorageReaders.feedLength { node.say(ann, "\(number)", room: nil) }
         node.settle()
         let cursor = VersionVector()
-        setting.readers.submit(.feed(ann, room: 0, name: "lobby", cursor: cursor))
-        setting.readers.submit(.feed(ann, room: 0, name: "lobby", cursor: node.core.position))
+        setting.readers.submit(.feed(ann, ask: 0, room: "lobby", cursor: cursor))
+        setting.readers.submit(.feed(ann, ask: 0, room: "lobby", cursor: node.core.position))
         let answers = setting.answers()
         guard answers.count == 2, case .feed(_, _, let page, let reached, let level) = answers[0],
             case .feed(_, _, let rest, let end, let done) = answers[1]
@@ -109,8 +109,8 @@ import Testing
     func full() throws {
         let setting = try Setting(backlog: 1)
         let ann = setting.node.enter("ann")
-        setting.readers.submit(.feed(ann, room: 0, name: "lobby", cursor: VersionVector()))
-        setting.readers.submit(.feed(ann, room: 7, name: "lobby", cursor: VersionVector()))
+        setting.readers.submit(.feed(ann, ask: 0, room: "lobby", cursor: VersionVector()))
+        setting.readers.submit(.feed(ann, ask: 7, room: "lobby", cursor: VersionVector()))
         setting.readers.submit(.keys([MessageID(high: 1, low: 2)]))
         var events: [CoreEvent] = []
         setting.core.drain(into: &events)
@@ -118,7 +118,7 @@ import Testing
             Issue.record("the keys' answer is no failure")
             return
         }
-        guard case .feedFailed(ann, room: 7)? = setting.answers().first else {
+        guard case .feedFailed(ann, ask: 7)? = setting.answers().first else {
             Issue.record("the feed's answer is no failure")
             return
         }
