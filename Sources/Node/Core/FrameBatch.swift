@@ -21,6 +21,14 @@ struct FrameRecord: Sendable {
     let dot: Dot?
 
     var range: Range<Int> { start..<end }
+
+    /// Says where a session is rather than showing it something.
+    var isMove: Bool {
+        switch target {
+        case .enter, .leave: true
+        case .room, .session: false
+        }
+    }
 }
 
 /// Frames on their way from the core or a reader to the loops, in order: encoded once for the whole node.
@@ -83,17 +91,14 @@ struct FrameBatchBuilder: ~Copyable {
     /// Sees to it that this loop is handed the batch.
     mutating func include(loop: Int) { loops.insert(loop) }
 
-    /// Adds what another builder says of where sessions are, but none of the frames that show entries or answer.
-    mutating func appendMoves(of other: borrowing FrameBatchBuilder) {
-        for record in other.records {
-            switch record.target {
-            case .room, .session: break
-            case .enter, .leave:
-                let start = buffer.count
-                buffer.append(other.buffer.bytes(record.range))
-                add(FrameRecord(target: record.target, start: start, end: buffer.count, dot: nil))
-            }
+    /// Takes over what another builder says of where sessions are, but none of the frames that show entries or answer.
+    mutating func takeMoves(of other: inout FrameBatchBuilder) {
+        for record in other.records where record.isMove {
+            let start = buffer.count
+            buffer.append(other.buffer.bytes(record.range))
+            add(FrameRecord(target: record.target, start: start, end: buffer.count, dot: nil))
         }
+        other.records.removeAll(where: \.isMove)
     }
 
     /// Adds a record without a frame.

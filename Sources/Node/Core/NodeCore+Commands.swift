@@ -79,9 +79,13 @@ extension NodeCore {
     // MARK: Messages
 
     private mutating func send(_ message: MessageCommand, ref: Text?, from id: SessionID, at now: UInt64) {
-        guard admits(id, ref: ref, at: now) else { return }
+        // Before moving, which makes entries, too.
+        if queuedCommands + keyed.held + (message.room == nil ? 0 : 1) >= options.saveBuffer {
+            refuse(.busy, id, ref: ref, at: now)
+            return
+        }
         if let room = message.room { move(id, to: room, at: now) }
-        guard let session = sessions[id] else { return }
+        guard let session = sessions[id], admits(id, ref: ref, at: now) else { return }
         guard let key = message.key else {
             place(message, id: nil, ref: ref, from: id, session, at: now)
             return

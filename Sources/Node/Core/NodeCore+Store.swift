@@ -22,6 +22,8 @@ extension NodeCore {
             retention.failed()
             if case .unknownOutcome = error {
                 inDoubt = true
+                // Whether it is stored may be open for long; where sessions are is not, and stays in order.
+                ready.takeMoves(of: &inFlight.frames)
             } else {
                 fail(takeInFlight(), at: now)
             }
@@ -81,7 +83,8 @@ extension NodeCore {
     // MARK: Failed
 
     private mutating func fail(_ batch: consuming OpenBatch, at now: UInt64) {
-        ready.appendMoves(of: batch.frames)
+        var batch = batch
+        ready.takeMoves(of: &batch.frames)
         for (session, ref) in batch.waiting { refuse(.storageUnavailable, session, ref: ref, at: now) }
         for id in batch.keys {
             for again in keyed.settle(id) { refuse(.storageUnavailable, again.session, ref: again.ref, at: now) }
