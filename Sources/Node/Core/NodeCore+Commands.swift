@@ -84,8 +84,9 @@ extension NodeCore {
     // MARK: Messages
 
     private mutating func send(_ message: MessageCommand, ref: Text?, from id: SessionID, at now: UInt64) {
-        if let room = message.room { join(room, ref: nil, id, at: now) }
-        guard let session = sessions[id], admits(id, ref: ref, at: now) else { return }
+        guard admits(id, ref: ref, at: now) else { return }
+        if let room = message.room { move(id, to: room, at: now) }
+        guard let session = sessions[id] else { return }
         guard let key = message.key else {
             place(message, id: nil, ref: ref, from: id, session, at: now)
             return

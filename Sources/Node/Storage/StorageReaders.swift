@@ -36,6 +36,7 @@ final class StorageReaders: Sendable {
     /// Hands a request to a free reader. A full queue answers at once, as a failure.
     func submit(_ request: ReadRequest) {
         if !queue.put(request) {
+            metrics.readsFailed.add(1)
             answer(request, .timeout("too many reads are waiting"), MessageID(high: SecureRandom.word(), low: 0))
         }
     }
