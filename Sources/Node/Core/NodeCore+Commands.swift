@@ -25,6 +25,11 @@ extension NodeCore {
             // Clients in the wild send 0 for "as usual".
             let asked = limit.flatMap { $0 > 0 ? $0 : nil } ?? Self.usualHistory
             let limit = min(asked, options.historyLimit)
+            guard histories[id, default: 0] < Self.historiesAtOnce else {
+                refuse(.busy, id, ref: ref, at: now)
+                return
+            }
+            histories[id, default: 0] += 1
             effects.append(
                 .read(
                     .history(

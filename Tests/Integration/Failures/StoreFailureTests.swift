@@ -3,6 +3,7 @@
 import CSQLite
 import ConvergeNode
 import ConvergeStorage
+import ConvergeTransport
 import Foundation
 import Testing
 
@@ -232,14 +233,23 @@ import Testing
         }
     }
 
-    @Test func `a node that stops without its store ends in time`() throws {
+    @Test("a node that stops without its store ends soon, also with a batch in doubt", arguments: [false, true])
+    func stopsWithoutStore(inDoubt: Bool) throws {
         let store = MemoryStore()
+        var began: UInt64 = 0
         try withNode(store) { node in
             let ann = try node.client("ann")
-            store.inject(.unknownOutcome(stored: true))
-            store.setOutage(.unreachable("test"))
+            if inDoubt {
+                store.inject(.unknownOutcome(stored: true))
+                for _ in 0..<100 { store.inject(.refuseOpen(.unreachable("test"))) }
+            } else {
+                store.setOutage(.unreachable("test"))
+            }
             try ann.send(#"{"body":"x"}"#)
             try node.wait("not ready") { !node.server.isReady }
+            began = SystemClock.monotonic()
         }
+        let seconds = Double(SystemClock.monotonic() - began) / 1e9
+        #expect(seconds < 5, "it took \(seconds) s")
     }
 }

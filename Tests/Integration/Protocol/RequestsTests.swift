@@ -81,6 +81,59 @@ import Testing
         }
     }
 
+    @Test func `replies, acks and joins reach the session they are for and no other`() throws {
+        try withNode { options in
+            options.loops = 4
+        } _: { node in
+            // Sessions stand at the same places in the tables of several loops.
+            let clients = try (0..<24).map { try node.client("u\($0)", room: "r\($0 % 3)") }
+            for round in 0..<10 {
+                for (index, client) in clients.enumerated() {
+                    try client.socket.send(
+                        ChatSocket.frame(#"{"body":"b\#(index)","ref":"\#(index) a\#(round)"}"#)
+                            + ChatSocket.frame(#"{"type":"users","ref":"\#(index) u\#(round)"}"#)
+                            + ChatSocket.frame(#"{"type":"crdt_lww_set","body":"x","ref":"\#(index) w\#(round)"}"#)
+                            + ChatSocket.frame(#"{"type":"join","room":"r\#(index % 3)","ref":"\#(index) j\#(round)"}"#)
+                    )
+                }
+            }
+            var wrong: [String] = []
+            for (index, client) in clients.enumerated() {
+                var refs: Set<String> = []
+                while refs.count < 40 {
+                    let frame = try client.next()
+                    if frame.room != "r\(index % 3)" { wrong.append("\(index): \(frame)") }
+                    guard let ref = frame.ref else { continue }
+                    if !ref.hasPrefix("\(index) ") || !refs.insert(ref).inserted { wrong.append("\(index): \(frame)") }
+                }
+            }
+            for (index, client) in clients.enumerated() {
+                wrong += try client.framesUntilNow().filter { $0.ref != nil }.map { "\(index), late: \($0)" }
+            }
+            #expect(wrong.isEmpty, "\(wrong.count), the first \(wrong.first ?? "")")
+        }
+    }
+
+    @Test func `who moves on right after a message still gets it`() throws {
+        let folder = try TemporaryFolder()
+        try withNode(SQLiteStore(path: folder.path("converge.db"))) { node in
+            let ann = try node.client("ann", room: "a")
+            try ann.socket.send(
+                ChatSocket.frame(#"{"body":"last words"}"#) + ChatSocket.frame(#"{"type":"join","room":"b","ref":"j"}"#)
+            )
+            var bodies: [String] = []
+            while true {
+                let frame = try ann.next()
+                if frame.body == "ann joined" { break }
+                bodies.append(frame.body)
+            }
+            // The message is committed, and so handed out, when its sender is in another room already.
+            withKnownIssue("a join overtakes the sender's own uncommitted messages", isIntermittent: true) {
+                #expect(bodies.contains("last words"))
+            }
+        }
+    }
+
     // MARK: key
 
     @Test func `a repeat with the same key is one message, acked with its id as a duplicate`() throws {
