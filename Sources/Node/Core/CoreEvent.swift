@@ -10,6 +10,8 @@ enum CoreEvent: Sendable {
     case keysFound([MessageID], Result<[MessageID: Position], StoreError>)
     /// Some seconds have passed: time for what is done now and then.
     case tick
+    /// A history that this session asked for has been answered, or has failed.
+    case historyAnswered(SessionID)
     /// A loop has stopped reading for good: from it nothing comes any more but departures.
     case loopStopped
 }

@@ -37,6 +37,15 @@ extension NodeCore {
     /// The entries of a history reply where the client names no number.
     private static var usualHistory: Int { 50 }
 
+    /// How many histories one session may have asked for at a time: a reply is hundreds of times as long as its request,
+    /// and whoever asks without reading must neither fill the memory nor keep the readers from others.
+    private static var historiesAtOnce: Int { 32 }
+
+    mutating func historyAnswered(_ id: SessionID) {
+        guard let asked = histories[id] else { return }
+        histories[id] = asked > 1 ? asked - 1 : nil
+    }
+
     private mutating func replyUsers(
         _ room: Text, detail: Bool, limit: Int?, ref: Text?, to id: SessionID, at now: UInt64
     ) {
@@ -70,8 +79,9 @@ extension NodeCore {
     // MARK: Messages
 
     private mutating func send(_ message: MessageCommand, ref: Text?, from id: SessionID, at now: UInt64) {
-        if let room = message.room { join(room, ref: nil, id, at: now) }
-        guard let session = sessions[id], admits(id, ref: ref, at: now) else { return }
+        guard admits(id, ref: ref, at: now) else { return }
+        if let room = message.room { move(id, to: room, at: now) }
+        guard let session = sessions[id] else { return }
         guard let key = message.key else {
             place(message, id: nil, ref: ref, from: id, session, at: now)
             return

@@ -49,6 +49,8 @@ struct NodeCore: ~Copyable {
     var documents: Documents
     var sessions: [SessionID: Session] = [:]
     var keyed = KeyedSends()
+    /// How many histories a session has asked for that are not answered yet.
+    var histories: [SessionID: Int] = [:]
     var store = StoreState.opening
 
     /// What is being gathered, what the store is working on, and what may leave at the end of this turn.
@@ -89,6 +91,7 @@ struct NodeCore: ~Copyable {
         case .session(let session, let event): handle(event, of: session, at: now, into: &effects)
         case .store(let event): handle(event, at: now, into: &effects)
         case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
+        case .historyAnswered(let session): historyAnswered(session)
         case .tick: if options.retention > 0 { retention.due(at: now) }
         case .loopStopped: stoppedLoops += 1
         }
@@ -111,8 +114,10 @@ struct NodeCore: ~Copyable {
     /// The store's writer does one thing at a time: the next batch, or some pruning between two.
     private mutating func giveWriterWork(into effects: inout [CoreEffect]) {
         guard store == .ready, !committing, !retention.isPruning else { return }
-        if let pruning = retention.next(
-            keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
+        // A node that stops leaves the rest to its next run.
+        if stoppedLoops == 0,
+            let pruning = retention.next(
+                keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
         {
             effects.append(.prune(pruning))
         } else if !open.isEmpty {
@@ -206,29 +211,46 @@ struct NodeCore: ~Copyable {
         rooms.release(session.room)
     }
 
-    /// Moves a session to another room; in its own room nothing happens.
+    /// A client asks to be in a room; in its own room nothing happens.
     mutating func join(_ name: Text, ref: Text?, _ id: SessionID, at now: UInt64) {
+        guard let session = sessions[id] else { return }
+        let moves = rooms.name(of: session.room) != name
+        // Moving makes entries, like a message: it waits in the same queue, and is refused by the same bound.
+        if moves, options.systemEvents == .stored, queuedCommands >= options.saveBuffer {
+            refuse(.busy, id, ref: ref, at: now)
+            return
+        }
+        move(id, to: name, ref: ref, at: now)
+    }
+
+    /// Puts a session into a room, unless it is there. A `ref` is answered, either way.
+    mutating func move(_ id: SessionID, to name: Text, ref: Text? = nil, at now: UInt64) {
         guard var session = sessions[id] else { return }
-        let old = session.room
-        let moves = rooms.name(of: old) != name
-        if moves {
-            let room = rooms.open(name)
-            rooms.retain(room)
-            leave(session, id, at: now)
-            session.room = room
-            sessions[id] = session
+        guard rooms.name(of: session.room) != name else {
+            if let ref { admit(id, to: session.room, name, ref: ref, at: now) }
+            return
         }
-        if let ref {
-            let stamp = stamp(at: now)
-            ready.append(to: .enter(id, room: session.room, name: name)) {
-                encoder.joined(stamp, room: name, ref: ref, to: &$0)
-            }
-        } else if moves {
-            ready.append(to: .enter(id, room: session.room, name: name))
+        let entries = open.batch.entries.count
+        let room = rooms.open(name)
+        rooms.retain(room)
+        leave(session, id, at: now)
+        session.room = room
+        sessions[id] = session
+        admit(id, to: room, name, ref: ref, at: now)
+        enter(room, id, user: session.user, displayName: session.displayName, at: now)
+        rooms.release(room)
+        if open.batch.entries.count > entries { open.commands += 1 }
+    }
+
+    /// Tells the session's loop where it is from here on, and the client, where it asked.
+    private mutating func admit(_ id: SessionID, to room: UInt32, _ name: Text, ref: Text?, at now: UInt64) {
+        guard let ref else {
+            ready.append(to: .enter(id, room: room, name: name))
+            return
         }
-        if moves {
-            enter(session.room, id, user: session.user, displayName: session.displayName, at: now)
-            rooms.release(session.room)
+        let stamp = stamp(at: now)
+        ready.append(to: .enter(id, room: room, name: name)) {
+            encoder.joined(stamp, room: name, ref: ref, to: &$0)
         }
     }
 

@@ -240,9 +240,9 @@ struct ClientLoop: ~Copyable {
         SessionID(loop: options.index, slot: slot, generation: connections[slot].pointee.generation)
     }
 
-    /// The slot of a session that is still there.
+    /// The slot of a session that is still there. A batch goes to several loops: most of its sessions are others'.
     func slot(of session: SessionID) -> UInt32? {
-        guard session.slot < connections.count else { return nil }
+        guard session.loop == options.index, session.slot < connections.count else { return nil }
         let connection = connections[session.slot]
         return connection.pointee.generation == session.generation && connection.pointee.isOpen ? session.slot : nil
     }

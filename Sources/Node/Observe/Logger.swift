@@ -10,26 +10,33 @@ struct Logger: Sendable {
 
     func write(_ level: LogLevel, _ event: String, _ fields: (String, String)...) {
         guard level >= self.level else { return }
+        let line = line(level, event, fields, at: SystemClock.wallMilliseconds())
+        // One write, so that lines of several threads don't mix. What can't be written is lost: there is nobody to tell.
+        _ = Glibc.write(2, line.bytes.baseAddress, line.count)
+    }
+
+    /// The line with its end. Whatever the words are, there is no other line end in it.
+    func line(
+        _ level: LogLevel, _ event: String, _ fields: [(String, String)], at milliseconds: UInt64
+    ) -> ByteBuffer {
         var line = ByteBuffer(capacity: 256)
+        var timestamps = TimestampWriter()
+        let fields = [("node", node.string)] + fields
         switch format {
         case .text:
-            appendTimestamp(to: &line)
+            timestamps.append(milliseconds: milliseconds, to: &line)
             line.append(" \(level.rawValue.uppercased()) ")
             line.append(event)
-            for (name, value) in [("node", node.string)] + fields {
+            for (name, value) in fields {
                 line.append(" \(name)=")
-                if value.utf8.allSatisfy({ $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7F }), !value.isEmpty {
-                    line.append(value)
-                } else {
-                    line.appendJSONString(Text(value))
-                }
+                if Self.isPlain(value) { line.append(value) } else { line.appendJSONString(Text(value)) }
             }
         case .json:
             line.append("{\"time\":\"")
-            appendTimestamp(to: &line)
+            timestamps.append(milliseconds: milliseconds, to: &line)
             line.append("\",\"level\":\"\(level.rawValue)\",\"event\":")
             line.appendJSONString(Text(event))
-            for (name, value) in [("node", node.string)] + fields {
+            for (name, value) in fields {
                 line.append(",")
                 line.appendJSONString(Text(name))
                 line.append(":")
@@ -38,13 +45,12 @@ struct Logger: Sendable {
             line.append("}")
         }
         line.append("\n")
-        // One write, so that lines of several threads don't mix. What can't be written is lost: there is nobody to tell.
-        _ = Glibc.write(2, line.bytes.baseAddress, line.count)
+        return line
     }
 
-    private func appendTimestamp(to line: inout ByteBuffer) {
-        var writer = TimestampWriter()
-        writer.append(milliseconds: SystemClock.wallMilliseconds(), to: &line)
+    /// Whether a value can stand in a text line as it is, told from the next field and from a quoted one.
+    private static func isPlain(_ value: String) -> Bool {
+        !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7F }
     }
 
     /// What the core reports, in words.

@@ -58,7 +58,6 @@ final class Metrics: Sendable {
     let framesOut = Counter()
     let bytesIn = Counter()
     let bytesOut = Counter()
-    let invalidFrames = Counter()
     let refusedByLoops = Counter()
     let authFailures = Counter()
     let badRequests = Counter()

@@ -93,11 +93,11 @@ extension Setting {
     private static let access: [Setting] = [
         Setting(
             "CONVERGE_JWT_SECRET", .access, "what tokens are signed with; environment only",
-            accepted: "must have at most 4096 bytes", default: "", secret: true
+            accepted: "must be at most 4096 bytes", default: "", secret: true
         ) {
             $0.options.jwtSecret == nil ? "" : Secret.mask
         } read: { value, settings in
-            guard value.utf8.count <= 4_096 else { return "must have at most 4096 bytes" }
+            guard value.utf8.count <= 4_096 else { return "must be at most 4096 bytes" }
             settings.options.jwtSecret = Secret(value)
             return nil
         },
@@ -172,7 +172,7 @@ extension Setting {
             return nil
         },
         .whole(
-            "CONVERGE_LOOPS", .node, "event loop threads; 0: one a usable core", \.options.loops, in: 0...1_024),
+            "CONVERGE_LOOPS", .node, "event loop threads; 0: one a usable core", \.options.loops, in: 0...LoopSet.limit),
         .choice(
             "CONVERGE_SYSTEM_EVENTS", .node, "joined and left: stored, live (shown, not stored) or off",
             \.options.systemEvents, of: SystemEvents.allCases),

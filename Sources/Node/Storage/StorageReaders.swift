@@ -36,6 +36,7 @@ final class StorageReaders: Sendable {
     /// Hands a request to a free reader. A full queue answers at once, as a failure.
     func submit(_ request: ReadRequest) {
         if !queue.put(request) {
+            metrics.readsFailed.add(1)
             answer(request, .timeout("too many reads are waiting"), MessageID(high: SecureRandom.word(), low: 0))
         }
     }
@@ -80,13 +81,16 @@ final class StorageReaders: Sendable {
                 encoder.endHistory(stamp, limit: limit, ref: ref, to: &frame)
             }
             loops[session.loop].postAlways(.frames(frames.finish()))
+            core.postAlways(.historyAnswered(session))
 
         case .feed(let session, let room, let name, let cursor):
             let (entries, through) = try reader.entries(room: name, after: cursor, limit: Self.feedLength)
             var frames = FrameBatchBuilder()
             var reached = cursor
             for entry in entries {
-                frames.append(to: .session(session), dot: entry.dot) { try? encoder.appendFrame(of: entry, to: &$0) }
+                frames.append(to: .session(session), dot: entry.dot) {
+                    try? encoder.appendFrame(of: entry, standing: entry.writtenValue, to: &$0)
+                }
                 reached.advance(to: entry.dot)
             }
             let level = entries.count < Self.feedLength
@@ -108,8 +112,20 @@ final class StorageReaders: Sendable {
                 encoder.error(stamp, reason: Refusal.historyUnavailable.text, ref: ref, to: &frame)
             }
             loops[session.loop].postAlways(.frames(frames.finish()))
+            core.postAlways(.historyAnswered(session))
         case .feed(let session, let room, _, _):
             loops[session.loop].postAlways(.feedFailed(session, room: room))
         }
+    }
+}
+
+extension Entry {
+    /// The value that stood when this entry was placed, where it wrote a register: its own, since a write that lost is
+    /// hidden and not read here.
+    fileprivate var writtenValue: Text? {
+        guard kind == .document else { return nil }
+        let payload = payload.withUnsafeBytes { try? DocumentPayload(decoding: $0) }
+        guard case .set(let value)? = payload?.delta else { return nil }
+        return value
     }
 }

@@ -19,11 +19,11 @@ final class CoreUnderTest {
     /// What the core waits for.
     private(set) var opening: (after: Duration, held: WriterStart.Held?, renew: Bool)?
     private(set) var committing: Batch?
+    private(set) var pruning: Pruning?
     private(set) var reads: [ReadRequest] = []
 
     private(set) var reports: [CoreReport] = []
     private(set) var batches: [Batch] = []
-    private(set) var prunings: [Pruning] = []
     private(set) var sessionsClosed = false
     private(set) var finished = false
     private(set) var violations: [String] = []
@@ -40,7 +40,8 @@ final class CoreUnderTest {
 
     init(
         store: MemoryStore = MemoryStore(), loops: Int = 2, saveBuffer: Int = 64,
-        systemEvents: SystemEvents = .stored, elementsPerDocument: Int = 1_000, opened: Bool = true
+        systemEvents: SystemEvents = .stored, elementsPerDocument: Int = 1_000, retention: UInt64 = 0,
+        opened: Bool = true
     ) {
         self.store = store
         loopCount = loops
@@ -48,6 +49,7 @@ final class CoreUnderTest {
             nodeName: "n1", loopCount: loops, saveBuffer: saveBuffer, historyLimit: 200, systemEvents: systemEvents,
             frameSeed: 77)
         options.documents.elementsPerDocument = elementsPerDocument
+        options.retention = retention
         core = NodeCore(options)
         var effects: [CoreEffect] = []
         core.start(into: &effects)
@@ -133,6 +135,18 @@ final class CoreUnderTest {
         }
     }
 
+    /// Lets a step of pruning happen, or fail.
+    func prune() {
+        guard let old = pruning, let writer else { return }
+        pruning = nil
+        do throws(StoreError) {
+            turn(.store(.pruned(try writer.prune(old))))
+        } catch {
+            self.writer = nil
+            turn(.store(.failed(error)))
+        }
+    }
+
     /// Lets the readers answer what they have been asked; with an error where one is given.
     func answerReads(_ error: StoreError? = nil) {
         let asked = reads
@@ -146,9 +160,10 @@ final class CoreUnderTest {
     /// Lets everything happen that the core waits for.
     func settle() {
         var rounds = 0
-        while committing != nil || !reads.isEmpty || opening != nil, rounds < 1_000 {
+        while committing != nil || pruning != nil || !reads.isEmpty || opening != nil, rounds < 1_000 {
             answerReads()
             commit()
+            prune()
             open()
             rounds += 1
         }
@@ -171,8 +186,11 @@ final class CoreUnderTest {
         }
     }
 
+    /// The node's replica; nil before the store was opened.
+    var replica: ReplicaID? { core.replicas.first }
+
     /// The whole log of the present replica, as stored.
-    var log: [Entry] { (try? reader.entries(of: core.replicas.first ?? .none, from: 1, limit: .max)) ?? [] }
+    var log: [Entry] { (try? reader.entries(of: replica ?? .none, from: 1, limit: .max)) ?? [] }
 
     // MARK: What clients see
 
@@ -194,11 +212,13 @@ final class CoreUnderTest {
                 if opening != nil { violations.append("opened twice") }
                 opening = (after, held, renew)
             case .commit(let batch):
-                if committing != nil { violations.append("two batches on their way") }
+                if committing != nil || pruning != nil { violations.append("a batch beside other work") }
                 if batch.entries.isEmpty { violations.append("an empty batch") }
                 committing = batch
                 batches.append(batch)
-            case .prune(let pruning): prunings.append(pruning)
+            case .prune(let old):
+                if pruning != nil || committing != nil { violations.append("pruning beside other work") }
+                pruning = old
             case .read(let request): reads.append(request)
             case .deliver(let batch, let loops): deliver(batch, loops)
             case .report(let report): reports.append(report)

@@ -120,7 +120,7 @@ import Testing
             waits == [
                 .milliseconds(100), .milliseconds(250), .milliseconds(500), .seconds(1), .seconds(2), .seconds(2),
             ])
-        #expect(node.opening?.held?.replica == node.core.replicas.first)
+        #expect(node.opening?.held?.replica == node.replica)
         node.store.setOutage(nil)
         node.open()
         node.say(ann, "3", ref: "d")
@@ -134,7 +134,7 @@ import Testing
         let node = CoreUnderTest()
         let ann = node.enter("ann")
         node.settle()
-        let old = node.core.replicas.first
+        let old = node.replica
         node.send(ann, .add("x"))
         node.settle()
         node.store.inject(.refuse(failsSync ? .syncFailed("io") : .locked("by a backup")))
@@ -142,7 +142,7 @@ import Testing
         node.commit()
         #expect(node.opening?.renew == failsSync)
         node.settle()
-        #expect((node.core.replicas.first != old) == failsSync)
+        #expect((node.replica != old) == failsSync)
         node.forgetShown()
         node.say(ann, "kept", ref: "r")
         node.send(ann, .setValues(doc: "d"))

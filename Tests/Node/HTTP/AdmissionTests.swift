@@ -1,0 +1,124 @@
+import ConvergeWire
+import Testing
+
+@testable import ConvergeNode
+
+/// What becomes of a request, row by row.
+@Suite("Admission") struct AdmissionTests {
+    /// The decision in one line: a status, or the kind of upgrade and what it says.
+    private func decide(
+        _ target: String, method: String = "GET", _ fields: [String] = [], upgrade: Bool? = nil,
+        origins: [String]? = nil, echo: Bool = false, ready: Bool = true, metrics: Metrics = Metrics(depths: .init())
+    ) throws -> String {
+        var admission = Admission(
+            limits: SessionLimits(body: 10, room: 6, user: 5), allowedOrigins: origins, echo: echo,
+            verifier: TokenVerifier(secret: TestToken.secret, issuer: nil, audience: nil))
+        var lines = ["\(method) \(target) HTTP/1.1", "Host: h"] + fields
+        if upgrade ?? (target.hasPrefix("/ws") || target.hasPrefix("/echo")) {
+            lines += [
+                "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13",
+                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            ]
+        }
+        let text = lines.joined(separator: "\r\n") + "\r\n\r\n"
+        var parser = RequestParser()
+        let step = Array(text.utf8).withUnsafeBytes { parser.receive($0).step }
+        guard case .request(let request) = step else { return "no request" }
+        metrics.storeReady.set(ready ? 1 : 0)
+        func checked(_ accept: [UInt8], _ words: String) -> String {
+            String(decoding: accept, as: UTF8.self) == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" ? words : "wrong accept"
+        }
+        switch admission.decide(request, metrics: metrics, wall: 1_000_000) {
+        case .respond(let response): return "\(response.status.rawValue)"
+        case .chat(let accept, let user, let displayName, let room):
+            return checked(accept, "\(user) (\(displayName)) in \(room)")
+        case .refuse(let accept, let reason): return checked(accept, "closed: \(reason)")
+        case .echo(let accept): return checked(accept, "echo")
+        }
+    }
+
+    private let token = TestToken.make()
+
+    @Test("paths and methods")
+    func paths() throws {
+        #expect(try decide("/health") == "200")
+        #expect(try decide("/health", method: "HEAD") == "200")
+        #expect(try decide("/health", method: "POST") == "405")
+        #expect(try decide("/health", ["Content-Length: 3"]) == "413")
+        #expect(try decide("/health?x=1") == "200")
+        #expect(try decide("/healthy") == "404")
+        #expect(try decide("/") == "404")
+        #expect(try decide("/metrics") == "200")
+        #expect(try decide("/ready") == "200")
+        #expect(try decide("/ready", ready: false) == "503")
+        #expect(try decide("/echo") == "404")
+        #expect(try decide("/echo", echo: true) == "echo")
+        #expect(try decide("/echo", upgrade: false, echo: true) == "426")
+        #expect(try decide("/ws", method: "POST") == "405")
+        #expect(try decide("/ws", method: "HEAD") == "405")
+        #expect(try decide("/ws", upgrade: false) == "426")
+    }
+
+    @Test("a node that stops is not ready")
+    func stopping() throws {
+        let metrics = Metrics(depths: .init())
+        metrics.stopping.set(1)
+        #expect(try decide("/ready", metrics: metrics) == "503")
+        #expect(metrics.unreadiness == "stopping")
+    }
+
+    @Test("rooms: trimmed, decoded, lobby where there is none, and no longer than may be")
+    func rooms() throws {
+        #expect(try decide("/ws?token=\(token)") == "ann (Ann) in lobby")
+        #expect(try decide("/ws?room=&token=\(token)") == "ann (Ann) in lobby")
+        #expect(try decide("/ws?room=+%20&token=\(token)") == "ann (Ann) in lobby")
+        #expect(try decide("/ws?room=%20dev+&token=\(token)") == "ann (Ann) in dev")
+        #expect(try decide("/ws?room=123456&token=\(token)") == "ann (Ann) in 123456")
+        #expect(try decide("/ws?room=1234567&token=\(token)") == "closed: invalid room or user")
+        #expect(try decide("/ws?room=%C3%A9%C3%A9%C3%A9%C3%A9&token=\(token)") == "closed: invalid room or user")
+        #expect(try decide("/ws?room=%FF&token=\(token)") == "400")
+    }
+
+    @Test("users: a user or display name that is too long")
+    func users() throws {
+        let long = TestToken.make(#"{"sub":"annann"}"#)
+        #expect(try decide("/ws?token=\(long)") == "closed: invalid room or user")
+        let longName = TestToken.make(#"{"sub":"ann","name":"Ann Ann"}"#)
+        #expect(try decide("/ws?token=\(longName)") == "closed: invalid room or user")
+    }
+
+    @Test("the token comes from the header, then token, then access_token; the first that is there counts")
+    func tokens() throws {
+        let bob = TestToken.make(#"{"sub":"bob"}"#)
+        #expect(try decide("/ws", ["Authorization: Bearer \(token)"]) == "ann (Ann) in lobby")
+        #expect(try decide("/ws", ["authorization: bEARER  \(token)"]) == "ann (Ann) in lobby")
+        #expect(try decide("/ws?access_token=\(token)") == "ann (Ann) in lobby")
+        #expect(try decide("/ws?token=\(token)&access_token=\(bob)") == "ann (Ann) in lobby")
+        #expect(try decide("/ws?token=&access_token=\(bob)") == "bob (bob) in lobby")
+        #expect(try decide("/ws?token=\(bob)", ["Authorization: Bearer \(token)"]) == "ann (Ann) in lobby")
+        #expect(try decide("/ws?token=\(token)", ["Authorization: Bearer x"]) == "closed: unauthorized")
+        #expect(try decide("/ws?token=\(token)", ["Authorization: Basic x"]) == "ann (Ann) in lobby")
+        #expect(try decide("/ws?token=x&access_token=\(token)") == "closed: unauthorized")
+    }
+
+    @Test("without a good token the upgrade is made and closed, and counted")
+    func unauthorized() throws {
+        let metrics = Metrics(depths: .init())
+        #expect(try decide("/ws", metrics: metrics) == "closed: unauthorized")
+        #expect(try decide("/ws?token=x", metrics: metrics) == "closed: unauthorized")
+        let expired = TestToken.make(#"{"sub":"ann","exp":1000}"#)
+        #expect(try decide("/ws?token=\(expired)", metrics: metrics) == "closed: unauthorized")
+        #expect(metrics.authFailures.current == 3)
+    }
+
+    @Test("an origin that is not on the list, or none where there is a list, is refused before anything else")
+    func origins() throws {
+        let list = ["https://a.example", "https://b.example"]
+        #expect(try decide("/ws?token=\(token)", origins: list) == "403")
+        #expect(try decide("/ws?token=\(token)", ["Origin: https://c.example"], origins: list) == "403")
+        #expect(try decide("/ws?token=\(token)", ["Origin: https://b.example"], origins: list) == "ann (Ann) in lobby")
+        #expect(try decide("/ws?token=\(token)", ["Origin: https://c.example"]) == "ann (Ann) in lobby")
+        #expect(try decide("/ws?room=%FF", upgrade: false, origins: list) == "403")
+        #expect(try decide("/health", origins: list) == "200")
+    }
+}

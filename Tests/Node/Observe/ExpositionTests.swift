@@ -1,0 +1,74 @@
+import Testing
+
+@testable import ConvergeNode
+
+/// Prometheus's exposition format, read by a small parser of its own.
+@Suite("Metrics: exposition") struct ExpositionTests {
+    @Test("every metric has help and a type once, before its samples; names, values and their order are well-formed")
+    func wellFormed() {
+        let metrics = Metrics(depths: QueueDepths(core: { 7 }))
+        metrics.committed(entries: 3, nanoseconds: 1_200_000)
+        var problems: [String] = []
+        var helped: Set<Substring> = []
+        var types: [Substring: Substring] = [:]
+        for line in metrics.exposition().split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+            let words = line.split(separator: " ")
+            if line.hasPrefix("# HELP ") {
+                if !helped.insert(words[2]).inserted || words.count < 4 { problems.append("\(line)") }
+            } else if line.hasPrefix("# TYPE ") {
+                if types.updateValue(words[3], forKey: words[2]) != nil || !helped.contains(words[2]) {
+                    problems.append("\(line)")
+                }
+            } else {
+                let name = words.first?.split(separator: "{").first ?? ""
+                let family = ["_bucket", "_sum", "_count"].reduce(name) {
+                    $0.hasSuffix($1) && types[$0] == nil ? $0.dropLast($1.count) : $0
+                }
+                if types[family] == nil || words.count != 2 || Double(words[1]) == nil || !name.hasPrefix("converge_") {
+                    problems.append("\(line)")
+                }
+                if (types[family] == "counter") != name.hasSuffix("_total") {
+                    problems.append("a counter's name: \(line)")
+                }
+            }
+        }
+        #expect(problems == [])
+        #expect(types.count > 25 && helped.count == types.count)
+    }
+
+    @Test("histograms are cumulative and end with all")
+    func histogram() {
+        let histogram = Histogram(bounds: [1, 2, 4], unit: 1)
+        for value in [0, 1, 2, 3, 4, 5, 100] { histogram.observe(value) }
+        #expect(histogram.cumulative == [2, 3, 5, 7])
+        #expect(histogram.total == 115)
+        let metrics = Metrics(depths: QueueDepths())
+        metrics.committed(entries: 3, nanoseconds: 1_200_000)
+        let text = metrics.exposition()
+        for line in [
+            #"converge_commit_entries_bucket{le="2.0"} 0"#, #"converge_commit_entries_bucket{le="4.0"} 1"#,
+            #"converge_commit_entries_bucket{le="+Inf"} 1"#, "converge_commit_entries_sum 3.0",
+            "converge_commit_entries_count 1", #"converge_commit_seconds_bucket{le="0.001"} 0"#,
+            #"converge_commit_seconds_bucket{le="0.0025"} 1"#,
+        ] {
+            #expect(text.contains(line + "\n"), "\(line)")
+        }
+    }
+
+    @Test("what the core counts is what is shown")
+    func core() {
+        let metrics = Metrics(depths: QueueDepths(core: { 7 }))
+        var counters = CoreCounters()
+        counters.messages = 11
+        counters.saveQueue = 5
+        counters.storeReady = true
+        metrics.publish(counters)
+        let text = metrics.exposition()
+        for line in [
+            "converge_messages_total 11", "converge_save_queue 5", "converge_store_ready 1", "converge_core_mailbox 7",
+        ] {
+            #expect(text.contains("\n" + line + "\n"), "\(line)")
+        }
+        #expect(metrics.isReady)
+    }
+}

@@ -1,0 +1,126 @@
+import ConvergeCRDT
+import ConvergeStorage
+import ConvergeTransport
+import ConvergeWire
+import Testing
+
+@testable import ConvergeNode
+
+/// Readers on a store in memory; the test's own thread is the reader's.
+@Suite("StorageReaders") struct StorageReadersTests {
+    private struct Setting {
+        let node: CoreUnderTest
+        let core: Mailbox<CoreEvent>
+        let loop: Mailbox<LoopMessage>
+        let readers: StorageReaders
+
+        init(backlog: Int = 100) throws {
+            node = CoreUnderTest(loops: 1, saveBuffer: 1_000)
+            core = try Mailbox(capacity: .max)
+            loop = try Mailbox(capacity: .max)
+            readers = StorageReaders(
+                store: node.store, queue: WorkQueue(capacity: backlog), core: core, loops: [loop],
+                metrics: Metrics(depths: QueueDepths()), frameSeed: 5)
+        }
+
+        /// What the loop is told when all that was asked for is answered.
+        func answers() -> [LoopMessage] {
+            readers.finish()
+            readers.run(thread: 0)
+            var messages: [LoopMessage] = []
+            loop.drain(into: &messages)
+            return messages
+        }
+    }
+
+    private func frames(_ batch: FrameBatch) -> [ShownFrame] {
+        batch.records.compactMap { ShownFrame(batch.bytes(of: $0)) }
+    }
+
+    @Test("history is one frame for who asked, and without a store an error")
+    func history() throws {
+        let setting = try Setting()
+        let ann = setting.node.enter("ann")
+        setting.node.say(ann, "hello")
+        setting.node.settle()
+        setting.readers.submit(.history(ann, ref: "r", room: "lobby", before: nil, limit: 50))
+        guard case .frames(let batch)? = setting.answers().first else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(frames(batch).map(\.type) == ["history"] && frames(batch).first?.ref == "r")
+
+        let broken = try Setting()
+        broken.node.store.setOutage(.unreachable("gone"))
+        broken.readers.submit(.history(ann, ref: "r", room: "lobby", before: nil, limit: 50))
+        guard case .frames(let batch)? = broken.answers().first else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(frames(batch).map(\.description) == ["error history unavailable r"])
+    }
+
+    @Test("a feed gives what the cursor does not cover, in pages, with the frames that were shown live")
+    func feed() throws {
+        let setting = try Setting()
+        let node = setting.node
+        let ann = node.enter("ann")
+        node.send(ann, .set("first"))
+        node.send(ann, .add("x"))
+        node.send(ann, .remove("x"))
+        node.settle()
+        let live = node.shown(ann).filter { $0.seq != nil }
+        for number in 0..<StorageReaders.feedLength { node.say(ann, "\(number)", room: nil) }
+        node.settle()
+        let cursor = VersionVector()
+        setting.readers.submit(.feed(ann, room: 0, name: "lobby", cursor: cursor))
+        setting.readers.submit(.feed(ann, room: 0, name: "lobby", cursor: node.core.position))
+        let answers = setting.answers()
+        guard answers.count == 2, case .feed(_, _, let page, let reached, let level) = answers[0],
+            case .feed(_, _, let rest, let end, let done) = answers[1]
+        else {
+            Issue.record("not two pages")
+            return
+        }
+        #expect(frames(page).prefix(4).map(\.description) == live.map(\.description))
+        #expect(live.map(\.description).contains("crdt_lww_set first"))
+        #expect(page.records.count == StorageReaders.feedLength && !level)
+        #expect(reached.covers(page.records.last?.dot ?? Dot(replica: ReplicaID(rawValue: 0), seq: 1)))
+        #expect(rest.records.isEmpty && done && end == node.core.position)
+    }
+
+    @Test("keys are answered to the core, with the reason where they can't be looked up")
+    func keys() throws {
+        let setting = try Setting()
+        let id = MessageID(high: 1, low: 2)
+        setting.readers.submit(.keys([id]))
+        setting.readers.finish()
+        setting.readers.run(thread: 0)
+        var events: [CoreEvent] = []
+        setting.core.drain(into: &events)
+        guard case .keysFound([id], .success(let found))? = events.first else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(found.isEmpty)
+    }
+
+    @Test("with too many reads waiting the next one fails at once")
+    func full() throws {
+        let setting = try Setting(backlog: 1)
+        let ann = setting.node.enter("ann")
+        setting.readers.submit(.feed(ann, room: 0, name: "lobby", cursor: VersionVector()))
+        setting.readers.submit(.feed(ann, room: 7, name: "lobby", cursor: VersionVector()))
+        setting.readers.submit(.keys([MessageID(high: 1, low: 2)]))
+        var events: [CoreEvent] = []
+        setting.core.drain(into: &events)
+        guard case .keysFound(_, .failure(.timeout))? = events.first else {
+            Issue.record("the keys' answer is no failure")
+            return
+        }
+        guard case .feedFailed(ann, room: 7)? = setting.answers().first else {
+            Issue.record("the feed's answer is no failure")
+            return
+        }
+    }
+}
