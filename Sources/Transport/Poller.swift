@@ -7,7 +7,8 @@ import Glibc
 public struct Poller: ~Copyable {
     private let descriptor: FileDescriptor
     private let ready: UnsafeMutablePointer<epoll_event>
-    private let capacity: Int
+    /// How many events one wait takes.
+    public let capacity: Int
 
     public struct Interest: OptionSet, Sendable {
         public let rawValue: UInt32
@@ -27,8 +28,7 @@ public struct Poller: ~Copyable {
         public let hangup: Bool
     }
 
-    /// - Parameter capacity: events taken in one wait.
-    public init(capacity: Int = 1024) throws(SystemError) {
+    public init(capacity: Int = 256) throws(SystemError) {
         let raw = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard raw >= 0 else { throw SystemError("epoll_create1") }
         descriptor = FileDescriptor(owning: raw)

@@ -10,11 +10,14 @@ extension ClientLoop {
     /// How long accepting rests when descriptors have run out.
     private static var acceptRest: UInt64 { 100_000_000 }
 
-    mutating func acceptWaiting() {
+    /// - Parameter reading: looks at once whether the new connections have sent something, rather than waiting to be told.
+    mutating func acceptWaiting(reading: Bool = false) {
         guard accepting else { return }
         for _ in 0..<Self.acceptBurst {
             switch StreamSocket.accept(from: listener) {
-            case .accepted(let descriptor): add(descriptor)
+            case .accepted(let descriptor):
+                guard let slot = add(descriptor) else { continue }
+                if reading { read(slot) }
             case .none: return
             case .exhausted(let error):
                 pauseAccepting()
@@ -50,7 +53,7 @@ extension ClientLoop {
         }
     }
 
-    private mutating func add(_ descriptor: Int32) {
+    private mutating func add(_ descriptor: Int32) -> UInt32? {
         let slot: UInt32
         if let reused = freeSlots.popLast() {
             slot = reused
@@ -65,7 +68,7 @@ extension ClientLoop {
             log.write(.error, "a connection can't be watched", ("error", "\(error)"))
             Glibc.close(descriptor)
             freeSlots.append(slot)
-            return
+            return nil
         }
         open += 1
         metrics.connectionsAccepted.add(1)
@@ -75,6 +78,7 @@ extension ClientLoop {
         connection.pointee.heard = now
         connection.pointee.deadline = now + options.readTimeout
         schedule(slot)
+        return slot
     }
 
     func tag(of slot: UInt32) -> UInt64 { UInt64(connections[slot].pointee.generation) << 32 | UInt64(slot) }

@@ -123,6 +123,10 @@ extension ClientLoop {
     mutating func reply(_ slot: UInt32, _ encode: (inout ByteBuffer) -> Void) {
         let connection = connections[slot]
         guard !connection.pointee.closeSent else { return }
+        if connection.pointee.backlog > options.replyBytes {
+            closeAsSlow(slot)
+            return
+        }
         if connection.pointee.room != Connection.nowhere, connection.pointee.feed == nil { catchUp(slot) }
         encode(&connection.pointee.waiting)
         connection.pointee.waitingFrames += 1

@@ -42,19 +42,25 @@ extension ClientLoop {
         fired.removeAll(keepingCapacity: true)
     }
 
+    /// Gives up what waits for a client, and the client. Should it read again after all, it finds out why.
+    mutating func closeAsSlow(_ slot: UInt32) {
+        let connection = connections[slot]
+        metrics.slowClosed.add(1)
+        log.write(.info, "slow client closed", ("session", "\(id(of: slot).rawValue)"))
+        connection.pointee.dropWaiting()
+        close(slot, .tryAgainLater, "too slow")
+        connection.pointee.progressed = now
+        connection.pointee.deadline = now + max(options.writeWait, Self.lastChance)
+        schedule(slot)
+    }
+
     private mutating func expire(_ slot: UInt32) {
         let connection = connections[slot]
         if connection.pointee.wantsWrite,
             connection.pointee.progressed &+ patience(connection.pointee.phase) <= now
         {
             if connection.pointee.phase == .chat || connection.pointee.phase == .echo {
-                metrics.slowClosed.add(1)
-                log.write(.info, "slow client closed", ("session", "\(id(of: slot).rawValue)"))
-                connection.pointee.dropWaiting()
-                close(slot, .tryAgainLater, "too slow")
-                // Should it read again after all, it finds out why.
-                connection.pointee.progressed = now
-                connection.pointee.deadline = now + max(options.writeWait, Self.lastChance)
+                closeAsSlow(slot)
             } else {
                 kill(slot)
             }

@@ -12,6 +12,8 @@ struct LoopOptions: Sendable {
     var sendFrames: Int
     /// Bytes that may wait for one client: past them it is taken off the live stream, and not read from.
     var sendBytes = 512 << 10
+    /// Bytes of replies that may wait for one client, which asks for more than it reads; past them it is closed.
+    var replyBytes = 32 << 20
     var coreBacklog: Int
     var writeWait: UInt64
     var pongWait: UInt64
@@ -111,6 +113,8 @@ struct ClientLoop: ~Copyable {
                 default: handle(event)
                 }
             }
+            // A full wait: events wait in line, and those of new clients behind all others.
+            if ready == poller.capacity { acceptWaiting(reading: true) }
             if mail {
                 mailbox.drain(into: &messages)
                 for message in messages {
