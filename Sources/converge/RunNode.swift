@@ -14,6 +14,8 @@ extension Serve {
         let signals = TerminationSignals()
         signal(SIGPIPE, SIG_IGN)
 
+        // Memory goes from thread to thread here; with an arena for each of them, much of it would lie idle in all.
+        Allocator.limitArenas(to: 2)
         let server = ConvergeServer(store: store(settings), options: settings.options)
         do throws(ServerError) {
             try server.start()

@@ -38,6 +38,7 @@ final class CoreThread: Sendable {
         var events: [CoreEvent] = []
         core.start(into: &effects)
         var done = perform(&effects)
+        var memory = MemoryReturn()
         var nextTick = SystemClock.monotonic() + Self.tickPeriod
         while !done {
             waitForLoops()
@@ -47,6 +48,7 @@ final class CoreThread: Sendable {
             if SystemClock.monotonic() >= nextTick {
                 nextTick = SystemClock.monotonic() + Self.tickPeriod
                 core.handle(.tick, at: now, into: &effects)
+                memory.look(sessions: core.counters.sessions)
             }
             for event in events { core.handle(event, at: now, into: &effects) }
             events.removeAll(keepingCapacity: events.count < 4_096)

@@ -189,6 +189,7 @@ struct NodeCore: ~Copyable {
             enter(room, session, user: user, displayName: displayName, at: now)
         case .left:
             guard let left = sessions.removeValue(forKey: session) else { return }
+            if sessions.isEmpty { sessions = [:] }  // gives back what many have taken
             leave(left, session, at: now)
         case .command(let ref, let command):
             guard let asking = sessions[session] else { return }

@@ -93,6 +93,7 @@ struct Rooms {
         indices[unused.name] = nil
         rooms[Int(room)] = nil
         free.append(room)
+        if indices.isEmpty { indices = [:] }  // gives back what many names have taken
     }
 
     func contains(user: Text, in room: Text) -> Bool {

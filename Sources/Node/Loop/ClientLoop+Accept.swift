@@ -1,4 +1,3 @@
-import CLinux
 import ConvergeTransport
 import ConvergeWire
 import Glibc
@@ -94,11 +93,5 @@ extension ClientLoop {
             // Only a descriptor that is not there can fail here, and this one is ours until it is buried.
             preconditionFailure("epoll lost a connection: \(error)")
         }
-    }
-
-    /// After a mass disconnect: gives what glibc's allocator keeps back to the system.
-    mutating func releaseMemory() {
-        guard connections.count >= 1_024 else { return }
-        malloc_trim(0)
     }
 }

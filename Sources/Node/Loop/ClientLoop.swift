@@ -239,7 +239,6 @@ struct ClientLoop: ~Copyable {
         }
         graveyard.removeAll(keepingCapacity: graveyard.count < 1_024)
         if !accepting, reading, acceptAgainAt != .max { resumeAccepting() }
-        if open == 0 { releaseMemory() }
     }
 
     func id(of slot: UInt32) -> SessionID {
