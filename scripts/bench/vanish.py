@@ -94,8 +94,8 @@ def vanish(node, count):
         if gone is None and len(latencies) % 20 == 0 and node.metric("sessions") == 0:
             gone = time.monotonic() - vanished
             used = node.processor_time() - used
-        # What follows from their going (they have left their rooms) is stored by then, too.
-        if gone is not None and time.monotonic() - vanished > gone + 3:
+        # By then what follows from their going is stored, and the node has given memory back (it looks every 5 s).
+        if gone is not None and time.monotonic() - vanished > gone + 8:
             break
         time.sleep(0.002)
     os.waitpid(child, 0)
