@@ -136,6 +136,9 @@ public final class ConvergeServer: Sendable {
                 do throws(SystemError) {
                     let poller = try Poller()
                     try poller.add(mailbox.descriptor, .read, tag: ClientLoop.mailboxTag)
+                    // Its connections are nobody else's.
+                    DescriptorTable.own(
+                        keeping: [socket.descriptor, mailbox.descriptor, core.descriptor, poller.raw])
                     var loop = ClientLoop(
                         options: loopOptions, listener: socket.descriptor, mailbox: mailbox, core: core,
                         readers: readers, metrics: metrics, log: log,

@@ -7,6 +7,9 @@ import Glibc
 public struct Poller: ~Copyable {
     private let descriptor: FileDescriptor
     private let ready: UnsafeMutablePointer<epoll_event>
+    /// The poller's own descriptor.
+    public var raw: Int32 { descriptor.raw }
+
     /// How many events one wait takes.
     public let capacity: Int
 
@@ -28,7 +31,7 @@ public struct Poller: ~Copyable {
         public let hangup: Bool
     }
 
-    public init(capacity: Int = 256) throws(SystemError) {
+    public init(capacity: Int = 64) throws(SystemError) {
         let raw = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard raw >= 0 else { throw SystemError("epoll_create1") }
         descriptor = FileDescriptor(owning: raw)

@@ -9,14 +9,33 @@ extension ClientLoop {
     /// How long accepting rests when descriptors have run out.
     private static var acceptRest: UInt64 { 100_000_000 }
 
-    /// - Parameter reading: looks at once whether the new connections have sent something, rather than waiting to be told.
-    mutating func acceptWaiting(reading: Bool = false) {
+    /// After a wait that was full: thousands of connections have something to say at once (as when they are all cut off),
+    /// and the kernel tells of new ones behind all others. So those are accepted, and read from, out of turn.
+    mutating func welcomeNewcomers() {
+        var still: [UInt64] = []
+        for newcomer in newcomers {
+            let slot = UInt32(truncatingIfNeeded: newcomer)
+            guard tag(of: slot) == newcomer, connections[slot].pointee.phase == .http else { continue }
+            read(slot)
+            still.append(newcomer)
+        }
+        newcomers = still
+        acceptWaiting(outOfTurn: true)
+    }
+
+    /// How many connections may be read from out of turn.
+    private static var newcomersLimit: Int { 64 }
+
+    mutating func acceptWaiting(outOfTurn: Bool = false) {
         guard accepting else { return }
         for _ in 0..<Self.acceptBurst {
             switch StreamSocket.accept(from: listener) {
             case .accepted(let descriptor):
                 guard let slot = add(descriptor) else { continue }
-                if reading { read(slot) }
+                if outOfTurn {
+                    read(slot)
+                    if newcomers.count < Self.newcomersLimit { newcomers.append(tag(of: slot)) }
+                }
             case .none: return
             case .exhausted(let error):
                 pauseAccepting()

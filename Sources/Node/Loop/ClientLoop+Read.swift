@@ -68,6 +68,7 @@ extension ClientLoop {
             markDirty(slot)
             schedule(slot)
         case .refuse(let accept, let reason):
+            log.debug("session refused", [("reason", reason.string)])
             upgrade(slot, accept, options.webSocket)
             connection.pointee.phase = .closing
             close(slot, .policyViolation, reason)
@@ -75,6 +76,9 @@ extension ClientLoop {
             upgrade(slot, accept, options.webSocket)
             connection.pointee.phase = .entering
             connection.pointee.sessionKnown = true
+            log.debug(
+                "session opened",
+                [("session", String(id(of: slot).rawValue)), ("user", user.string), ("room", room.string)])
             outgoing.append(.session(id(of: slot), .entered(user: user, displayName: displayName, room: room)))
             schedule(slot)
         }

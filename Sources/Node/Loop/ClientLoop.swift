@@ -72,6 +72,8 @@ struct ClientLoop: ~Copyable {
 
     var accepting = false
     var acceptAgainAt: UInt64 = .max
+    /// Connections accepted while events wait in line, as tags.
+    var newcomers: [UInt64] = []
     var reading = true
     var finishing = false
 
@@ -113,8 +115,7 @@ struct ClientLoop: ~Copyable {
                 default: handle(event)
                 }
             }
-            // A full wait: events wait in line, and those of new clients behind all others.
-            if ready == poller.capacity { acceptWaiting(reading: true) }
+            if ready == poller.capacity { welcomeNewcomers() } else if !newcomers.isEmpty { newcomers = [] }
             if mail {
                 mailbox.drain(into: &messages)
                 for message in messages {
@@ -222,6 +223,7 @@ struct ClientLoop: ~Copyable {
         leaveRoom(slot)
         guard connection.pointee.sessionKnown else { return }
         connection.pointee.sessionKnown = false
+        log.debug("session closed", [("session", String(id(of: slot).rawValue))])
         outgoing.append(.session(id(of: slot), .left))
     }
 

@@ -8,9 +8,19 @@ struct Logger: Sendable {
     let format: LogFormat
     let node: Text
 
+    /// For what happens often: the fields are not even made unless they are written.
+    @inline(__always)
+    func debug(_ event: String, _ fields: @autoclosure () -> [(String, String)]) {
+        guard level <= .debug else { return }
+        put(line(.debug, event, fields(), at: SystemClock.wallMilliseconds()))
+    }
+
     func write(_ level: LogLevel, _ event: String, _ fields: (String, String)...) {
         guard level >= self.level else { return }
-        let line = line(level, event, fields, at: SystemClock.wallMilliseconds())
+        put(line(level, event, fields, at: SystemClock.wallMilliseconds()))
+    }
+
+    private func put(_ line: consuming ByteBuffer) {
         // One write, so that lines of several threads don't mix. What can't be written is lost: there is nobody to tell.
         _ = Glibc.write(2, line.bytes.baseAddress, line.count)
     }

@@ -12,4 +12,7 @@ int clinux_accept(int listener);
 int clinux_usable_cores(void);
 /// Names the calling thread (at most 15 bytes), for ps, top and perf.
 void clinux_name_thread(const char *name);
+/// Gives the calling thread a descriptor table of its own, with only the `count` descriptors in `keep` (in any order) and
+/// 0 to 2 in it. 0, or -1 with errno and the table as it was.
+int clinux_own_descriptors(const int *keep, int count);
 #endif
