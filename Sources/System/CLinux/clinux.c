@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
@@ -17,6 +18,13 @@ int clinux_usable_cores(void) {
 
 static int ascending(const void *a, const void *b) { return *(const int *)a - *(const int *)b; }
 
+/* By number, since older C libraries do not have it. Where the kernel hasn't either, the copies stay open. */
+static void close_between(unsigned first, unsigned last) {
+#ifdef SYS_close_range
+  if (first <= last) syscall(SYS_close_range, first, last, 0);
+#endif
+}
+
 int clinux_own_descriptors(const int *keep, int count) {
   int sorted[64];
   if (count < 0 || count > 64) return -1;
@@ -26,10 +34,10 @@ int clinux_own_descriptors(const int *keep, int count) {
   unsigned next = 3;
   for (int i = 0; i < count; i++) {
     if (sorted[i] < (int)next) continue;
-    if (sorted[i] > (int)next) close_range(next, (unsigned)sorted[i] - 1, 0);
+    close_between(next, (unsigned)sorted[i] - 1);
     next = (unsigned)sorted[i] + 1;
   }
-  close_range(next, ~0U, 0);
+  close_between(next, ~0U);
   return 0;
 }
 

@@ -65,7 +65,9 @@ import Testing
 
     @Test func `when descriptors run out accepting pauses, clients stay, and it goes on when there are some`() throws {
         let folder = try TemporaryFolder()
-        let node = try NodeProcess.serve(database: folder.path("converge.db"), openFiles: 64)
+        // One loop, since each has descriptors of its own.
+        let node = try NodeProcess.serve(
+            database: folder.path("converge.db"), environment: ["CONVERGE_LOOPS": "1"], openFiles: 64)
         try node.waitUntilReady()
         let stays = try node.client("stays")
         var others: [RawSocket] = []
@@ -87,7 +89,9 @@ import Testing
 
     @Test func `what is stored is read although descriptors have run out`() throws {
         let folder = try TemporaryFolder()
-        let node = try NodeProcess.serve(database: folder.path("converge.db"), openFiles: 64)
+        // One loop, since each has descriptors of its own.
+        let node = try NodeProcess.serve(
+            database: folder.path("converge.db"), environment: ["CONVERGE_LOOPS": "1"], openFiles: 64)
         try node.waitUntilReady()
         let stays = try node.client("stays")
         var others: [RawSocket] = []
