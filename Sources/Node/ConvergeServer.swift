@@ -46,7 +46,9 @@ public final class ConvergeServer: Sendable {
     private static let stopLimit = Duration.seconds(9)
 
     /// The port the node listens on; nil unless it runs.
-    public var port: UInt16? { running.withLock { $0?.port } }
+    public var port: UInt16? {
+        running.withLock { running in running.flatMap { $0.ended.isOver ? nil : $0.port } }
+    }
 
     /// Whether the node runs and can store: what `/ready` says.
     public var isReady: Bool { running.withLock { $0?.metrics.isReady ?? false } }

@@ -34,6 +34,13 @@ final class Ending: @unchecked Sendable {
         return !begun
     }
 
+    /// Whether all have ended.
+    var isOver: Bool {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return running <= 0
+    }
+
     func threadEnded() {
         pthread_mutex_lock(mutex)
         running -= 1
