@@ -78,7 +78,7 @@ public final class ConvergeServer: Sendable {
         }
         log.write(.info, "stopping")
         running.metrics.stopping.set(1)
-        for loop in running.loops { loop.postAlways(.stopReading) }
+        for loop in running.loops { loop.post(.stopReading) }
         running.ended.wait(for: Self.stopLimit)
         log.write(.info, "stopped")
     }
@@ -98,9 +98,9 @@ public final class ConvergeServer: Sendable {
     }
 
     private func launch(_ listener: consuming Listener) throws(SystemError) -> Running {
-        let core = try Mailbox<CoreEvent>(capacity: .max)
+        let core = try Mailbox<CoreEvent>()
         var loops: [Mailbox<LoopMessage>] = []
-        for _ in 0..<options.loops { loops.append(try Mailbox(capacity: .max)) }
+        for _ in 0..<options.loops { loops.append(try Mailbox()) }
         let mailboxes = loops
 
         let reads = WorkQueue<ReadRequest>(capacity: StorageReaders.backlog)
@@ -139,8 +139,11 @@ public final class ConvergeServer: Sendable {
                     let poller = try Poller()
                     try poller.add(mailbox.descriptor, .read, tag: ClientLoop.mailboxTag)
                     // Its connections are nobody else's.
-                    DescriptorTable.own(
+                    if !DescriptorTable.own(
                         keeping: [socket.descriptor, mailbox.descriptor, core.descriptor, poller.raw])
+                    {
+                        log.debug("a loop shares its descriptors", [("error", "\(SystemError("unshare"))")])
+                    }
                     var loop = ClientLoop(
                         options: loopOptions, listener: socket.descriptor, mailbox: mailbox, core: core,
                         readers: readers, metrics: metrics, log: log,
@@ -148,7 +151,7 @@ public final class ConvergeServer: Sendable {
                     loop.run()
                 } catch {
                     log.write(.error, "a loop can't start", ("error", "\(error)"))
-                    core.postAlways(.loopStopped)  // so that stopping does not wait for it
+                    core.post(.loopStopped)  // so that stopping does not wait for it
                 }
                 ended.threadEnded()
             }.detach()

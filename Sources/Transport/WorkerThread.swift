@@ -9,7 +9,6 @@ public enum DescriptorTable {
     /// million times a second feels that. What the thread opens from then on is its own, counts against a limit of its own,
     /// and is not seen by others; what others open or close later, it does not see. Where the system refuses, nothing has
     /// changed, and nothing is wrong.
-    @discardableResult
     public static func own(keeping descriptors: [Int32]) -> Bool {
         clinux_own_descriptors(descriptors, Int32(descriptors.count)) == 0
     }

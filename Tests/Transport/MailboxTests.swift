@@ -5,11 +5,11 @@ import Testing
 @Suite("Mailbox") struct MailboxTests {
     @Test("what is posted is drained in order, and once")
     func order() throws {
-        let mailbox = try Mailbox<Int>(capacity: 8)
-        for number in 1...3 { #expect(mailbox.post(number)) }
+        let mailbox = try Mailbox<Int>()
+        for number in 1...3 { mailbox.post(number) }
         var more = [4, 5]
-        mailbox.postAlways(contentsOf: &more)
-        mailbox.postAlways(6)
+        mailbox.post(contentsOf: &more)
+        mailbox.post(6)
         #expect(more.isEmpty && mailbox.depth == 6)
         var taken: [Int] = []
         mailbox.drain(into: &taken)
@@ -19,34 +19,21 @@ import Testing
         #expect(taken == [])
     }
 
-    @Test("a full mailbox refuses, but not what must not be refused")
-    func capacity() throws {
-        let mailbox = try Mailbox<Int>(capacity: 2)
-        #expect(mailbox.post(1) && mailbox.post(2) && !mailbox.post(3))
-        mailbox.postAlways(4)
-        var taken: [Int] = []
-        mailbox.drain(into: &taken)
-        #expect(taken == [1, 2, 4])
-        #expect(mailbox.post(5))
-    }
-
-    @Test("its descriptor is readable from the first post to the drain, and when it is rung")
+    @Test("its descriptor is readable from the first post to the drain")
     func rings() throws {
-        let mailbox = try Mailbox<Int>(capacity: 8)
+        let mailbox = try Mailbox<Int>()
         let poller = try Poller(capacity: 4)
         try poller.add(mailbox.descriptor, .read, tag: 9)
         #expect(poller.wait(timeout: 0) == 0)
-        mailbox.postAlways(1)
-        mailbox.postAlways(2)
+        mailbox.post(1)
+        mailbox.post(2)
         #expect(poller.wait(timeout: 0) == 1 && poller[0].tag == 9 && poller[0].readable)
         var taken: [Int] = []
         mailbox.drain(into: &taken)
         #expect(poller.wait(timeout: 0) == 0)
         var none: [Int] = []
-        mailbox.postAlways(contentsOf: &none)
+        mailbox.post(contentsOf: &none)
         #expect(poller.wait(timeout: 0) == 0)
-        mailbox.ring()
-        #expect(poller.wait(timeout: 0) == 1)
     }
 
     @Test(
@@ -54,19 +41,18 @@ import Testing
     func threads() throws {
         let writers = 4
         let each = 5_000
-        let mailbox = try Mailbox<(Int, Int)>(capacity: .max)
+        let mailbox = try Mailbox<(Int, Int)>()
         let poller = try Poller(capacity: 4)
         try poller.add(mailbox.descriptor, .read, tag: 0)
         for writer in 0..<writers {
             try WorkerThread(name: "writer") {
                 var turn: [(Int, Int)] = []
                 for number in 0..<each {
-                    switch number % 3 {
-                    case 0: mailbox.postAlways((writer, number))
-                    case 1: _ = mailbox.post((writer, number))
-                    default:
+                    if number % 2 == 0 {
+                        mailbox.post((writer, number))
+                    } else {
                         turn.append((writer, number))
-                        mailbox.postAlways(contentsOf: &turn)
+                        mailbox.post(contentsOf: &turn)
                     }
                 }
             }.detach()

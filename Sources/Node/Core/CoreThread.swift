@@ -84,12 +84,12 @@ final class CoreThread: Sendable {
                 readers.submit(request)
             case .deliver(let frames, let wanted):
                 for (index, loop) in loops.enumerated() where wanted.contains(index) {
-                    loop.postAlways(.frames(frames))
+                    loop.post(.frames(frames))
                 }
             case .report(let report):
                 log.write(report, store: writer.storeSummary)
             case .closeSessions:
-                for loop in loops { loop.postAlways(.finish) }
+                for loop in loops { loop.post(.finish) }
             case .finished:
                 done = true
             }

@@ -275,6 +275,8 @@ extension ClientLoop {
                 let before = connection.pointee.backlog
                 connection.pointee.sent += sent
                 connection.pointee.progressed = now
+                // Its pongs are not read meanwhile; that it takes what waits shows that it lives.
+                if connection.pointee.readPaused { connection.pointee.heard = now }
                 connection.pointee.waitingFrames = connection.pointee.waitingFrames * (before - sent) / before
             case .wouldBlock:
                 waitToWrite(slot)

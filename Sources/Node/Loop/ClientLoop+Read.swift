@@ -34,7 +34,6 @@ extension ClientLoop {
             offset += consumed
             switch step {
             case .needMore:
-                connection.pointee.insideHead = true
                 let latest = now + options.readTimeout
                 if connection.pointee.deadline > latest {  // it was idle: the head's own time begins
                     connection.pointee.deadline = latest
@@ -43,7 +42,6 @@ extension ClientLoop {
             case .refused(let refusal):
                 refuseRequest(slot, refusal.response)
             case .request(let request):
-                connection.pointee.insideHead = false
                 carryOut(
                     admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds()), request, slot)
             }

@@ -71,7 +71,7 @@ extension ClientLoop {
             askForFeed(slot)
         }
         if connection.pointee.deadline <= now {
-            if connection.pointee.phase == .http, connection.pointee.insideHead, !connection.pointee.endAfterFlush {
+            if connection.pointee.http?.isIdle == false, !connection.pointee.endAfterFlush {
                 refuseRequest(slot, HTTPResponse(.requestTimeout, text: "the header section took too long\n"))
             } else {
                 kill(slot)

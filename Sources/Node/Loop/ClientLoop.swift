@@ -130,7 +130,7 @@ struct ClientLoop: ~Copyable {
             }
             runTimers()
             flushTurn()
-            core.postAlways(contentsOf: &outgoing)
+            core.post(contentsOf: &outgoing)
             bury()
             counts.publish(to: metrics, connections: open)
         }

@@ -94,8 +94,6 @@ struct Connection: ~Copyable {
     var isOpen: Bool { phase != .free && phase != .dead }
     /// The core knows of its session, and must be told of the end.
     var sessionKnown = false
-    /// A request has begun to arrive.
-    var insideHead = false
 }
 
 /// A slow client that has been taken off its room's live stream: it gets from the store what it has not been sent, as fast

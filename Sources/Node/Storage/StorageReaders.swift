@@ -69,7 +69,7 @@ final class StorageReaders: Sendable {
         switch request {
         case .keys(let ids):
             let positions = try reader.positions(of: ids)
-            core.postAlways(.keysFound(ids, .success(positions)))
+            core.post(.keysFound(ids, .success(positions)))
 
         case .history(let session, let ref, let room, let before, let limit):
             let entries = try reader.history(room: room, before: before, limit: limit)
@@ -80,8 +80,8 @@ final class StorageReaders: Sendable {
                 for entry in entries { try? encoder.appendHistoryEntry(entry, to: &frame) }
                 encoder.endHistory(stamp, limit: limit, ref: ref, to: &frame)
             }
-            loops[session.loop].postAlways(.frames(frames.finish()))
-            core.postAlways(.historyAnswered(session))
+            loops[session.loop].post(.frames(frames.finish()))
+            core.post(.historyAnswered(session))
 
         case .feed(let session, let ask, let room, let cursor):
             let (entries, through) = try reader.entries(room: room, after: cursor, limit: Self.feedLength)
@@ -95,7 +95,7 @@ final class StorageReaders: Sendable {
             }
             let level = entries.count < Self.feedLength
             if level { reached.merge(through) }
-            loops[session.loop].postAlways(
+            loops[session.loop].post(
                 .feed(session, ask: ask, frames: frames.finish(), reached: reached, level: level))
         }
     }
@@ -105,16 +105,16 @@ final class StorageReaders: Sendable {
         let stamp = FrameStamp(id: id, milliseconds: SystemClock.wallMilliseconds())
         switch request {
         case .keys(let ids):
-            core.postAlways(.keysFound(ids, .failure(error)))
+            core.post(.keysFound(ids, .failure(error)))
         case .history(let session, let ref, _, _, _):
             var frames = FrameBatchBuilder()
             frames.append(to: .session(session)) { frame in
                 encoder.error(stamp, reason: Refusal.historyUnavailable.text, ref: ref, to: &frame)
             }
-            loops[session.loop].postAlways(.frames(frames.finish()))
-            core.postAlways(.historyAnswered(session))
+            loops[session.loop].post(.frames(frames.finish()))
+            core.post(.historyAnswered(session))
         case .feed(let session, let ask, _, _):
-            loops[session.loop].postAlways(.feedFailed(session, ask: ask))
+            loops[session.loop].post(.feedFailed(session, ask: ask))
         }
     }
 }

@@ -59,10 +59,10 @@ final class StorageWriter: Sendable {
     private func open(_ start: WriterStart) -> (any StoreWriter)? {
         do throws(StoreError) {
             let (writer, recovered) = try store.openWriter(start)
-            core.postAlways(.store(.opened(recovered)))
+            core.post(.store(.opened(recovered)))
             return writer
         } catch {
-            core.postAlways(.store(.openFailed(error)))
+            core.post(.store(.openFailed(error)))
             return nil
         }
     }
@@ -72,15 +72,15 @@ final class StorageWriter: Sendable {
         _ writer: (any StoreWriter)?, _ body: (any StoreWriter) throws(StoreError) -> StoreEvent
     ) -> (any StoreWriter)? {
         guard let writer else {
-            core.postAlways(.store(.failed(.unreachable("the store is closed"))))
+            core.post(.store(.failed(.unreachable("the store is closed"))))
             return nil
         }
         do throws(StoreError) {
-            core.postAlways(.store(try body(writer)))
+            core.post(.store(try body(writer)))
             return writer
         } catch {
             writer.close()
-            core.postAlways(.store(.failed(error)))
+            core.post(.store(.failed(error)))
             return nil
         }
     }

@@ -16,8 +16,8 @@ import Testing
 
         init(backlog: Int = 100) throws {
             node = CoreUnderTest(loops: 1, saveBuffer: 1_000)
-            core = try Mailbox(capacity: .max)
-            loop = try Mailbox(capacity: .max)
+            core = try Mailbox()
+            loop = try Mailbox()
             readers = StorageReaders(
                 store: node.store, queue: WorkQueue(capacity: backlog), core: core, loops: [loop],
                 metrics: Metrics(depths: QueueDepths()), frameSeed: 5)
