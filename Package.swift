@@ -4,9 +4,16 @@ import PackageDescription
 // No package is named here but this one: what is used beside it is the toolchain's own modules and three system
 // libraries (see Sources/System). ARCHITECTURE.md says which module may import which.
 
+/// Lets tests plant faults in the cores (Sources/Gossip/PlantedFaults.swift). A release has no such switch, save the one
+/// that scripts/simulate.sh makes for itself.
+let simulates = Context.environment["CONVERGE_SIMULATION"] != nil
+let simulation: [SwiftSetting] =
+    simulates ? [.define("SIMULATION")] : [.define("SIMULATION", .when(configuration: .debug))]
+
 /// A module of this package: the folder is `Sources/<folder>`, the module carries the project's name.
 func module(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: "Converge" + folder, dependencies: dependencies, path: "Sources/" + folder)
+    .target(
+        name: "Converge" + folder, dependencies: dependencies, path: "Sources/" + folder, swiftSettings: simulation)
 }
 
 func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {

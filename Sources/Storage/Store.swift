@@ -119,22 +119,6 @@ public struct Attendance: Hashable, Sendable {
     }
 }
 
-/// One row of a document: an element of a set under one of its dots, or a register's value.
-public struct DocumentRow: Hashable, Sendable {
-    public var document: DocumentID
-    /// The element, or the register's value; nil for a cleared register.
-    public var value: Text?
-    public var dot: Dot
-    public var timestamp: HybridTimestamp
-
-    public init(document: DocumentID, value: Text?, dot: Dot, timestamp: HybridTimestamp) {
-        self.document = document
-        self.value = value
-        self.dot = dot
-        self.timestamp = timestamp
-    }
-}
-
 /// One transaction: entries, in the order in which this node applies them, and what follows from them.
 public struct Batch: Sendable {
     public var entries: [Entry]
