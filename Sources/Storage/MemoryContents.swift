@@ -11,7 +11,7 @@ struct MemoryContents: Sendable {
     private(set) var clock = HybridTimestamp.zero
     private var logs: [ReplicaID: [Entry]] = [:]
     /// How many entries each log has lost at its beginning, and the hash of the last of a log that has lost all.
-    private var floors = VersionVector()
+    private(set) var floors = VersionVector()
     private var lastHashes: [ReplicaID: EntryHash] = [:]
     private var rooms: [Text: Room] = [:]
     private var hidden: Set<Dot> = []

@@ -214,4 +214,6 @@ private final class MemoryReader: StoreReader {
     func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position] {
         try store.read { $0.positions(of: ids) }
     }
+
+    func prunedThrough() throws(StoreError) -> VersionVector { try store.read { $0.floors } }
 }

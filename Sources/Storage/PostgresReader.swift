@@ -95,6 +95,11 @@ final class PostgresReader: StoreReader {
         return found
     }
 
+    func prunedThrough() throws(StoreError) -> VersionVector {
+        let rows = try read([PostgresStatement("SELECT replica, floor FROM converge_replica WHERE floor > 0")])[0]
+        return VersionVector((0..<rows.count).map { rows.dot($0, 0) })
+    }
+
     // MARK: Parts
 
     private func read(_ statements: [PostgresStatement]) throws(StoreError) -> [PostgresResult] {

@@ -16,6 +16,7 @@ package final class SQLiteReader: StoreReader {
     private let room: SQLiteStatement
     private let entry: SQLiteStatement
     private let key: SQLiteStatement
+    private let floors: SQLiteStatement
 
     /// In the order that `entry(_:)` reads.
     private static let columns = "replica, seq, ts, kind, namespace, flags, deps, room, payload, hash"
@@ -33,6 +34,7 @@ package final class SQLiteReader: StoreReader {
         log = try connection.prepare(
             "SELECT \(Self.columns) FROM entry WHERE replica = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3")
         heads = try connection.prepare("SELECT replica, head FROM replica WHERE head > 0 ORDER BY replica")
+        floors = try connection.prepare("SELECT replica, floor FROM replica WHERE floor > 0 ORDER BY replica")
         firstAfter = try connection.prepare(
             "SELECT ts FROM entry WHERE replica = ?1 AND seq > ?2 ORDER BY seq LIMIT 1")
         room = try connection.prepare(Self.roomSQL)
@@ -113,6 +115,13 @@ package final class SQLiteReader: StoreReader {
             }
             return found
         }
+    }
+
+    package func prunedThrough() throws(StoreError) -> VersionVector {
+        try start()
+        var through = VersionVector()
+        try floors.forEachRow { (row) throws(StoreError) in through[row.replica(0)] = row.unsigned(1) }
+        return through
     }
 
     // MARK: Parts

@@ -194,6 +194,10 @@ public protocol StoreReader: AnyObject {
 
     /// Where the messages with these ids (sent with a key) stand; ids that are not there are left out.
     func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position]
+
+    /// For each replica the highest seq that has been dropped because of its age; a cursor that does not cover this may lack
+    /// entries that nobody can read any more.
+    func prunedThrough() throws(StoreError) -> VersionVector
 }
 
 /// When a commit is on the disk.

@@ -28,6 +28,8 @@ public enum ClientCommand: Hashable, Sendable {
     case users(room: Text?, detail: Bool, limit: Int?)
     /// The newest `limit` entries, or the newest that stand before `before`.
     case history(room: Text?, limit: Int?, before: Position?)
+    /// What `room` has that the client has not been shown, and live frames after it.
+    case resume(room: Text?, cursor: ClientCursor)
     case setAdd(DocumentWriteCommand)
     case setRemove(DocumentWriteCommand)
     case registerSet(DocumentWriteCommand)

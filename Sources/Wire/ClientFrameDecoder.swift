@@ -29,6 +29,7 @@ private struct Members {
     var ref: Text?
     var after: Position?
     var before: Position?
+    var cursor: ClientCursor?
     var limit: Int?
     var copies: Int?
     var detail = false
@@ -36,7 +37,7 @@ private struct Members {
     var unknownType: Text?
 
     enum Name {
-        case type, room, body, doc, key, ref, after, before, limit, copies, detail
+        case type, room, body, doc, key, ref, after, before, limit, copies, detail, cursor
 
         @inline(__always)
         init?(_ name: UnsafeRawBufferPointer) {
@@ -76,6 +77,8 @@ private struct Members {
                     self = .before
                 } else if name.equals("detail") {
                     self = .detail
+                } else if name.equals("cursor") {
+                    self = .cursor
                 } else {
                     return nil
                 }
@@ -107,6 +110,7 @@ private struct Members {
             case .limit: limit = isNull ? nil : try json.integer()
             case .copies: copies = isNull ? nil : try json.integer()
             case .detail: detail = isNull ? false : try json.bool()
+            case .cursor: cursor = isNull ? nil : try json.clientCursor()
             }
         }
         try json.finish()
@@ -137,6 +141,9 @@ private struct Members {
         case .rooms: return .rooms
         case .users: return .users(room: roomName, detail: detail, limit: limit)
         case .history: return .history(room: roomName, limit: limit, before: before)
+        case .resume:
+            guard let cursor else { throw .wrongType }
+            return .resume(room: roomName, cursor: cursor)
         case .setAdd: return .setAdd(documentWrite(value: text))
         case .setRemove: return .setRemove(documentWrite(value: text))
         case .setValues: return .setValues(doc: docName)
@@ -147,7 +154,7 @@ private struct Members {
 
     /// The values of `type`.
     private enum Command {
-        case message, join, leave, rooms, users, history, setAdd, setRemove, setValues, registerSet, registerGet
+        case message, join, leave, rooms, users, history, resume, setAdd, setRemove, setValues, registerSet, registerGet
 
         init?(_ type: UnsafeRawBufferPointer) {
             if type.equals("message") {
@@ -162,6 +169,8 @@ private struct Members {
                 self = .users
             } else if type.equals("history") {
                 self = .history
+            } else if type.equals("resume") {
+                self = .resume
             } else if type.equals("crdt_orset_add") {
                 self = .setAdd
             } else if type.equals("crdt_orset_remove") {

@@ -47,6 +47,23 @@ public struct Acknowledgement: Hashable, Sendable {
     }
 }
 
+/// What a page of a resume says besides its entries. Who stops after a page goes on from here, so all that is known by then
+/// must be said on it.
+public struct ResumePage: Hashable, Sendable {
+    /// What its reader has been shown.
+    public var cursor: VersionVector
+    /// Nothing is known to be missing so far.
+    public var recovered: Bool
+    /// The documents that changed between the page before and this one, sorted.
+    public var docs: [Text]
+
+    public init(cursor: VersionVector, recovered: Bool, docs: [Text]) {
+        self.cursor = cursor
+        self.recovered = recovered
+        self.docs = docs
+    }
+}
+
 /// Writes the JSON text of the frames that only the asker gets, or that are about no entry; `EntryFrame.swift` has those
 /// about entries.
 ///
@@ -184,11 +201,34 @@ public struct ServerFrameEncoder: Sendable {
     }
 
     /// `limit` is the one that was kept to, whatever was asked for.
-    public mutating func endHistory(_ stamp: FrameStamp, limit: Int, ref: Text?, to out: inout ByteBuffer) {
+    public mutating func endHistory(
+        _ stamp: FrameStamp, limit: Int, ref: Text?, resume page: ResumePage? = nil, to out: inout ByteBuffer
+    ) {
         out.append("],\"limit\":")
         out.appendDecimal(limit)
         appendTimestamp(stamp.milliseconds, to: &out)
         out.appendRef(ref)
+        if let page {
+            out.append(",\"resume\":true")
+            if !page.recovered { out.append(",\"recovered\":false") }
+            out.appendCursor(page.cursor)
+            if !page.docs.isEmpty { out.appendMember(",\"docs\":", list: page.docs) }
+        }
+        out.append("}")
+    }
+
+    /// The end of a resume: live frames follow. `docs` must be sorted by the caller.
+    public mutating func resumed(
+        _ stamp: FrameStamp, room: Text, recovered: Bool, cursor: VersionVector, docs: [Text], ref: Text?,
+        to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "resumed")
+        out.appendMember(",\"room\":", room)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append(recovered ? ",\"recovered\":true" : ",\"recovered\":false")
+        out.appendCursor(cursor)
+        out.appendMember(",\"docs\":", list: docs)
         out.append("}")
     }
 
@@ -251,7 +291,8 @@ extension ByteBuffer {
         append("\"")
     }
 
-    fileprivate mutating func appendCursor(_ cursor: VersionVector) {
+    /// As the last member of a frame, which is not closed yet.
+    package mutating func appendCursor(_ cursor: VersionVector) {
         append(",\"cursor\":{")
         for (index, dot) in cursor.components.enumerated() {
             append(index > 0 ? ",\"" : "\"")

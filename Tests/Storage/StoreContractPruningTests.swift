@@ -29,6 +29,9 @@ struct StoreContractPruningTests {
         #expect(try writer.prune(pruning(entries: 106, limit: 4)) == 0)
 
         let reader = try fresh.reader()
+        #expect(
+            try reader.prunedThrough()
+                == VersionVector([Dot(replica: .a, seq: 6), Dot(replica: .b, seq: 3)]))
         let kept = (mine[6...] + theirs[3...]).sorted { $0.position < $1.position }
         #expect(try reader.history(room: "room", before: nil, limit: 100) == kept)
         #expect(try reader.entries(room: "room", after: VersionVector(), limit: 100).entries == kept)

@@ -40,6 +40,57 @@ import Testing
                                 room: "dev", body: Array("a\nbé".utf8), key: "k1", after: position, copies: 2)))))
     }
 
+    @Test("a resume has a cursor of hexadecimal names and whole numbers, which may be too large to be used")
+    func resume() {
+        let vector = VersionVector([
+            Dot(replica: ReplicaID(rawValue: 0xAB), seq: 7), Dot(replica: ReplicaID(rawValue: 1), seq: 2),
+        ])
+        #expect(
+            command(
+                #"{"type":"resume","room":" r ","cursor":{"00000000000000AB":6,"0000000000000001":2,"00000000000000ab":7}}"#
+            )
+                == .resume(room: "r", cursor: .at(vector)))
+        #expect(command(#"{"type":"resume","cursor":{}}"#) == .resume(room: nil, cursor: .at(VersionVector())))
+        for bad in [
+            "", #","cursor":null"#, #","cursor":5"#, #","cursor":[]"#, #","cursor":{"ab":1}"#,
+            #","cursor":{"00000000000000ab":-1}"#, #","cursor":{"00000000000000ab":1.5}"#,
+            #","cursor":{"00000000000000ab":99999999999999999999}"#, #","cursor":{"0000000000000xab":1}"#,
+            #","cursor":{"00000000000000ab":"1"}"#,
+        ] {
+            #expect(
+                decode(#"{"type":"resume","ref":"r"\#(bad)}"#) == .failure(.invalidMessage(ref: "r")), "\(bad)")
+        }
+        func cursor(of count: Int, padding: Int = 0) -> String {
+            let members = (0..<count).map { "\"\(ReplicaID(rawValue: UInt64($0 + 1)))\":1" }
+            return "{" + members.joined(separator: ",") + String(repeating: " ", count: padding) + "}"
+        }
+        func read(_ cursor: String) -> ClientCursor? {
+            guard case .resume(_, let cursor)? = command(#"{"type":"resume","cursor":\#(cursor)}"#) else { return nil }
+            return cursor
+        }
+        guard case .at(let most)? = read(cursor(of: 256)) else {
+            Issue.record("256 nodes are too many")
+            return
+        }
+        #expect(most.components.count == 256)
+        #expect(read(cursor(of: 257)) == .unusable)
+        #expect(read(cursor(of: 1, padding: 8_192)) == .unusable)
+    }
+
+    @Test("a cursor's text stands alone in a URL")
+    func cursorText() {
+        func read(_ text: String) -> ClientCursor {
+            Array(text.utf8).withUnsafeBytes { ClientCursor(text: $0) }
+        }
+        #expect(read(" {} ") == .at(VersionVector()))
+        #expect(
+            read(#"{"00000000000000ab":7}"#) == .at(VersionVector([Dot(replica: ReplicaID(rawValue: 0xAB), seq: 7)])))
+        for bad in ["", "{", "{} x", "null", #"{"00000000000000ab":"7"}"#, String(repeating: " ", count: 8_192) + "{}"]
+        {
+            #expect(read(bad) == .unusable, "\(bad.prefix(30))")
+        }
+    }
+
     @Test("every command is known by its type")
     func commands() {
         #expect(command(#"{"type":"join","room":"dev"}"#) == .join(room: "dev"))

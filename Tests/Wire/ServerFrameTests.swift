@@ -28,6 +28,20 @@ import Testing
     func connection() {
         var cursor = VersionVector()
         cursor[replica] = 5
+        #expect(
+            written {
+                $0.resumed(stamp, room: "dev", recovered: false, cursor: cursor, docs: ["a", "b"], ref: "1", to: &$1)
+            } == head
+                + #""resumed","room":"dev",\#(time),"ref":"1","recovered":false,"cursor":{"0123456789abcdef":5},"docs":["a","b"]}"#
+        )
+        #expect(
+            written {
+                $0.beginHistory(stamp, room: "dev", to: &$1)
+                let page = ResumePage(cursor: cursor, recovered: false, docs: ["a"])
+                $0.endHistory(stamp, limit: 9, ref: nil, resume: page, to: &$1)
+            } == head
+                + #""history","room":"dev","history":[],"limit":9,\#(time),"resume":true,"recovered":false,"cursor":{"0123456789abcdef":5},"docs":["a"]}"#
+        )
         cursor[ReplicaID(rawValue: 1)] = 70
         #expect(
             written { $0.welcome(stamp, room: "lobby", user: "u1", displayName: "Ann", to: &$1) } == head
