@@ -196,7 +196,7 @@ public final class ConvergeServer: Sendable {
                 body: options.maxBodyLength, room: options.maxRoomLength, user: options.maxUserLength),
             webSocket: WebSocketMachine.Limits(maxMessageBytes: options.maxMessageBytes),
             echo: WebSocketMachine.Limits(maxMessageBytes: 16 << 20, maxFragments: 65_536, binaryIsText: false),
-            sendFrames: options.sendBuffer, coreBacklog: options.saveBuffer * 2,
+            sendFrames: options.sendBuffer, historyLimit: options.historyLimit, coreBacklog: options.saveBuffer * 2,
             writeWait: options.writeWait.nanoseconds, pongWait: options.pongWait.nanoseconds,
             pingPeriod: options.pingPeriod.nanoseconds, readTimeout: options.readTimeout.nanoseconds,
             writeTimeout: options.writeTimeout.nanoseconds, idleTimeout: options.idleTimeout.nanoseconds,

@@ -57,8 +57,8 @@ enum CoreEffect: Sendable {
 enum ReadRequest: Sendable {
     case history(SessionID, ref: Text?, room: Text, before: Position?, limit: Int)
     case keys([MessageID])
-    /// The entries of a room that a slow client has not been sent yet. `ask` comes back with the answer.
-    case feed(SessionID, ask: UInt64, room: Text, cursor: VersionVector)
+    /// A page of what a session has not been shown of a room, of at most `limit` entries.
+    case feed(SessionID, Feed.Question, room: Text, limit: Int)
 }
 
 /// Something that an operator should read in the log.

@@ -11,6 +11,8 @@ struct FrameRecord: Sendable {
         case enter(SessionID, room: UInt32, name: Text)
         /// The session gets the frame and is then closed by the node.
         case leave(SessionID)
+        /// The session is shown what it has missed of its room, and live frames after that.
+        case resume(SessionID, ResumeRequest)
     }
 
     let target: Target
@@ -19,15 +21,30 @@ struct FrameRecord: Sendable {
     let end: Int
     /// The entry that the frame shows; nil for replies and for what is not stored.
     let dot: Dot?
+    /// The frame gets a cursor as its last member: how far the logs have been handed out where it stands.
+    var wantsCursor = false
 
     var range: Range<Int> { start..<end }
 
     /// Says where a session is rather than showing it something.
     var isMove: Bool {
         switch target {
-        case .enter, .leave: true
+        case .enter, .leave, .resume: true
         case .room, .session: false
         }
+    }
+}
+
+/// What a client wants to be shown again, and of which room (an index of the core's).
+final class ResumeRequest: Sendable {
+    let room: UInt32
+    let cursor: ClientCursor
+    let ref: Text?
+
+    init(room: UInt32, cursor: ClientCursor, ref: Text?) {
+        self.room = room
+        self.cursor = cursor
+        self.ref = ref
     }
 }
 
@@ -56,6 +73,7 @@ struct FrameBatchBuilder: ~Copyable {
     private var records: [FrameRecord] = []
     /// The loops that must see the batch whatever rooms it names: those of its sessions. One bit a loop.
     private(set) var loops = LoopSet()
+    private var wantsCursors = false
 
     init() {}
 
@@ -67,9 +85,17 @@ struct FrameBatchBuilder: ~Copyable {
     }
 
     /// Adds a frame whose text `encode` writes; where it writes nothing, nothing is added.
+    ///
+    /// With a `cursor` the frame says, when the batch is finished, what has been handed out before it: while it waits
+    /// behind entries that are not stored, nobody can know that.
     mutating func append(
-        to target: FrameRecord.Target, dot: Dot? = nil, _ encode: (inout ByteBuffer) -> Void
+        to target: FrameRecord.Target, dot: Dot? = nil, cursor: Bool = false, _ encode: (inout ByteBuffer) -> Void
     ) {
+        guard let range = appendFrame(encode) else { return }
+        add(FrameRecord(target: target, start: range.lowerBound, end: range.upperBound, dot: dot, wantsCursor: cursor))
+    }
+
+    private mutating func appendFrame(_ encode: (inout ByteBuffer) -> Void) -> Range<Int>? {
         let start = buffer.count
         // Room for the longest header; the frame begins where its own, shorter one does.
         _ = buffer.reserve(WebSocketFrame.maximumServerHeaderLength)
@@ -78,12 +104,12 @@ struct FrameBatchBuilder: ~Copyable {
         encode(&buffer)
         guard buffer.count > payload else {
             buffer.truncate(to: start)
-            return
+            return nil
         }
         let frame = WebSocketFrame(.text, payloadLength: buffer.count - payload)
         let bytes = buffer.mutableBytes.baseAddress!.assumingMemoryBound(to: UInt8.self)
         let header = frame.writeHeader(before: bytes + payload)
-        add(FrameRecord(target: target, start: payload - header, end: buffer.count, dot: dot))
+        return payload - header..<buffer.count
     }
 
     var byteCount: Int { buffer.count }
@@ -96,7 +122,9 @@ struct FrameBatchBuilder: ~Copyable {
         for record in other.records where record.isMove {
             let start = buffer.count
             buffer.append(other.buffer.bytes(record.range))
-            add(FrameRecord(target: record.target, start: start, end: buffer.count, dot: nil))
+            add(
+                FrameRecord(
+                    target: record.target, start: start, end: buffer.count, dot: nil, wantsCursor: record.wantsCursor))
         }
         other.records.removeAll(where: \.isMove)
     }
@@ -109,14 +137,38 @@ struct FrameBatchBuilder: ~Copyable {
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
         case .room: break
-        case .session(let session), .enter(let session, _, _), .leave(let session): loops.insert(session.loop)
+        case .session(let session), .enter(let session, _, _), .leave(let session), .resume(let session, _):
+            loops.insert(session.loop)
         }
+        if record.wantsCursor { wantsCursors = true }
         records.append(record)
     }
 
     /// - Parameter position: what of all logs has been handed out before.
     consuming func finish(position: VersionVector = VersionVector()) -> FrameBatch {
-        FrameBatch(buffer: buffer, records: records, position: position)
+        if wantsCursors { writeCursors(from: position) }
+        return FrameBatch(buffer: buffer, records: records, position: position)
+    }
+}
+
+extension FrameBatchBuilder {
+    /// Writes the frames that want a cursor anew, behind all others.
+    private mutating func writeCursors(from position: VersionVector) {
+        var reached = position
+        for (index, record) in records.enumerated() {
+            if let dot = record.dot { reached.advance(to: dot) }
+            guard record.wantsCursor else { continue }
+            let frame = Array(buffer.bytes(record.range))
+            let text = frame.dropFirst(frame.withUnsafeBytes { WebSocketFrame.serverHeaderLength($0) }).dropLast()
+            let range = appendFrame { out in
+                text.withUnsafeBytes { out.append($0) }
+                out.appendCursor(reached)
+                out.append("}")
+            }
+            guard let range else { continue }
+            records[index] = FrameRecord(
+                target: record.target, start: range.lowerBound, end: range.upperBound, dot: record.dot)
+        }
     }
 }
 

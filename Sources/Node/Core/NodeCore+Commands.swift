@@ -34,6 +34,8 @@ extension NodeCore {
                 .read(
                     .history(
                         id, ref: ref, room: room ?? rooms.name(of: session.room), before: before, limit: limit)))
+        case .resume(let room, let cursor):
+            resume(room, cursor, ref: ref, id, at: now)
         case .setAdd, .setRemove, .setValues, .registerSet, .registerGet:
             handleDocument(command, ref: ref, from: id, session, at: now)
         }
@@ -49,6 +51,20 @@ extension NodeCore {
     mutating func historyAnswered(_ id: SessionID) {
         guard let asked = histories[id] else { return }
         histories[id] = asked > 1 ? asked - 1 : nil
+    }
+
+    /// A client asks for what it missed: its loop sees to that, from the point on where the session is in the room.
+    private mutating func resume(_ room: Text?, _ cursor: ClientCursor, ref: Text?, _ id: SessionID, at now: UInt64) {
+        if queuedCommands >= options.saveBuffer {
+            refuse(.busy, id, ref: ref, at: now)
+            return
+        }
+        if let room { move(id, to: room, at: now) }
+        guard let session = sessions[id] else { return }
+        let request = ResumeRequest(room: session.room, cursor: cursor, ref: ref)
+        inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
+        // What waits behind a batch is bounded like the commands in it.
+        if !open.isEmpty { open.commands += 1 } else if committing, !inDoubt { inFlight.commands += 1 }
     }
 
     private mutating func replyUsers(

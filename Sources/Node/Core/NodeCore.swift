@@ -183,7 +183,7 @@ struct NodeCore: ~Copyable {
             let room = rooms.open(name)
             sessions[session] = Session(user: user, displayName: displayName, room: room)
             let stamp = stamp(at: now)
-            ready.append(to: .enter(session, room: room, name: name)) {
+            ready.append(to: .enter(session, room: room, name: name), cursor: true) {
                 encoder.welcome(stamp, room: name, user: user, displayName: displayName, to: &$0)
             }
             enter(room, session, user: user, displayName: displayName, at: now)
@@ -256,7 +256,7 @@ struct NodeCore: ~Copyable {
                 frames.append(to: target)
                 return
             }
-            frames.append(to: target) { encoder.joined(stamp, room: name, ref: ref, to: &$0) }
+            frames.append(to: target, cursor: true) { encoder.joined(stamp, room: name, ref: ref, to: &$0) }
         }
     }
 

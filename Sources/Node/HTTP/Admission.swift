@@ -8,7 +8,8 @@ import ConvergeWire
 struct Admission: ~Copyable {
     enum Decision {
         case respond(HTTPResponse)
-        case chat(accept: [UInt8], user: Text, displayName: Text, room: Text)
+        /// With what the client says it has been shown of the room, where it resumes.
+        case chat(accept: [UInt8], user: Text, displayName: Text, room: Text, resume: ClientCursor?)
         /// Upgraded, and closed as a violation of policy with this reason.
         case refuse(accept: [UInt8], reason: Text)
         case echo(accept: [UInt8])
@@ -68,9 +69,11 @@ struct Admission: ~Copyable {
         }
         let upgrade = try UpgradeRequest(request)
         let wanted: Text?
+        let cursor: Text?
         let identity: Identity?
         do throws(PercentDecodingError) {
             wanted = try request.query("room")
+            cursor = try request.query("cursor")
             identity = try self.identity(request, wall)
         } catch {
             throw .malformedQuery
@@ -85,7 +88,11 @@ struct Admission: ~Copyable {
         guard room.byteCount <= limits.room, identity.user.byteCount <= limits.user,
             identity.displayName.byteCount <= limits.user
         else { return .refuse(accept: accept, reason: "invalid room or user") }
-        return .chat(accept: accept, user: identity.user, displayName: identity.displayName, room: room)
+        let resume = cursor.flatMap { text in
+            text.isEmpty ? nil : text.withUTF8 { ClientCursor(text: UnsafeRawBufferPointer($0)) }
+        }
+        return .chat(
+            accept: accept, user: identity.user, displayName: identity.displayName, room: room, resume: resume)
     }
 
     /// The token's bearer; the header goes before the query.

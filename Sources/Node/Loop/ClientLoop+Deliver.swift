@@ -17,9 +17,19 @@ extension ClientLoop {
                 if let slot = slot(of: session) { send(batch.bytes(of: record), to: slot) }
             case .enter(let session, let room, let name):
                 enter(session, room, name)
-                if let slot = slot(of: session), !record.range.isEmpty { send(batch.bytes(of: record), to: slot) }
+                if let slot = slot(of: session) {
+                    if !record.range.isEmpty { send(batch.bytes(of: record), to: slot) }
+                    if let cursor = exchange(&connections[slot].pointee.resume, for: nil) {
+                        resume(slot, from: cursor, ref: nil)
+                    }
+                }
             case .leave(let session):
                 if let slot = slot(of: session) { close(slot, .normal, "") }
+            case .resume(let session, let request):
+                // In order with its moves, so it is in that room unless it is on its way out.
+                if let slot = slot(of: session), connections[slot].pointee.room == request.room {
+                    resume(slot, from: request.cursor, ref: request.ref)
+                }
             }
         }
     }
@@ -57,6 +67,7 @@ extension ClientLoop {
             there.pointee.since = position
         }
         connection.pointee.room = room
+        connection.pointee.entered = position
         addMember(slot)
     }
 
@@ -72,11 +83,11 @@ extension ClientLoop {
             room.pointee.frames < 0 ? 0 : UInt32(turns[UInt32(room.pointee.frames)].pointee.bytes.count)
     }
 
-    /// Makes the connection a slow member of its room, to be fed from `cursor` on.
-    mutating func addSlowMember(_ slot: UInt32, from cursor: VersionVector) {
+    /// Makes the connection a member of its room that is fed.
+    mutating func addSlowMember(_ slot: UInt32, _ feed: FeedQueue) {
         let connection = connections[slot]
         let room = rooms[connection.pointee.room]
-        connection.pointee.feed = Feed(cursor: cursor)
+        connection.pointee.feed = feed
         connection.pointee.memberIndex = UInt32(room.pointee.slow.count)
         room.pointee.slow.append(slot)
     }
@@ -140,7 +151,7 @@ extension ClientLoop {
     }
 
     /// Moves the frames that its room has gathered so far in this turn into the connection's own queue.
-    private mutating func catchUp(_ slot: UInt32) {
+    mutating func catchUp(_ slot: UInt32) {
         let connection = connections[slot]
         let index = rooms[connection.pointee.room].pointee.frames
         guard index >= 0 else { return }

@@ -70,9 +70,10 @@ extension ClientLoop {
             upgrade(slot, accept, options.webSocket)
             connection.pointee.phase = .closing
             close(slot, .policyViolation, reason)
-        case .chat(let accept, let user, let displayName, let room):
+        case .chat(let accept, let user, let displayName, let room, let resume):
             upgrade(slot, accept, options.webSocket)
             connection.pointee.phase = .entering
+            connection.pointee.resume = resume
             connection.pointee.sessionKnown = true
             log.debug(
                 "session opened",

@@ -1,13 +1,12 @@
 import ConvergeCRDT
+import ConvergeTransport
 import ConvergeWire
 
-/// Slow clients: taken off the live stream when they are too far behind, fed from the store as fast as they drain, and
-/// put back when nothing is missing between the two.
-///
-/// The store may be ahead of what this loop has been handed: what it committed a moment ago is in a page and comes live as
-/// well. So a client that has all pages stays off the live stream until the first frame that no page had.
+/// Members of a room that do not simply get its frames live: slow clients, which are taken off the live stream when they
+/// are too far behind and fed from the store as fast as they drain, and clients that resume. `Feed` decides; here are the
+/// bytes. Who is fed stands in the room's list of slow members, so that live delivery knows nothing of it.
 extension ClientLoop {
-    /// Below this many waiting bytes a slow client gets its next page.
+    /// Below this many waiting bytes a client gets its next page.
     private static var lowWater: Int { 64 << 10 }
 
     /// Takes a member off the live stream; the frames of its room from `offset` on are what it has not been sent.
@@ -18,7 +17,7 @@ extension ClientLoop {
             if let dot = frame.dot { cursor.advance(to: dot) }
         }
         removeMember(slot)
-        addSlowMember(slot, from: cursor)
+        addSlowMember(slot, FeedQueue(Feed(catchingUpFrom: cursor)))
         metrics.slowTakenOff.add(1)
         markDirty(slot)
     }
@@ -30,59 +29,111 @@ extension ClientLoop {
         while index > 0 {
             index -= 1
             let slot = rooms[room].pointee.slow[index]
-            guard let feed = connections[slot].pointee.feed else { continue }
-            guard let level = feed.level else {
-                feed.hold(bytes, dot: dot, limit: options.sendBytes)
-                continue
+            guard let queue = connections[slot].pointee.feed else { continue }
+            // Vectors are compared once a turn: until then the frame is looked at for itself.
+            let isNewTurn = queue.turn != turn
+            queue.turn = turn
+            switch queue.feed.live(dot, position: isNewTurn ? position : nil) {
+            case .skip: break
+            case .hold: queue.hold(bytes, limit: options.sendBytes)
+            case .rejoin:
+                removeMember(slot)
+                addMember(slot)
+            case .show where fits(bytes.count, slot):
+                append(bytes, toSlow: slot)
+                markDirty(slot)
+            case .show:
+                queue.feed.fallBehind(at: position)
+                metrics.slowTakenOff.add(1)
+                if case .hold = queue.feed.live(dot, position: nil) { queue.hold(bytes, limit: options.sendBytes) }
+                markDirty(slot)
             }
-            if let dot, level.covers(dot) { continue }
-            removeMember(slot)
-            addMember(slot)
         }
     }
 
-    /// Asks the store for the next page if there is room for it.
-    mutating func askForFeed(_ slot: UInt32) {
+    private func fits(_ bytes: Int, _ slot: UInt32) -> Bool {
         let connection = connections[slot]
-        guard let feed = connection.pointee.feed, feed.level == nil, !feed.reading, connection.pointee.phase == .chat,
-            connection.pointee.backlog < Self.lowWater
-        else { return }
-        asks += 1
-        feed.ask = asks
-        feed.overflowed = false
-        let room = rooms[connection.pointee.room].pointee.name
-        readers.submit(.feed(id(of: slot), ask: feed.ask, room: room, cursor: feed.cursor))
+        return connection.pointee.backlog == 0
+            || (connection.pointee.waitingFrames < options.sendFrames
+                && connection.pointee.backlog + bytes <= options.sendBytes)
     }
 
-    mutating func continueFeed(
-        _ session: SessionID, ask: UInt64, _ page: FrameBatch, reached: VersionVector, level: Bool
-    ) {
-        guard let slot = slot(of: session), let feed = connections[slot].pointee.feed, feed.ask == ask else { return }
-        for record in page.records { append(page.bytes(of: record), toSlow: slot) }
-        metrics.slowFed.add(page.records.count)
-        feed.cursor = reached
-        feed.ask = 0
-        if level, !feed.overflowed {
-            endFeed(slot, feed)
-        } else {
-            feed.forget()
+    // MARK: Resuming
+
+    /// Shows the session what it has missed of its room. What it is fed now is broken off.
+    mutating func resume(_ slot: UInt32, from cursor: ClientCursor, ref: Text?) {
+        let connection = connections[slot]
+        guard connection.pointee.phase == .chat, connection.pointee.room != Connection.nowhere else { return }
+        // What the room has gathered for it is behind it; that may be too much, and make it a slow one.
+        if connection.pointee.feed == nil { catchUp(slot) }
+        guard case .at(let cursor) = cursor else {
+            if connection.pointee.feed != nil {
+                removeMember(slot)
+                addMember(slot)
+                connection.pointee.entered = position
+            }
+            sendResumed(slot, recovered: false, cursor: position, documents: [], ref: ref)
+            return
         }
+        let shown = Feed.Shown(
+            since: connection.pointee.entered, position: position, feed: connection.pointee.feed?.feed)
+        removeMember(slot)
+        addSlowMember(slot, FeedQueue(Feed(resumingFrom: cursor, shown: shown), ref: ref))
+        markDirty(slot)  // flushed, it asks for the first page
+    }
+
+    private mutating func sendResumed(
+        _ slot: UInt32, recovered: Bool, cursor: VersionVector, documents: [Text], ref: Text?
+    ) {
+        let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
+        let room = rooms[connections[slot].pointee.room].pointee.name
+        var text = ByteBuffer()
+        encoder.resumed(
+            stamp, room: room, recovered: recovered, cursor: cursor, docs: documents, ref: ref, to: &text)
+        WebSocketFrame.append(.text, text.bytes, to: &connections[slot].pointee.waiting)
+        connections[slot].pointee.waitingFrames += 1
+        counts.framesOut += 1
         markDirty(slot)
     }
 
-    /// Nothing is missing any more but what is held here: that is sent, and the client waits for the first frame beyond.
-    private mutating func endFeed(_ slot: UInt32, _ feed: Feed) {
-        var level = feed.cursor
-        var start = 0
-        for (end, dot) in feed.heldFrames {
-            if dot.map({ !level.covers($0) }) ?? true {
-                append(feed.held.bytes(start..<end), toSlow: slot)
-                if let dot { level.advance(to: dot) }
-            }
-            start = end
+    // MARK: Pages
+
+    /// Asks the store for the next page if there is room for it. One at a time is read for a client, whatever it asks for.
+    mutating func askForFeed(_ slot: UInt32) {
+        let connection = connections[slot]
+        guard let queue = connection.pointee.feed, !connection.pointee.isRead, connection.pointee.phase == .chat,
+            connection.pointee.backlog < Self.lowWater, let question = queue.feed.ask(asks + 1)
+        else { return }
+        asks += 1
+        connection.pointee.isRead = true
+        let limit = question.purpose == .resume ? max(1, options.historyLimit) : StorageReaders.feedLength
+        let room = rooms[connection.pointee.room].pointee.name
+        readers.submit(.feed(id(of: slot), question, room: room, limit: limit))
+    }
+
+    mutating func continueFeed(_ session: SessionID, ask: UInt64, _ frames: FrameBatch, _ page: Feed.Page) {
+        guard let slot = slot(of: session) else { return }
+        connections[slot].pointee.isRead = false
+        guard let queue = connections[slot].pointee.feed else { return }
+        let decision = queue.feed.read(page, ask)
+        if decision != .ignore {
+            for record in frames.records { append(frames.bytes(of: record), toSlow: slot) }
+            metrics.slowFed.add(frames.records.count)
         }
-        feed.forget()
-        feed.level = level
+        switch decision {
+        case .ignore: break
+        case .more(let held): queue.keep(held)
+        case .level(let show):
+            if queue.feed.purpose == .resume {
+                connections[slot].pointee.entered = queue.feed.cursor
+                sendResumed(
+                    slot, recovered: queue.feed.recovered, cursor: queue.feed.cursor,
+                    documents: queue.feed.changedDocuments, ref: queue.ref)
+            }
+            for number in show { append(queue[number], toSlow: slot) }
+            queue.keep([])
+        }
+        markDirty(slot)
     }
 
     private mutating func append(_ bytes: UnsafeRawBufferPointer, toSlow slot: UInt32) {
@@ -93,10 +144,11 @@ extension ClientLoop {
 
     /// The store could not be read: asks again a little later.
     mutating func retryFeed(_ session: SessionID, ask: UInt64) {
-        guard let slot = slot(of: session), let feed = connections[slot].pointee.feed, feed.ask == ask else { return }
-        feed.ask = 0
-        feed.forget()
-        feed.retryAt = now + 250_000_000
+        guard let slot = slot(of: session) else { return }
+        connections[slot].pointee.isRead = false
+        guard let queue = connections[slot].pointee.feed else { return }
+        if case .more(let held) = queue.feed.readFailed(ask) { queue.keep(held) }
+        queue.retryAt = now + 250_000_000
         schedule(slot)
     }
 }

@@ -14,6 +14,8 @@ struct LoopOptions: Sendable {
     var sendBytes = 512 << 10
     /// Bytes of replies that may wait for one client, which asks for more than it reads; past them it is closed.
     var replyBytes = 32 << 20
+    /// The most entries in one page of a resume.
+    var historyLimit = 200
     var coreBacklog: Int
     var writeWait: UInt64
     var pongWait: UInt64
@@ -167,8 +169,8 @@ struct ClientLoop: ~Copyable {
         switch message {
         case .frames(let batch):
             deliver(batch)
-        case .feed(let session, let ask, let frames, let reached, let level):
-            continueFeed(session, ask: ask, frames, reached: reached, level: level)
+        case .feed(let session, let ask, let frames, let page):
+            continueFeed(session, ask: ask, frames, page)
         case .feedFailed(let session, let ask):
             retryFeed(session, ask: ask)
         case .stopReading:

@@ -49,7 +49,14 @@ struct Connection: ~Copyable {
 
     var webSocket = WebSocketMachine(role: .server)
     var http: RequestParser?
-    var feed: Feed?
+    /// It does not get its room's frames live, or not all of them.
+    var feed: FeedQueue?
+    /// A page is being read for it.
+    var isRead = false
+    /// What it has been shown of the room it enters first.
+    var resume: ClientCursor?
+    /// What had been handed out live when it came into its room, or when it had resumed there.
+    var entered = VersionVector()
 
     /// Monotonic nanoseconds: when bytes last came; when bytes last left, or began to wait; when the next ping is due;
     /// when the present phase ends by itself.
@@ -96,39 +103,46 @@ struct Connection: ~Copyable {
     var sessionKnown = false
 }
 
-/// A slow client that has been taken off its room's live stream: it gets from the store what it has not been sent, as fast
-/// as it drains, and comes back when nothing is missing between the store's page and the live frames kept meanwhile.
-final class Feed {
-    /// What it has been sent of its room.
-    var cursor: VersionVector
-    /// The number of the page that is being read; 0 for none.
-    var ask: UInt64 = 0
-    var reading: Bool { ask != 0 }
-    /// All pages are there: what it has been sent, of which some may still come live. The first live frame beyond that is
-    /// the first that it gets live again.
-    var level: VersionVector?
-    /// Live frames since that page was asked for, until there are too many of them.
-    var held = ByteBuffer()
-    var heldFrames: [(end: Int, dot: Dot?)] = []
-    var overflowed = false
+/// The bytes that go with a `Feed`, which decides about them.
+final class FeedQueue {
+    var feed: Feed
+    /// The `ref` of a resume that is not over.
+    var ref: Text?
+    /// The live frames that the feed holds: where each ends in `bytes`.
+    private(set) var bytes = ByteBuffer()
+    private(set) var ends: [Int] = []
+    /// The turn in which the feed was last told how far the live frames are.
+    var turn: UInt32 = 0
     /// When to ask again after the store could not be read; `.max` for no such time.
     var retryAt = UInt64.max
 
-    init(cursor: VersionVector) { self.cursor = cursor }
+    init(_ feed: Feed, ref: Text? = nil) {
+        self.feed = feed
+        self.ref = ref
+    }
 
-    func hold(_ bytes: UnsafeRawBufferPointer, dot: Dot?, limit: Int) {
-        guard reading, !overflowed else { return }
-        if held.count + bytes.count > limit {
-            overflowed = true
-            forget()
+    /// Keeps a frame that the feed holds; gives all up where they become more than `limit` bytes.
+    func hold(_ frame: UnsafeRawBufferPointer, limit: Int) {
+        if bytes.count + frame.count > limit {
+            feed.overflow()
+            keep([])
         } else {
-            held.append(bytes)
-            heldFrames.append((held.count, dot))
+            bytes.append(frame)
+            ends.append(bytes.count)
         }
     }
 
-    func forget() {
-        held.removeAll(keeping: 0)
-        heldFrames = []
+    /// Keeps those with these numbers and forgets the others.
+    func keep(_ numbers: [Int]) {
+        var kept = ByteBuffer()
+        ends = numbers.map { number in
+            kept.append(self[number])
+            return kept.count
+        }
+        bytes = kept
+    }
+
+    subscript(number: Int) -> UnsafeRawBufferPointer {
+        bytes.bytes((number == 0 ? 0 : ends[number - 1])..<ends[number])
     }
 }

@@ -3,8 +3,8 @@ import ConvergeCRDT
 /// What the core and the readers tell a loop.
 enum LoopMessage: Sendable {
     case frames(FrameBatch)
-    /// What a slow client had not been sent: frames, how far it is with them, and whether that is all there was.
-    case feed(SessionID, ask: UInt64, frames: FrameBatch, reached: VersionVector, level: Bool)
+    /// A page of what a session had not been shown: frames, and how far it is with them.
+    case feed(SessionID, ask: UInt64, frames: FrameBatch, Feed.Page)
     case feedFailed(SessionID, ask: UInt64)
     /// Accept nobody any more and read nothing more.
     case stopReading

@@ -49,9 +49,9 @@ struct SessionMachine {
             if (write.value?.byteCount ?? 0) > limits.body { return "message too large" }
         case .setValues(let doc), .registerGet(let doc):
             if doc.byteCount > limits.document { return "invalid document" }
-        case .users(let room?, _, _), .history(let room?, _, _):
+        case .users(let room?, _, _), .history(let room?, _, _), .resume(let room?, _):
             if room.byteCount > limits.room { return "invalid room" }
-        case .users, .history, .rooms, .leave:
+        case .users, .history, .resume, .rooms, .leave:
             break
         }
         return nil

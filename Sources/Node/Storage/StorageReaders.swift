@@ -11,7 +11,7 @@ final class StorageReaders: Sendable {
     static let threads = 2
     /// How many requests may wait; past it, a request is answered as a failed one.
     static let backlog = 4_096
-    /// How many entries one feed of a slow client takes.
+    /// The most entries of one page for a slow client.
     static let feedLength = 128
 
     private let queue: WorkQueue<ReadRequest>
@@ -83,20 +83,10 @@ final class StorageReaders: Sendable {
             loops[session.loop].post(.frames(frames.finish()))
             core.post(.historyAnswered(session))
 
-        case .feed(let session, let ask, let room, let cursor):
-            let (entries, through) = try reader.entries(room: room, after: cursor, limit: Self.feedLength)
-            var frames = FrameBatchBuilder()
-            var reached = cursor
-            for entry in entries {
-                frames.append(to: .session(session), dot: entry.dot) {
-                    try? encoder.appendFrame(of: entry, standing: entry.writtenValue, to: &$0)
-                }
-                reached.advance(to: entry.dot)
-            }
-            let level = entries.count < Self.feedLength
-            if level { reached.merge(through) }
-            loops[session.loop].post(
-                .feed(session, ask: ask, frames: frames.finish(), reached: reached, level: level))
+        case .feed(let session, let question, let room, let limit):
+            let feed = FeedReader(question: question, session: session, room: room, limit: limit)
+            let (frames, page) = try feed.read(reader, stamp, &encoder)
+            loops[session.loop].post(.feed(session, ask: question.number, frames: frames, page))
         }
     }
 
@@ -113,19 +103,8 @@ final class StorageReaders: Sendable {
             }
             loops[session.loop].post(.frames(frames.finish()))
             core.post(.historyAnswered(session))
-        case .feed(let session, let ask, _, _):
-            loops[session.loop].post(.feedFailed(session, ask: ask))
+        case .feed(let session, let question, _, _):
+            loops[session.loop].post(.feedFailed(session, ask: question.number))
         }
-    }
-}
-
-extension Entry {
-    /// The value that stood when this entry was placed, where it wrote a register: its own, since a write that lost is
-    /// hidden and not read here.
-    fileprivate var writtenValue: Text? {
-        guard kind == .document else { return nil }
-        let payload = payload.withUnsafeBytes { try? DocumentPayload(decoding: $0) }
-        guard case .set(let value)? = payload?.delta else { return nil }
-        return value
     }
 }

@@ -29,6 +29,10 @@ final class CoreUnderTest {
     private(set) var violations: [String] = []
     /// Sessions that the core has let go.
     private(set) var dismissed: [SessionID] = []
+    /// What loops have been told to resume.
+    private(set) var resumes: [(session: SessionID, request: ResumeRequest)] = []
+    /// Looks at what goes out, before it does.
+    var onDelivery: ((FrameBatch, LoopSet) -> Void)?
 
     private var writer: (any StoreWriter)?
     private var frames: [SessionID: [ShownFrame]] = [:]
@@ -229,6 +233,7 @@ final class CoreUnderTest {
     }
 
     private func deliver(_ batch: FrameBatch, _ loops: LoopSet) {
+        onDelivery?(batch, loops)
         for record in batch.records {
             let bytes = batch.bytes(of: record)
             var frame: ShownFrame?
@@ -255,6 +260,12 @@ final class CoreUnderTest {
                 show(frame, to: session)
             case .leave(let session):
                 dismissed.append(session)
+            case .resume(let session, let request):
+                if !loops.contains(session.loop) { violations.append("loop \(session.loop) misses a resume") }
+                if connected.contains(session), places[session]?.room != request.room {
+                    violations.append("a resume of another room")
+                }
+                resumes.append((session, request))
             }
         }
     }

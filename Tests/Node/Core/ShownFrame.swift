@@ -1,3 +1,4 @@
+import ConvergeCRDT
 import ConvergeWire
 import Foundation
 
@@ -22,6 +23,10 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
         self.fields = fields
     }
 
+    private init(_ fields: [String: Any]) { self.fields = fields }
+
+    var history: [ShownFrame] { (fields["history"] as? [[String: Any]] ?? []).map { ShownFrame($0) } }
+
     private func text(_ name: String) -> String? { fields[name] as? String }
 
     var id: String { text("id") ?? "" }
@@ -36,6 +41,13 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
     var items: [String]? { fields["items"] as? [String] }
     var users: [String]? { fields["users"] as? [String] }
     var rooms: [String]? { fields["rooms"] as? [String] }
+    var node: ReplicaID? { text("node").flatMap { ReplicaID($0) } }
+    var dot: Dot? { node.flatMap { node in seq.map { Dot(replica: node, seq: UInt64($0)) } } }
+    var cursor: VersionVector? {
+        (fields["cursor"] as? [String: NSNumber]).map { members in
+            VersionVector(members.map { Dot(replica: ReplicaID($0.key)!, seq: $0.value.uint64Value) })
+        }
+    }
     var isDuplicate: Bool { (fields["duplicate"] as? NSNumber)?.boolValue ?? false }
     var count: Int? { (fields["count"] as? NSNumber)?.intValue }
 

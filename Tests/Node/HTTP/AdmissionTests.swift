@@ -30,8 +30,14 @@ import Testing
         }
         switch admission.decide(request, metrics: metrics, wall: 1_000_000) {
         case .respond(let response): return "\(response.status.rawValue)"
-        case .chat(let accept, let user, let displayName, let room):
-            return checked(accept, "\(user) (\(displayName)) in \(room)")
+        case .chat(let accept, let user, let displayName, let room, let resume):
+            let from =
+                switch resume {
+                case .at(let cursor)?: " from \(cursor.components)"
+                case .unusable?: " from anywhere"
+                case nil: ""
+                }
+            return checked(accept, "\(user) (\(displayName)) in \(room)\(from)")
         case .refuse(let accept, let reason): return checked(accept, "closed: \(reason)")
         case .echo(let accept): return checked(accept, "echo")
         }
@@ -77,6 +83,17 @@ import Testing
         #expect(try decide("/ws?room=1234567&token=\(token)") == "closed: invalid room or user")
         #expect(try decide("/ws?room=%C3%A9%C3%A9%C3%A9%C3%A9&token=\(token)") == "closed: invalid room or user")
         #expect(try decide("/ws?room=%FF&token=\(token)") == "400")
+    }
+
+    @Test("a cursor in the URL is read, or known to be none")
+    func cursors() throws {
+        func entered(_ cursor: String) throws -> String { try decide("/ws?cursor=\(cursor)&token=\(token)") }
+        #expect(try entered("") == "ann (Ann) in lobby")
+        #expect(try entered("%7B%7D") == "ann (Ann) in lobby from []")
+        #expect(
+            try entered("%7B%2200000000000000ab%22%3A5%7D") == "ann (Ann) in lobby from [00000000000000ab:5]")
+        #expect(try entered("x") == "ann (Ann) in lobby from anywhere")
+        #expect(try entered("%7B%22ab%22%3A5%7D") == "ann (Ann) in lobby from anywhere")
     }
 
     @Test("users: a user or display name that is too long")

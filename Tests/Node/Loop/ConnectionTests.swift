@@ -78,18 +78,18 @@ import Testing
         #expect(connection.backlog == 0 && connection.waiting.capacity == 0 && connection.boundary == 0)
     }
 
-    @Test("a feed keeps live frames while a page is read, until there are too many bytes of them")
-    func feed() {
-        let feed = Feed(cursor: .init())
-        let bytes = frame(10, 1)
-        bytes.withUnsafeBytes { feed.hold($0, dot: nil, limit: 30) }
-        #expect(feed.held.count == 0)
-        feed.ask = 1
-        for _ in 0..<2 { bytes.withUnsafeBytes { feed.hold($0, dot: nil, limit: 30) } }
-        #expect(feed.held.array() == bytes + bytes && feed.heldFrames.map(\.end) == [12, 24] && !feed.overflowed)
-        bytes.withUnsafeBytes { feed.hold($0, dot: nil, limit: 30) }
-        #expect(feed.overflowed && feed.held.isEmpty && feed.heldFrames.isEmpty)
-        bytes.withUnsafeBytes { feed.hold($0, dot: nil, limit: 30) }
-        #expect(feed.held.count == 0)
+    @Test("held frames are kept until there are too many bytes of them, and chosen by their numbers")
+    func feed() throws {
+        let queue = FeedQueue(Feed(catchingUpFrom: .init()))
+        _ = queue.feed.ask(1)
+        let frames = (0..<4).map { frame(10, UInt8($0)) }
+        for frame in frames.prefix(3) { frame.withUnsafeBytes { queue.hold($0, limit: 40) } }
+        #expect(queue.ends == [12, 24, 36] && !queue.feed.overflowed && Array(queue[1]) == frames[1])
+        queue.keep([0, 2])
+        #expect(queue.bytes.array() == frames[0] + frames[2] && Array(queue[1]) == frames[2])
+        frames[3].withUnsafeBytes { queue.hold($0, limit: 36) }
+        #expect(queue.ends == [12, 24, 36])
+        frames[3].withUnsafeBytes { queue.hold($0, limit: 36) }
+        #expect(queue.feed.overflowed && queue.bytes.isEmpty && queue.ends.isEmpty)
     }
 }

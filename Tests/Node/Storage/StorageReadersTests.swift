@@ -72,21 +72,53 @@ import Testing
         let live = node.shown(ann).filter { $0.seq != nil }
         for number in 0..<StorageReaders.feedLength { node.say(ann, "\(number)", room: nil) }
         node.settle()
-        let cursor = VersionVector()
-        setting.readers.submit(.feed(ann, ask: 0, room: "lobby", cursor: cursor))
-        setting.readers.submit(.feed(ann, ask: 0, room: "lobby", cursor: node.core.position))
+        let length = StorageReaders.feedLength
+        for cursor in [VersionVector(), node.core.position] {
+            let question = Feed.Question(number: 1, purpose: .catchUp, cursor: cursor)
+            setting.readers.submit(.feed(ann, question, room: "lobby", limit: length))
+        }
         let answers = setting.answers()
-        guard answers.count == 2, case .feed(_, _, let page, let reached, let level) = answers[0],
-            case .feed(_, _, let rest, let end, let done) = answers[1]
+        guard answers.count == 2, case .feed(_, 1, let page, let first) = answers[0],
+            case .feed(_, 1, let rest, let second) = answers[1]
         else {
             Issue.record("not two pages")
             return
         }
         #expect(frames(page).prefix(4).map(\.description) == live.map(\.description))
         #expect(live.map(\.description).contains("crdt_lww_set first"))
-        #expect(page.records.count == StorageReaders.feedLength && !level)
-        #expect(reached.covers(page.records.last?.dot ?? Dot(replica: ReplicaID(rawValue: 0), seq: 1)))
-        #expect(rest.records.isEmpty && done && end == node.core.position)
+        #expect(page.records.count == StorageReaders.feedLength && !first.isLevel)
+        #expect(first.reached.covers(page.records.last?.dot ?? Dot(replica: ReplicaID(rawValue: 0), seq: 1)))
+        #expect(rest.records.isEmpty && second.isLevel && second.reached == node.core.position)
+    }
+
+    @Test("a resume gets history in pages, the documents' names, and what has been dropped")
+    func resume() throws {
+        let setting = try Setting()
+        let node = setting.node
+        let ann = node.enter("ann")
+        node.settle()
+        let start = node.core.position
+        node.say(ann, "one")
+        node.send(ann, .set("first"))
+        node.send(ann, .add("x", doc: "other"))
+        node.say(ann, "two")
+        node.settle()
+        node.say(ann, "three")
+        node.settle()
+        let dots = node.shown(ann).filter { $0.type == "message" }.compactMap(\.dot)
+        let seen = Feed.Shown(since: start, position: VersionVector([dots[0]]), feed: nil)
+        for (limit, shown) in [(4, nil), (100, nil), (100, seen)] as [(Int, Feed.Shown?)] {
+            let question = Feed.Question(number: 1, purpose: .resume, cursor: start, shown: shown)
+            setting.readers.submit(.feed(ann, question, room: "lobby", limit: limit))
+        }
+        let pages: [(FrameBatch, Feed.Page)] = setting.answers().compactMap {
+            if case .feed(_, 1, let batch, let page) = $0 { (batch, page) } else { nil }
+        }
+        let bodies = pages.map { frames($0.0).flatMap(\.history).map(\.body) }
+        #expect(bodies == [["one", "two"], ["one", "two", "three"], ["two", "three"]])
+        #expect(pages.map(\.1.isLevel) == [false, true, true])
+        #expect(pages.map(\.1.documents) == [["d", "other"], ["d", "other"], ["d", "other"]])
+        #expect(frames(pages[0].0).first?.cursor == pages[0].1.reached && pages[1].1.reached == node.core.position)
     }
 
     @Test("keys are answered to the core, with the reason where they can't be looked up")
@@ -109,8 +141,10 @@ import Testing
     func full() throws {
         let setting = try Setting(backlog: 1)
         let ann = setting.node.enter("ann")
-        setting.readers.submit(.feed(ann, ask: 0, room: "lobby", cursor: VersionVector()))
-        setting.readers.submit(.feed(ann, ask: 7, room: "lobby", cursor: VersionVector()))
+        for number: UInt64 in [1, 7] {
+            let question = Feed.Question(number: number, purpose: .catchUp, cursor: VersionVector())
+            setting.readers.submit(.feed(ann, question, room: "lobby", limit: 10))
+        }
         setting.readers.submit(.keys([MessageID(high: 1, low: 2)]))
         var events: [CoreEvent] = []
         setting.core.drain(into: &events)

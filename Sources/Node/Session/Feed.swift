@@ -1,0 +1,203 @@
+import ConvergeCRDT
+import ConvergeWire
+
+/// Where one session stands in its room's frames while it does not simply get them live: a slow client that is fed from
+/// the store, and a client that resumes.
+///
+/// It decides what is asked of the store, and which live frame is shown, waits or is not for this session; who runs it
+/// keeps the bytes. It knows no socket and no clock.
+///
+/// The invariant: of what the room shows beyond the cursor that the feed began with, every frame is shown exactly once,
+/// either on a page or live. It rests on this: the store sees all that has been handed out live when it is asked; pages are
+/// asked for until one has all there was (it is *level*); live frames that come while a page is read are held; and of those,
+/// and all later ones, only what the level does not cover is shown. A level may be far ahead of what has been handed out
+/// live (a page shows what was stored a moment ago, and a client may have seen more on another node), so it stays as a
+/// filter until the live frames are past it.
+struct Feed: Sendable {
+    enum Purpose: Hashable, Sendable {
+        /// A slow client: gets every frame of the room that it has not been sent.
+        case catchUp
+        /// A client that asked for it: gets the history that its cursor does not cover.
+        case resume
+    }
+
+    /// What the session had been shown live, in this stay in its room, before it resumed: not to be shown again.
+    struct Shown: Hashable, Sendable {
+        var after: VersionVector
+        var through: VersionVector
+
+        func covers(_ dot: Dot) -> Bool { through.covers(dot) && !after.covers(dot) }
+
+        /// - Parameters:
+        ///   - entered: what had been handed out live when the session came into its room, or the cursor with which it had
+        ///     resumed there since.
+        ///   - position: what has been handed out live by now.
+        ///   - feed: the feed that the session has now, if it has one.
+        init(since entered: VersionVector, position: VersionVector, feed: Feed?) {
+            after = entered
+            through = position
+            guard let feed else { return }
+            if feed.isResuming, let shown = feed.shown {
+                self = shown
+            } else {
+                through = feed.cursor
+                if feed.isLevel { through.merge(position) }
+            }
+        }
+    }
+
+    /// One page that is wanted of the store.
+    struct Question: Hashable, Sendable {
+        /// Tells the answer that is waited for from a late one.
+        var number: UInt64
+        var purpose: Purpose
+        var cursor: VersionVector
+        var shown: Shown?
+        /// Nothing is known to be missing so far.
+        var recovered = true
+
+        /// Whether an entry that the cursor does not cover is for this session.
+        func wants(_ dot: Dot) -> Bool { shown.map { !$0.covers(dot) } ?? true }
+    }
+
+    /// What the store answered, without the frames.
+    struct Page: Hashable, Sendable {
+        /// What the session has been shown with this page: the question's cursor and more.
+        var reached: VersionVector
+        /// There was no more when the store looked.
+        var isLevel: Bool
+        /// What the store has dropped because of its age, asked for after the page was read.
+        var prunedThrough = VersionVector()
+        /// The documents that the entries between the cursor and `reached` changed.
+        var documents: [Text] = []
+    }
+
+    enum LiveDecision: Hashable, Sendable {
+        /// It is for the session, now.
+        case show
+        /// It waits for the page that is being read: the next of `held`.
+        case hold
+        /// The session has it, or will have it from a page.
+        case skip
+        /// Nothing is missing and nothing is filtered any more: from this frame on the session is live again.
+        case rejoin
+    }
+
+    enum PageDecision: Hashable, Sendable {
+        /// Nobody waits for this page.
+        case ignore
+        /// Show the page, keep of the held frames those with these numbers, and ask for the next.
+        case more(held: [Int])
+        /// Show the page, then that the resume is over, where it was one, then those of the held frames; what comes from now
+        /// on is decided frame by frame.
+        case level(show: [Int])
+    }
+
+    /// The most documents that a resume names; where there are more, it says that it is not complete.
+    static let documentLimit = 1_000
+
+    private(set) var purpose: Purpose
+    /// What the session has been shown, or says that it has been.
+    private(set) var cursor: VersionVector
+    private(set) var shown: Shown?
+    /// All pages are there: what `cursor` covers is filtered from the live frames.
+    private(set) var isLevel = false
+    /// The page that is being read; 0 for none.
+    private(set) var asked: UInt64 = 0
+    /// What live frames are held, in order; nil for one that shows no entry, which no page can have.
+    private(set) var held: [Dot?] = []
+    /// Held frames have been given up, so the page that is being read can't be the last.
+    private(set) var overflowed = false
+    /// Everything beyond the cursor that a resume began with could be read.
+    private(set) var recovered = true
+    private var documents: Set<Text> = []
+
+    /// A session that is off the live stream, sent what `cursor` covers.
+    init(catchingUpFrom cursor: VersionVector) {
+        purpose = .catchUp
+        self.cursor = cursor
+    }
+
+    init(resumingFrom cursor: VersionVector, shown: Shown) {
+        purpose = .resume
+        self.cursor = cursor
+        self.shown = shown
+    }
+
+    /// A resume that is not over.
+    var isResuming: Bool { purpose == .resume && !isLevel }
+
+    /// The documents to be asked for again after a resume, sorted.
+    var changedDocuments: [Text] { documents.sorted() }
+
+    // MARK: Pages
+
+    /// The next page to be asked of the store under `number` (not 0), if one is needed and none is being read.
+    mutating func ask(_ number: UInt64) -> Question? {
+        guard !isLevel, asked == 0 else { return nil }
+        asked = number
+        overflowed = false
+        return Question(number: number, purpose: purpose, cursor: cursor, shown: shown, recovered: recovered)
+    }
+
+    /// The page `number` could not be read: it is to be asked for again after a while.
+    mutating func readFailed(_ number: UInt64) -> PageDecision {
+        guard asked == number, asked != 0 else { return .ignore }
+        asked = 0
+        return .more(held: keepUnstored())
+    }
+
+    mutating func read(_ page: Page, _ number: UInt64) -> PageDecision {
+        guard asked == number, asked != 0 else { return .ignore }
+        asked = 0
+        if purpose == .resume {
+            if !cursor.covers(page.prunedThrough) { recovered = false }
+            for document in page.documents where !documents.contains(document) {
+                if documents.count == Self.documentLimit { recovered = false } else { documents.insert(document) }
+            }
+        }
+        cursor.merge(page.reached)
+        guard page.isLevel, !overflowed else { return .more(held: keepUnstored()) }
+        isLevel = true
+        let show = held.indices.filter { at in held[at].map { !cursor.covers($0) } ?? true }
+        held = []
+        return .level(show: show)
+    }
+
+    /// A page will have the held frames that show entries; those that show none are kept.
+    private mutating func keepUnstored() -> [Int] {
+        let kept = held.indices.filter { held[$0] == nil }
+        held = kept.map { held[$0] }
+        return kept
+    }
+
+    // MARK: Live frames
+
+    /// A live frame of the room.
+    /// - Parameter position: what has been handed out live of all logs before this frame; nil where it has not grown much
+    ///   since this was last called, and the comparison may be saved.
+    mutating func live(_ dot: Dot?, position: VersionVector?) -> LiveDecision {
+        if isLevel {
+            if let position, position.covers(cursor) { return .rejoin }
+            return dot.map(cursor.covers) ?? false ? .skip : .show
+        }
+        if let dot, asked == 0 || overflowed || cursor.covers(dot) { return .skip }
+        held.append(dot)
+        return .hold
+    }
+
+    /// The frames that are held have become too many: all are given up.
+    mutating func overflow() {
+        overflowed = true
+        held = []
+    }
+
+    /// The session does not take what it is shown: it is fed from the store again, beginning behind `position`, up to where
+    /// the live frames have come.
+    mutating func fallBehind(at position: VersionVector) {
+        cursor.merge(position)
+        purpose = .catchUp
+        shown = nil
+        isLevel = false
+    }
+}

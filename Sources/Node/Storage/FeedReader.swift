@@ -1,0 +1,106 @@
+import ConvergeCRDT
+import ConvergeStorage
+import ConvergeWire
+
+/// Reads one page of what a session has not been shown of a room, as the frames that show it.
+///
+/// A slow client gets the frames that the others got live; one that resumes gets one `history` frame with messages and
+/// system events, and the names of the documents that changed. A page ends at so many entries or bytes, whichever is first.
+struct FeedReader {
+    /// Past this many bytes a page takes no further entry.
+    static let pageBytes = 256 << 10
+
+    let question: Feed.Question
+    let session: SessionID
+    let room: Text
+    /// The most entries that are read, and shown.
+    let limit: Int
+
+    func read(
+        _ reader: any StoreReader, _ stamp: FrameStamp, _ encoder: inout ServerFrameEncoder
+    ) throws(StoreError) -> (FrameBatch, Feed.Page) {
+        let (entries, through) = try reader.entries(room: room, after: question.cursor, limit: limit)
+        var page = Feed.Page(reached: question.cursor, isLevel: entries.count < limit)
+        // After the entries: what is dropped between the two is then known to be dropped.
+        if question.purpose == .resume { page.prunedThrough = try reader.prunedThrough() }
+        var frames = FrameBatchBuilder()
+        let taken =
+            switch question.purpose {
+            case .catchUp: appendFrames(of: entries, &page, to: &frames, &encoder)
+            case .resume: appendHistory(of: entries, &page, to: &frames, stamp, &encoder)
+            }
+        if taken < entries.count { page.isLevel = false }
+        if page.isLevel { page.reached.merge(through) }
+        return (frames.finish(), page)
+    }
+
+    /// Returns how many entries were taken.
+    private func appendFrames(
+        of entries: [Entry], _ page: inout Feed.Page, to frames: inout FrameBatchBuilder,
+        _ encoder: inout ServerFrameEncoder
+    ) -> Int {
+        var taken = 0
+        for entry in entries {
+            if frames.byteCount > Self.pageBytes { break }
+            taken += 1
+            page.reached.advance(to: entry.dot)
+            guard question.wants(entry.dot) else { continue }
+            frames.append(to: .session(session), dot: entry.dot) {
+                try? encoder.appendFrame(of: entry, standing: entry.writtenValue, to: &$0)
+            }
+        }
+        return taken
+    }
+
+    private func appendHistory(
+        of entries: [Entry], _ page: inout Feed.Page, to frames: inout FrameBatchBuilder, _ stamp: FrameStamp,
+        _ encoder: inout ServerFrameEncoder
+    ) -> Int {
+        var taken = 0
+        var documents: Set<Text> = []
+        frames.append(to: .session(session)) { frame in
+            let start = frame.count
+            encoder.beginHistory(stamp, room: room, to: &frame)
+            let empty = frame.count
+            for entry in entries {
+                if frame.count - empty > Self.pageBytes { break }
+                taken += 1
+                page.reached.advance(to: entry.dot)
+                guard question.wants(entry.dot) else { continue }
+                if entry.kind == .document {
+                    if let name = entry.documentName { documents.insert(name) }
+                } else {
+                    // An entry whose payload is erased, or of a kind this build does not know, is not shown.
+                    try? encoder.appendHistoryEntry(entry, to: &frame)
+                }
+            }
+            page.documents = documents.sorted()
+            if frame.count == empty, documents.isEmpty {
+                frame.truncate(to: start)
+            } else {
+                let resume = ResumePage(
+                    cursor: page.reached, recovered: question.recovered && question.cursor.covers(page.prunedThrough),
+                    docs: page.documents)
+                encoder.endHistory(stamp, limit: limit, ref: nil, resume: resume, to: &frame)
+            }
+        }
+        return taken
+    }
+}
+
+extension Entry {
+    private var documentPayload: DocumentPayload? {
+        guard kind == .document else { return nil }
+        return payload.withUnsafeBytes { try? DocumentPayload(decoding: $0) }
+    }
+
+    /// The document that the entry is about.
+    fileprivate var documentName: Text? { documentPayload?.name }
+
+    /// The value that stood when this entry was placed, where it wrote a register: its own, since a write that lost is
+    /// hidden and not read here.
+    fileprivate var writtenValue: Text? {
+        guard case .set(let value)? = documentPayload?.delta else { return nil }
+        return value
+    }
+}

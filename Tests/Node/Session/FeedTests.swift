@@ -1,0 +1,137 @@
+import ConvergeCRDT
+import ConvergeWire
+import Testing
+
+@testable import ConvergeNode
+
+/// What a session that is not simply live is shown, case by case.
+@Suite("Feed") struct FeedTests {
+    private static let a = ReplicaID(rawValue: 1)
+    private static let b = ReplicaID(rawValue: 2)
+
+    private func vector(_ a: UInt64, _ b: UInt64 = 0) -> VersionVector {
+        VersionVector([Dot(replica: Self.a, seq: a), Dot(replica: Self.b, seq: b)])
+    }
+
+    private func dot(_ seq: UInt64, _ replica: ReplicaID = Self.a) -> Dot { Dot(replica: replica, seq: seq) }
+
+    private func resume(from cursor: VersionVector, entered: VersionVector, position: VersionVector) -> Feed {
+        Feed(resumingFrom: cursor, shown: Feed.Shown(since: entered, position: position, feed: nil))
+    }
+
+    @Test("one page is asked for at a time, and live frames wait while it is read")
+    func asking() throws {
+        var feed = resume(from: vector(1), entered: vector(9), position: vector(9))
+        #expect(feed.live(dot(10), position: vector(9)) == .skip)  // a page will have it
+        let asked = feed.ask(1)
+        let question = try #require(asked)
+        #expect(question.cursor == vector(1) && question.purpose == .resume)
+        #expect(feed.ask(2) == nil)
+        #expect(feed.live(dot(11), position: vector(10)) == .hold)
+        #expect(feed.live(nil, position: vector(11)) == .hold)
+        #expect(feed.live(dot(12), position: vector(11)) == .hold)
+        #expect(feed.read(Feed.Page(reached: vector(9), isLevel: true), 2) == .ignore)
+        // The page has 11, and 12 came after it was read.
+        #expect(feed.read(Feed.Page(reached: vector(11), isLevel: true), 1) == .level(show: [1, 2]))
+        #expect(feed.ask(3) == nil && feed.recovered && !feed.isResuming)
+    }
+
+    @Test("frames that are not stored are held over pages, others are on the next page")
+    func unstored() {
+        var feed = resume(from: vector(1), entered: vector(9), position: vector(9))
+        #expect(feed.live(nil, position: vector(9)) == .hold)
+        _ = feed.ask(1)
+        #expect(feed.live(dot(10), position: vector(9)) == .hold)
+        #expect(feed.read(Feed.Page(reached: vector(5), isLevel: false), 1) == .more(held: [0]))
+        #expect(feed.live(dot(11), position: vector(10)) == .skip)
+        _ = feed.ask(2)
+        #expect(feed.readFailed(2) == .more(held: [0]))
+        _ = feed.ask(3)
+        #expect(feed.read(Feed.Page(reached: vector(11), isLevel: true), 3) == .level(show: [0]))
+    }
+
+    @Test("too many held frames: the page that is read can't be the last")
+    func overflow() {
+        var feed = resume(from: vector(1), entered: vector(9), position: vector(9))
+        _ = feed.ask(1)
+        #expect(feed.live(dot(10), position: vector(9)) == .hold)
+        feed.overflow()
+        #expect(feed.live(dot(11), position: vector(10)) == .skip)
+        #expect(feed.read(Feed.Page(reached: vector(9), isLevel: true), 1) == .more(held: []))
+        _ = feed.ask(2)
+        #expect(feed.read(Feed.Page(reached: vector(11), isLevel: true), 2) == .level(show: []))
+    }
+
+    @Test(
+        "what the client has seen on another node is not shown when it comes here, and stays hidden until all of it came"
+    )
+    func filter() {
+        var feed = resume(from: vector(3, 7), entered: vector(9, 4), position: vector(9, 4))
+        _ = feed.ask(1)
+        _ = feed.read(Feed.Page(reached: vector(9, 7), isLevel: true), 1)
+        #expect(feed.cursor == vector(9, 7))
+        #expect(feed.live(dot(5, Self.b), position: vector(9, 4)) == .skip)
+        #expect(feed.live(dot(10), position: vector(9, 5)) == .show)
+        #expect(feed.live(dot(6, Self.b), position: nil) == .skip)
+        #expect(feed.live(dot(7, Self.b), position: vector(10, 6)) == .skip)
+        #expect(feed.live(dot(11), position: nil) == .show)
+        #expect(feed.live(dot(8, Self.b), position: vector(11, 7)) == .rejoin)
+    }
+
+    @Test("what has been dropped beyond the cursor is told, for logs that the cursor does not name as well")
+    func pruned() {
+        for (cursor, pruned, recovered) in [
+            (vector(5, 2), vector(5, 2), true), (vector(5, 2), vector(6, 2), false), (vector(5), vector(5, 1), false),
+        ] {
+            var feed = resume(from: cursor, entered: vector(9, 9), position: vector(9, 9))
+            _ = feed.ask(1)
+            var page = Feed.Page(reached: vector(9, 9), isLevel: true)
+            page.prunedThrough = pruned
+            _ = feed.read(page, 1)
+            #expect(feed.recovered == recovered)
+        }
+    }
+
+    @Test("documents are named once, sorted; too many of them is not everything")
+    func documents() {
+        var feed = resume(from: vector(1), entered: vector(9), position: vector(9))
+        _ = feed.ask(1)
+        _ = feed.read(Feed.Page(reached: vector(3), isLevel: false, documents: ["b", "a"]), 1)
+        _ = feed.ask(2)
+        let many = (0..<Feed.documentLimit - 2).map { Text("n\($0)") }
+        _ = feed.read(Feed.Page(reached: vector(5), isLevel: false, documents: ["a"] + many), 2)
+        #expect(feed.changedDocuments == (["a", "b"] + many).sorted() && feed.recovered)
+        _ = feed.ask(3)
+        _ = feed.read(Feed.Page(reached: vector(9), isLevel: true, documents: ["one more"]), 3)
+        #expect(feed.changedDocuments.count == Feed.documentLimit && !feed.recovered)
+    }
+
+    @Test("who does not take what it is shown is fed again from where the live frames are")
+    func fallingBehind() throws {
+        var feed = resume(from: vector(3, 7), entered: vector(9, 4), position: vector(9, 4))
+        _ = feed.ask(1)
+        _ = feed.read(Feed.Page(reached: vector(9, 7), isLevel: true), 1)
+        #expect(feed.live(dot(11), position: vector(10, 4)) == .show)
+        feed.fallBehind(at: vector(10, 4))
+        let asked = feed.ask(2)
+        let question = try #require(asked)
+        #expect(question.purpose == .catchUp && question.cursor == vector(10, 7) && question.wants(dot(11)))
+    }
+
+    @Test("what was shown live since entering is not wanted, also by the resume that replaces one under way")
+    func shownLive() throws {
+        var first = resume(from: vector(3), entered: vector(9), position: vector(12))
+        let asked = first.ask(1)
+        let question = try #require(asked)
+        #expect((4...13).filter { question.wants(dot($0)) } == [4, 5, 6, 7, 8, 9, 13])
+        let second = Feed.Shown(since: vector(9), position: vector(15), feed: first)
+        #expect(second == first.shown)
+        // After it is over, what pages showed may be asked for again; what came live since may not.
+        _ = first.read(Feed.Page(reached: vector(14), isLevel: true), 1)
+        let third = Feed.Shown(since: first.cursor, position: vector(16), feed: first)
+        #expect((12...17).filter { third.covers(dot($0)) } == [15, 16])
+        // A slow client has been sent what its feed says, and no more.
+        let slow = Feed(catchingUpFrom: vector(11))
+        #expect(Feed.Shown(since: vector(9), position: vector(15), feed: slow).through == vector(11))
+    }
+}
