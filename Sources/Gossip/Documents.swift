@@ -121,6 +121,7 @@ public struct Documents: Sendable {
             changeRegister(document) { register in
                 if register?.merge(write) == nil { register = write }
             }
+        case .counter: break
         }
     }
 

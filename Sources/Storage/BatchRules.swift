@@ -15,7 +15,7 @@ enum BatchRules {
     }
 
     static func shelf(of entry: Entry) -> Shelf {
-        guard entry.namespace == 0 else { return .hidden }
+        guard entry.namespace == 0, !entry.flags.contains(.redacted) else { return .hidden }
         return entry.kind == .message || entry.kind == .system ? .history : .others
     }
 

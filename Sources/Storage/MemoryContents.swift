@@ -19,7 +19,6 @@ struct MemoryContents: Sendable {
     private var elements: [DocumentID: [ElementDot: HybridTimestamp]] = [:]
     private var registers: [DocumentID: DocumentRow] = [:]
     private var touched: [DocumentID: VersionVector] = [:]
-    private var attendance: [Seat: Presence] = [:]
 
     /// Positions in order. Messages and system events stand apart, so that paging history never wades through documents.
     private struct Room: Sendable {
@@ -35,12 +34,6 @@ struct MemoryContents: Sendable {
     private struct Seat: Hashable, Sendable {
         var room: Text
         var user: Text
-    }
-
-    private struct Presence: Sendable {
-        var attendance: Attendance
-        var joined: Bool
-        var position: Position
     }
 
     // MARK: Writing
@@ -81,10 +74,7 @@ struct MemoryContents: Sendable {
             registers[document] = row
         case .touch(let document, let dot):
             touched[document, default: VersionVector()].advance(to: dot)
-        case .attendance(let who, let joined, let position):
-            let seat = Seat(room: who.room, user: who.user)
-            if let held = attendance[seat], held.position > position { return }
-            attendance[seat] = Presence(attendance: who, joined: joined, position: position)
+        case .attendance, .count, .redact, .remember, .forget: break
         }
     }
 
@@ -124,12 +114,6 @@ struct MemoryContents: Sendable {
             }
         }
         return rows.sorted(by: DocumentRow.inStoreOrder)
-    }
-
-    var attending: [Attendance] {
-        attendance.values.filter(\.joined).map(\.attendance).sorted {
-            $0.room == $1.room ? $0.user < $1.user : $0.room < $1.room
-        }
     }
 
     /// The hash of the last entry of a log.

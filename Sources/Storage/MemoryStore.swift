@@ -94,7 +94,7 @@ public final class MemoryStore: Store {
         try state.withLock { state throws(StoreError) in try state.append(batch, epoch: epoch) }
     }
 
-    fileprivate func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Int {
+    fileprivate func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Pruned {
         try state.withLock { state throws(StoreError) in try state.prune(pruning, epoch: epoch) }
     }
 
@@ -134,7 +134,7 @@ extension MemoryStore.State {
         let recovered = Recovered(
             replica: settled.replica, boot: settled.boot, vector: contents.vector,
             headHash: contents.headHash(of: settled.replica),
-            clock: contents.clock, documents: contents.documents, attending: contents.attending, renewal: renewal)
+            clock: contents.clock, documents: contents.documents, renewal: renewal)
         return (epoch, recovered)
     }
 
@@ -156,10 +156,10 @@ extension MemoryStore.State {
         }
     }
 
-    mutating func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Int {
+    mutating func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Pruned {
         try checkOutage()
         guard epoch == self.epoch else { throw .fenced("the store in memory was opened again, closed, or has crashed") }
-        return contents.prune(pruning)
+        return Pruned(dropped: contents.prune(pruning), floors: VersionVector(), hasMore: false)
     }
 
     private mutating func takeAppendFault() -> MemoryStore.Fault? {
@@ -187,7 +187,7 @@ private final class MemoryWriter: StoreWriter {
 
     func append(_ batch: Batch) throws(StoreError) { try store.append(batch, epoch: epoch) }
 
-    func prune(_ pruning: Pruning) throws(StoreError) -> Int { try store.prune(pruning, epoch: epoch) }
+    func prune(_ pruning: Pruning) throws(StoreError) -> Pruned { try store.prune(pruning, epoch: epoch) }
 
     func close() { store.close(epoch: epoch) }
 }

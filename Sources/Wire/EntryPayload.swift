@@ -73,6 +73,7 @@ public enum DocumentDelta: Hashable, Sendable {
 public enum DocumentKind: UInt8, Hashable, Sendable {
     case orSet = 1
     case register = 2
+    case counter = 3
 }
 
 /// Names one document on a node.

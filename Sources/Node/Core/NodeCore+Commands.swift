@@ -205,9 +205,12 @@ extension NodeCore {
             guard store == .ready else { return }
             let payload = SystemPayload(event: event, user: user, displayName: displayName)
             let entry = place(.system, room, name, payload.encoded, after: nil, at: now)
-            let attendance = Attendance(room: name, user: user, displayName: displayName)
+            // One node alone writes these: a later event has the higher number.
+            let turn = entry.timestamp.rawValue << 1 | (event == .joined ? 1 : 0)
             open.batch.effects.append(
-                .attendance(attendance, joined: event == .joined, position: entry.position))
+                .attendance(
+                    AttendanceRecord(
+                        room: name, user: user, displayName: displayName, turn: turn, position: entry.position)))
             open.frames.append(to: .room(room), dot: entry.dot) {
                 encoder.system(
                     id: MessageID(entry.dot), event: event, room: name, user: user, displayName: displayName,

@@ -141,7 +141,7 @@ extension NodeCore {
                     replica: recovered.replica, head: recovered.head, boot: recovered.boot, adopted: recovered.adopted))
         )
         if let reason = recovered.renewal { effects.append(.report(.identityRenewed(reason))) }
-        correctAttendance(recovered.attending, at: now)
+        correctAttendance(recovered.attendance, at: now)
     }
 
     /// Whether this is the committed end of the log as we know it.
@@ -165,10 +165,10 @@ extension NodeCore {
     }
 
     /// Makes the stored joined and left agree with who is there: after a crash, and after a time without a store.
-    private mutating func correctAttendance(_ attending: [Attendance], at now: UInt64) {
+    private mutating func correctAttendance(_ attendance: [AttendanceRecord], at now: UInt64) {
         guard options.systemEvents == .stored else { return }
         var stored = Set<AttendanceKey>()
-        for there in attending {
+        for there in attendance where there.isJoined {
             stored.insert(AttendanceKey(room: there.room, user: there.user))
             if !rooms.contains(user: there.user, in: there.room) {
                 let room = rooms.open(there.room)

@@ -50,7 +50,7 @@ final class StorageWriter: Sendable {
                     return .committed
                 }
             case .prune(let pruning):
-                writer = perform(writer) { (writer) throws(StoreError) in .pruned(try writer.prune(pruning)) }
+                writer = perform(writer) { (writer) throws(StoreError) in .pruned(try writer.prune(pruning).dropped) }
             }
         }
         writer?.close()
