@@ -75,6 +75,20 @@ public struct Attendance: Sendable {
     struct Last: Sendable, Hashable {
         var turn: UInt64
         var position: Position
+        var displayName: Text
+
+        init(_ record: AttendanceRecord) {
+            turn = record.turn
+            position = record.position
+            displayName = record.displayName
+        }
+
+        /// There has been none.
+        init() {
+            turn = 0
+            position = Position(timestamp: .zero, dot: Dot(replica: ReplicaID(rawValue: 0), seq: 0))
+            displayName = Text()
+        }
     }
 
     private let options: AttendanceOptions
@@ -97,7 +111,7 @@ public struct Attendance: Sendable {
     /// What the store has, at its opening: all, or as many as were asked for.
     public mutating func load(_ records: [AttendanceRecord], isComplete: Bool) {
         last = [:]
-        for record in records { last[record.key] = Last(turn: record.turn, position: record.position) }
+        for record in records { last[record.key] = Last(record) }
         self.isComplete = isComplete
         undoLog = UndoLog()
         asked = []
@@ -125,7 +139,7 @@ public struct Attendance: Sendable {
         {
             return
         }
-        last[key] = Last(turn: record.turn, position: record.position)
+        last[key] = Last(record)
     }
 
     /// Takes up a system event that enters a batch. True where it is news: the first here of its number or a later one.
@@ -137,7 +151,7 @@ public struct Attendance: Sendable {
             return false
         }
         undoLog.record(Undo(key: key, before: before))
-        last[key] = Last(turn: record.turn, position: record.position)
+        last[key] = Last(record)
         return isNews
     }
 
@@ -172,6 +186,13 @@ public struct Attendance: Sendable {
         var keys = Set(present)
         for (key, last) in last where last.turn % 2 == 1 { keys.insert(key) }
         for key in keys.sorted() { touch(key, at: now, hosted: false) }
+    }
+
+    /// All pairs whose last event says joined and was written by `replica`: its node may not write what comes next.
+    public mutating func touchAll(writtenBy replica: ReplicaID, at time: UInt64) {
+        var keys: [RoomUser] = []
+        for (key, last) in last where last.turn % 2 == 1 && last.position.dot.replica == replica { keys.append(key) }
+        for key in keys.sorted() { touch(key, at: time, hosted: false) }
     }
 
     /// The pairs that are to be judged now, at most `limit`.
@@ -210,6 +231,9 @@ public struct Attendance: Sendable {
             || (!facts.live.contains(writer) && facts.live.first == facts.replica)
         return isWriter ? .write(turn: last.turn + 1) : .agrees
     }
+
+    /// What the last event called the user.
+    public func displayName(of key: RoomUser) -> Text? { last[key]?.displayName }
 
     /// Asks for what is not known, once. False where it has been asked for already.
     public mutating func ask(_ key: RoomUser) -> Bool { asked.insert(key).inserted }

@@ -42,10 +42,10 @@ public enum PeerLinksEffect: Sendable {
     case send(LinkID, PeerFrame)
     case close(LinkID)
     /// A link to this peer is established. `renews` where it takes the place of another, which is being closed.
-    case linked(LinkID, PeerHello, version: UInt16, renews: Bool)
+    case linked(LinkID, PeerHello, version: UInt16, dialled: Text?, renews: Bool)
     case unlinked(ReplicaID)
-    /// This dial came to nothing.
-    case dialEnded(Text, PeerRefusal?)
+    /// This dial came to nothing, or only to a peer that another link leads to, or to ourselves.
+    case dialEnded(Text, reached: ReplicaID?)
     /// Another process writes under our replica, and we are the one to give it up.
     case twin
     case received(ReplicaID, PeerFrame)
@@ -82,7 +82,7 @@ public struct PeerLinks: Sendable {
             guard links.count(where: { $0.peer == nil }) < options.pending else {
                 refused += 1
                 effects.append(.close(id))
-                if let dialled { effects.append(.dialEnded(dialled, nil)) }
+                if let dialled { effects.append(.dialEnded(dialled, reached: nil)) }
                 return
             }
             links.append(Link(id: id, dialled: dialled, opened: now))
@@ -112,19 +112,21 @@ public struct PeerLinks: Sendable {
         if let id = link(to: replica) { close(id, refusal, into: &effects) }
     }
 
-    private mutating func close(_ id: LinkID, _ refusal: PeerRefusal?, into effects: inout [PeerLinksEffect]) {
+    private mutating func close(
+        _ id: LinkID, _ refusal: PeerRefusal?, reached: ReplicaID? = nil, into effects: inout [PeerLinksEffect]
+    ) {
         guard let at = links.firstIndex(where: { $0.id == id }) else { return }
         if let refusal { effects.append(.send(id, .refused(refusal))) }
         effects.append(.close(id))
-        drop(at, refusal, into: &effects)
+        drop(at, reached: reached, into: &effects)
     }
 
-    private mutating func drop(_ at: Int, _ refusal: PeerRefusal? = nil, into effects: inout [PeerLinksEffect]) {
+    private mutating func drop(_ at: Int, reached: ReplicaID? = nil, into effects: inout [PeerLinksEffect]) {
         let link = links.remove(at: at)
         if let peer = link.peer {
             effects.append(.unlinked(peer.replica))
         } else if let dialled = link.dialled {
-            effects.append(.dialEnded(dialled, refusal))
+            effects.append(.dialEnded(dialled, reached: reached))
         }
     }
 
@@ -177,21 +179,22 @@ public struct PeerLinks: Sendable {
         }
         if let refusal {
             refused += 1
-            close(id, refusal, into: &effects)
+            close(id, refusal, reached: refusal == .oneself ? own.replica : nil, into: &effects)
             return
         }
         let other = links.firstIndex { $0.peer?.replica == hello.replica }
         if let other, staysBefore(other, at, hello, own) {
-            close(id, .duplicate, into: &effects)
+            close(id, .duplicate, reached: hello.replica, into: &effects)
             return
         }
+        let dialled = links[at].dialled
         links[at].peer = hello
         if let other {
             let old = links.remove(at: other)
             effects.append(.send(old.id, .refused(.duplicate)))
             effects.append(.close(old.id))
         }
-        effects.append(.linked(id, hello, version: version, renews: other != nil))
+        effects.append(.linked(id, hello, version: version, dialled: dialled, renews: other != nil))
     }
 
     /// Whether the established link `old` stays, and the one on which `hello` has come goes.
