@@ -121,10 +121,7 @@ public struct Attendance: Sendable {
     public mutating func found(_ keys: [RoomUser], _ records: [AttendanceRecord]) {
         for key in keys { asked.remove(key) }
         for record in records { keep(record) }
-        for key in keys where last[key] == nil {
-            last[key] = Last(
-                turn: 0, position: Position(timestamp: .zero, dot: Dot(replica: ReplicaID(rawValue: 0), seq: 0)))
-        }
+        for key in keys where last[key] == nil { last[key] = Last() }
     }
 
     /// The store could not be asked: it is tried again.

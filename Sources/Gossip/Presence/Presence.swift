@@ -157,6 +157,11 @@ public struct Presence: Sendable {
         own.map { table.seat(room: room, user: user, of: $0.slot) != nil } ?? false
     }
 
+    /// What this node's own sessions call the user; nil where it has none in the room. O(1).
+    public func ownName(room: Text, user: Text) -> Text? {
+        own.flatMap { table.seat(room: room, user: user, of: $0.slot)?.displayName }
+    }
+
     /// The rooms with someone in them, sorted.
     public func rooms() -> [Text] { table.presentRoomNames() }
 

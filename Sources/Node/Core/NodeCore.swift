@@ -96,6 +96,10 @@ struct NodeCore: ~Copyable {
     var skews = ClockSkews()
     /// (room, user) whose last event the store is to be asked for at the end of this turn.
     var wantedAttendance: [RoomUser] = []
+    /// Members to be stored, or forgotten, with the next batch.
+    var remembered: [StoreEffect] = []
+    var clockIsTolerable = true
+    var nextPruning: UInt64 = 0
     var boot: UInt64 = 0
 
     init(_ options: CoreOptions) {
@@ -116,6 +120,8 @@ struct NodeCore: ~Copyable {
 
     /// Begins: the first effect opens the store.
     mutating func start(into effects: inout [CoreEffect]) {
+        var none: [PresenceEffect] = []
+        presence.handle(.started(replica: ReplicaID(rawValue: 0), boot: 0), at: monotonic, into: &none)
         effects.append(.openStore(after: .zero, held: nil, renew: false))
     }
 
@@ -149,7 +155,7 @@ struct NodeCore: ~Copyable {
 
     /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
     mutating func endTurn(at now: UInt64, into effects: inout [CoreEffect]) {
-        if presence.isDirty { inform(at: now, into: &effects) { $0.flush(into: &$1) } }
+        flushPresence(at: now, into: &effects)
         settleDueAttendance(at: now)
         giveWriterWork(at: now, into: &effects)
         if !wantedAttendance.isEmpty {
@@ -178,12 +184,14 @@ struct NodeCore: ~Copyable {
             return
         }
         // A node that stops leaves the rest to its next run.
+        let foldable = retention.isDue ? foldable() : VersionVector()
         if stoppedLoops == 0,
             let pruning = retention.next(
-                keeping: options.retention, keys: options.keyWindow, folding: foldable(), batchWaits: !open.isEmpty)
+                keeping: options.retention, keys: options.keyWindow, folding: foldable, batchWaits: !open.isEmpty)
         {
             effects.append(.prune(pruning))
-        } else if !open.isEmpty {
+        } else if !open.isEmpty || !remembered.isEmpty {
+            open.batch.effects.append(contentsOf: exchange(&remembered, for: []))
             effects.append(.commit(open.batch))
             inFlight = takeOpen()
             committing = true
