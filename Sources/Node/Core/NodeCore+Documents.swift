@@ -80,7 +80,7 @@ extension NodeCore {
         do throws(DocumentRefusal) {
             delta = try decide(documents)
         } catch {
-            refuse(.documentFull, id, ref: ref, at: now)
+            refuse(Refusal(error), id, ref: ref, at: now)
             return
         }
         let payload = DocumentPayload(
@@ -94,12 +94,14 @@ extension NodeCore {
         open.batch.effects.append(contentsOf: effects(of: delta, on: document, entry))
 
         switch change {
-        case .added, .removed, .registerSet(_, won: true):
+        case .added, .removed, .registerSet(_, won: true), .counted:
             var standing: Text?
-            if case .registerSet(let value, _) = change { standing = value }
+            var value: Int64?
+            if case .registerSet(let written, _) = change { standing = written }
+            if case .counted(let counted) = change { value = counted }
             open.frames.append(to: .room(session.room), dot: entry.dot) {
                 encoder.document(
-                    payload, standing: standing, room: document.room, position: entry.position, to: &$0)
+                    payload, standing: standing, value: value, room: document.room, position: entry.position, to: &$0)
             }
         case .survived, .registerSet(_, won: false):
             open.batch.effects.append(.hide(entry.dot))
@@ -110,14 +112,15 @@ extension NodeCore {
     }
 
     private func effects(of delta: DocumentDelta, on document: DocumentID, _ entry: Entry) -> [StoreEffect] {
-        let change: StoreEffect =
+        let change: StoreEffect? =
             switch delta {
             case .add(let element, let replacing):
                 .insert(
                     document, element: element, dot: entry.dot, timestamp: entry.timestamp, replacing: replacing)
             case .remove(let element, let observed): .delete(document, element: element, dots: observed)
             case .set(let value): .write(document, value: value, dot: entry.dot, timestamp: entry.timestamp)
+            case .count: nil
             }
-        return [change, .touch(document, entry.dot)]
+        return (change.map { [$0] } ?? []) + [.touch(document, entry.dot)]
     }
 }

@@ -296,13 +296,22 @@ enum Refusal: Sendable {
     case busy
     case storageUnavailable
     case documentFull
+    case counterOverflow
     case historyUnavailable
+
+    init(_ refusal: DocumentRefusal) {
+        switch refusal {
+        case .documentFull: self = .documentFull
+        case .counterOverflow: self = .counterOverflow
+        }
+    }
 
     var text: Text {
         switch self {
         case .busy: "busy"
         case .storageUnavailable: "storage unavailable"
         case .documentFull: "document full"
+        case .counterOverflow: "counter overflow"
         case .historyUnavailable: "history unavailable"
         }
     }

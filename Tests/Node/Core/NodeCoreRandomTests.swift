@@ -231,6 +231,7 @@ private final class RandomRun {
                 elements[element, default: []].insert(entry.dot)
             case .remove(let element, let observed): elements[element]?.subtract(observed)
             case .set(let value): register = (entry.position, value)
+            case .count: continue
             }
         }
         let expected = elements.filter { !$0.value.isEmpty }.keys.sorted().map(\.string)
