@@ -34,7 +34,7 @@ extension NodeCore {
                 .read(
                     .history(
                         id, ref: ref, room: room ?? rooms.name(of: session.room), before: before, limit: limit)))
-        case .setAdd, .setRemove, .setValues, .registerSet, .registerGet:
+        case .setAdd, .setRemove, .setValues, .registerSet, .registerGet, .counterAdd, .counterGet, .documents:
             handleDocument(command, ref: ref, from: id, session, at: now)
         }
     }

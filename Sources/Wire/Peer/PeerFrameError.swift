@@ -34,7 +34,7 @@ public enum PeerFrameError: Error, Hashable, Sendable {
         case .invalidNumber: self = .invalidNumber
         case .invalidText: self = .invalidText
         case .unknownVersion(let version): self = .unknownEntryVersion(version)
-        case .invalidField, .unknownDelta, .unknownKind, .redacted: self = .invalidField
+        case .invalidField, .unknownDelta, .unknownKind, .redacted, .notShown, .tooLarge: self = .invalidField
         }
     }
 }

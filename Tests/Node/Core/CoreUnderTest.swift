@@ -296,6 +296,10 @@ extension ClientCommand {
         .setRemove(DocumentWriteCommand(doc: doc, value: element))
     }
 
+    static func count(_ amount: Int64, doc: Text = "d") -> ClientCommand {
+        .counterAdd(CounterAddCommand(doc: doc, amount: amount))
+    }
+
     static func set(_ value: Text?, doc: Text = "d") -> ClientCommand {
         .registerSet(DocumentWriteCommand(doc: doc, value: value))
     }
