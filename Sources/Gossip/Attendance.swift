@@ -87,7 +87,7 @@ public struct Attendance: Sendable {
         init() {
             turn = 0
             position = Position(timestamp: .zero, dot: Dot(replica: ReplicaID(rawValue: 0), seq: 0))
-            displayName = Text()
+            displayName = ""
         }
     }
 

@@ -45,14 +45,17 @@ struct CopyWaits {
     mutating func takeReady(at now: UInt64) -> [Wait] {
         guard !waits.isEmpty else { return [] }
         var ready: [Wait] = []
-        waits.removeAll { wait in
-            var wait = wait
+        var waiting: [Wait] = []
+        for var wait in waits {
             let copies = copies(of: wait.acknowledgement.position.dot)
-            guard copies >= wait.wanted || now >= wait.deadline else { return false }
-            wait.acknowledgement.copies = copies
-            ready.append(wait)
-            return true
+            if copies >= wait.wanted || now >= wait.deadline {
+                wait.acknowledgement.copies = copies
+                ready.append(wait)
+            } else {
+                waiting.append(wait)
+            }
         }
+        waits = waiting
         return ready
     }
 }

@@ -48,7 +48,7 @@ final class CoreThread: Sendable {
             core.turn(monotonic: SystemClock.monotonic() / 1_000_000)
             if SystemClock.monotonic() >= nextTick {
                 nextTick = SystemClock.monotonic() + Self.tickPeriod
-                core.handle(.tick, at: now, into: &effects)
+                core.handle(CoreEvent.tick, at: now, into: &effects)
                 memory.look(sessions: core.counters.sessions)
             }
             for event in events { core.handle(event, at: now, into: &effects) }

@@ -239,9 +239,7 @@ extension NodeCore {
     mutating func tick(at now: UInt64, into effects: inout [CoreEffect]) {
         if monotonic >= nextPruning {
             nextPruning = monotonic + Self.pruningPeriod
-            if options.retention > 0 || foldable().components.contains(where: isWorthFolding) {
-                retention.due(at: now)
-            }
+            if options.retention > 0 || isFoldingWorthwhile { retention.due(at: now) }
         }
         acknowledgeCopies()
         guard options.cluster != nil, log != nil, stage == .running else { return }
@@ -261,8 +259,12 @@ extension NodeCore {
     private static var pruningPeriod: UInt64 { 5_000 }
 
     /// Folding costs a transaction: it waits until a good piece of a log can go.
-    private func isWorthFolding(_ dot: Dot) -> Bool {
-        dot.seq - min(dot.seq, replicator.floors[dot.replica]) >= max(1, options.foldTail / 8)
+    private var isFoldingWorthwhile: Bool {
+        for dot in foldable().components
+        where dot.seq - min(dot.seq, replicator.floors[dot.replica]) >= max(1, options.foldTail / 8) {
+            return true
+        }
+        return false
     }
 
     // MARK: Identity

@@ -31,7 +31,8 @@ struct Retention {
         let horizon = retention == 0 ? 0 : now - min(now, retention)
         let keyHorizon = retention == 0 ? 0 : now - min(now, max(retention, window))
         return Pruning(
-            entriesBefore: HybridTimestamp(milliseconds: horizon), keysBefore: HybridTimestamp(milliseconds: keyHorizon),
+            entriesBefore: HybridTimestamp(milliseconds: horizon),
+            keysBefore: HybridTimestamp(milliseconds: keyHorizon),
             foldThrough: through, limit: Self.step)
     }
 

@@ -1,6 +1,7 @@
 import ConvergeCRDT
 import ConvergeStorage
 import ConvergeTransport
+import ConvergeWire
 
 /// The thread that owns the store's write connection: opens it when told to, commits one batch after another.
 ///
