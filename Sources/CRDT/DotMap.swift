@@ -81,3 +81,10 @@ public struct DotMap<Key: Hashable & Sendable>: Hashable, Sendable {
         for (key, dots) in other.entries { join(dots, for: key, context: context, otherContext: otherContext) }
     }
 }
+
+extension DotMap: DotStore {
+    @inlinable
+    public func forEachDot(_ body: (Dot) -> Void) {
+        for dots in entries.values { for dot in dots { body(dot) } }
+    }
+}

@@ -22,7 +22,8 @@ public struct DotSet: Hashable, Sendable {
         self.init(sorted: sorted)
     }
 
-    private init(sorted: [Dot]) {
+    /// The dots must be sorted, none twice.
+    internal init(sorted: [Dot]) {
         switch sorted.count {
         case 0: dots = .none
         case 1: dots = .one(sorted[0])

@@ -54,7 +54,7 @@ extension ORSet {
     }
 }
 
-extension ORSet.Delta: Mergeable {
+extension ORSet.Delta: CausalDelta {
     /// One delta in place of two. O(m) for the m elements that `other` names.
     @inlinable
     public mutating func merge(_ other: ORSet.Delta) {
