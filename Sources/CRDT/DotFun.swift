@@ -39,6 +39,12 @@ public struct DotFun<Value: Sendable>: Sendable {
         if at == writes.count || writes[at].dot != dot { writes.insert(Write(dot: dot, value: value), at: at) }
     }
 
+    /// Puts all of these writes in. O(n + m).
+    internal mutating func formUnion(_ other: DotFun) {
+        if other.count == 1 { return insert(other.writes[0].value, dot: other.writes[0].dot) }
+        join(other) { _, _ in true }
+    }
+
     /// Takes the writes under these dots out, and no other. O(n log m).
     public mutating func remove(_ dots: DotSet) {
         if !dots.isEmpty, !writes.isEmpty { writes.removeAll { dots.contains($0.dot) } }
@@ -64,22 +70,27 @@ extension DotFun: DotStore {
     }
 
     public mutating func join(_ other: DotFun, context: CausalContext, otherContext: CausalContext) {
+        join(other) { dot, isOwn in !(isOwn ? otherContext : context).contains(dot) }
+    }
+
+    /// Keeps what both have, and of what one has what `keep` says; it is told the dot, and whether it stands here.
+    private mutating func join(_ other: DotFun, keeping keep: (Dot, Bool) -> Bool) {
         var joined: [Write] = []
         joined.reserveCapacity(max(writes.count, other.writes.count))
         var theirs = other.writes[...]
         for own in writes {
             while let their = theirs.first, their.dot < own.dot {
-                if !context.contains(their.dot) { joined.append(their) }
+                if keep(their.dot, false) { joined.append(their) }
                 theirs.removeFirst()
             }
             if theirs.first?.dot == own.dot {
                 joined.append(own)
                 theirs.removeFirst()
-            } else if !otherContext.contains(own.dot) {
+            } else if keep(own.dot, true) {
                 joined.append(own)
             }
         }
-        for their in theirs where !context.contains(their.dot) { joined.append(their) }
+        for their in theirs where keep(their.dot, false) { joined.append(their) }
         writes = joined
     }
 }
@@ -103,7 +114,7 @@ extension DotFun {
 
     /// Takes up `delta`. O(n + m) for the n writes here and the m of the delta.
     internal mutating func merge(_ delta: Delta, context: inout CausalContext) {
-        for write in delta.standing.writes where context.insert(write.dot) { insert(write.value, dot: write.dot) }
+        formUnion(DotFun(sorted: delta.standing.writes.filter { context.insert($0.dot) }))
         remove(delta.gone)
         for dot in delta.gone { context.insert(dot) }
     }
@@ -121,10 +132,10 @@ extension DotFun.Delta: CausalDelta {
 
     public var isEmpty: Bool { standing.isEmpty && gone.isEmpty }
 
-    /// One delta in place of two. O(n + m) for dots that come in order.
+    /// One delta in place of two. O(n + m).
     public mutating func merge(_ other: DotFun.Delta) {
-        for dot in other.gone { gone.insert(dot) }
-        for write in other.standing.writes { standing.insert(write.value, dot: write.dot) }
+        gone.formUnion(other.gone)
+        standing.formUnion(other.standing)
         standing.remove(gone)
     }
 }

@@ -111,13 +111,13 @@ extension ORSet: CausalState {
 extension DotMap {
     @inlinable
     internal mutating func merge(_ key: Key, _ change: ElementChange, context: inout CausalContext) {
-        var news = false
-        for dot in change.standing where context.insert(dot) {
-            insert(key, dot: dot, replacing: change.gone)
-            news = true
+        var news = change.standing
+        news.filter { context.insert($0) }
+        if !news.isEmpty {
+            insert(key, news, replacing: change.gone)
+        } else if !change.gone.isEmpty {
+            remove(key, gone: change.gone)
         }
-        guard !change.gone.isEmpty else { return }
-        if !news { remove(key, observed: change.gone) }
         for dot in change.gone { context.insert(dot) }
     }
 }
