@@ -127,16 +127,16 @@ extension NodeCore {
         counters.documentWrites &+= 1
     }
 
-    private func effects(of delta: DocumentDelta, on document: DocumentID, _ entry: Entry) -> [StoreEffect] {
-        let change: StoreEffect? =
+    func effects(of delta: DocumentDelta, on document: DocumentID, _ entry: Entry) -> [StoreEffect] {
+        let change: StoreEffect =
             switch delta {
             case .add(let element, let replacing):
                 .insert(
                     document, element: element, dot: entry.dot, timestamp: entry.timestamp, replacing: replacing)
             case .remove(let element, let observed): .delete(document, element: element, dots: observed)
             case .set(let value): .write(document, value: value, dot: entry.dot, timestamp: entry.timestamp)
-            case .count: nil
+            case .count(_, let totals): .count(document, totals, dot: entry.dot, timestamp: entry.timestamp)
             }
-        return (change.map { [$0] } ?? []) + [.touch(document, entry.dot)]
+        return [change, .touch(document, entry.dot)]
     }
 }

@@ -140,7 +140,7 @@ final class CoreUnderTest {
         guard let old = pruning, let writer else { return }
         pruning = nil
         do throws(StoreError) {
-            turn(.store(.pruned(try writer.prune(old))))
+            turn(.store(.pruned(try writer.prune(old).dropped)))
         } catch {
             self.writer = nil
             turn(.store(.failed(error)))
