@@ -70,7 +70,9 @@ struct PostgresEffects {
             case .touch(let document, let dot):
                 let key = TouchKey(document: document, replica: dot.replica)
                 touched[key] = max(touched[key] ?? 0, dot.seq)
-            case .attendance(let who, let joined, let position):
+            case .count, .redact, .remember, .forget: break
+            case .attendance(let who):
+                let (joined, position) = (who.isJoined, who.position)
                 let key = AttendanceKey(room: who.room, user: who.user)
                 if let held = attendance[key], position < held.position { continue }
                 attendance[key] = AttendanceRow(displayName: who.displayName, joined: joined, position: position)

@@ -182,12 +182,6 @@ enum PostgresIdentity {
                         value: rows.optionalText(row, 3), dot: position.dot, timestamp: position.timestamp))
             }
         }
-        let attending = results[4]
-        for row in 0..<attending.count {
-            recovered.attending.append(
-                Attendance(
-                    room: attending.text(row, 0), user: attending.text(row, 1), displayName: attending.text(row, 2)))
-        }
         return recovered
     }
 }

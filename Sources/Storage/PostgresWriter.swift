@@ -47,11 +47,12 @@ final class PostgresWriter: StoreWriter {
         }
     }
 
-    func prune(_ pruning: Pruning) throws(StoreError) -> Int {
+    func prune(_ pruning: Pruning) throws(StoreError) -> Pruned {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
         do throws(StoreError) {
             guard connection.isAlive() else { throw .unreachable("the connection was lost") }
-            return try drop(pruning)
+            let dropped = try drop(pruning)
+            return Pruned(dropped: dropped, floors: VersionVector(), hasMore: dropped >= pruning.limit)
         } catch {
             spent = error
             connection.close()

@@ -85,12 +85,13 @@ struct SQLiteEffects {
             touch.bind(4, dot.replica)
             touch.bind(5, clamping: dot.seq)
             try touch.run()
-        case .attendance(let who, let joined, let position):
+        case .count, .redact, .remember, .forget: break
+        case .attendance(let who):
             attendance.bind(1, copying: who.room)
             attendance.bind(2, copying: who.user)
             attendance.bind(3, copying: who.displayName)
-            attendance.bind(4, joined ? 1 : 0)
-            attendance.bind(5, position)
+            attendance.bind(4, who.isJoined ? 1 : 0)
+            attendance.bind(5, who.position)
             try attendance.run()
         }
     }

@@ -85,11 +85,6 @@ enum SQLiteIdentity {
                         document: DocumentID(room: row.text(0), kind: .register, name: row.text(1)),
                         value: row.isNull(2) ? nil : row.text(2), dot: position.dot, timestamp: position.timestamp))
             }
-        try connection.prepare("SELECT room, user, display_name FROM attendance WHERE joined = 1 ORDER BY 1, 2")
-            .forEachRow { (row) throws(StoreError) in
-                recovered.attending.append(
-                    Attendance(room: row.text(0), user: row.text(1), displayName: row.text(2)))
-            }
         return recovered
     }
 }

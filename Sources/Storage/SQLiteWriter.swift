@@ -69,7 +69,7 @@ final class SQLiteWriter: StoreWriter {
         }
     }
 
-    func prune(_ pruning: Pruning) throws(StoreError) -> Int {
+    func prune(_ pruning: Pruning) throws(StoreError) -> Pruned {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
         guard let connection else { throw .failed("the writer is closed") }
         do throws(StoreError) {
@@ -78,7 +78,7 @@ final class SQLiteWriter: StoreWriter {
             let dropped = try log.prune(pruning, vector)
             try commitTransaction()
             try checkpointIfDue(connection)
-            return dropped
+            return Pruned(dropped: dropped, floors: VersionVector(), hasMore: dropped >= pruning.limit)
         } catch {
             spent = error
             connection.rollBack()

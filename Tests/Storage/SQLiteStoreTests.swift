@@ -45,8 +45,8 @@ final class SQLiteStoreTests {
         try fill()
         try RawDatabase(path).execute("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE")
         let before = FileManager.default.contents(atPath: path)
-        #expect(openError() == .newer(found: 99, known: 1))
-        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 1))
+        #expect(openError() == .newer(found: 99, known: 2))
+        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 2))
         #expect(FileManager.default.contents(atPath: path) == before)
     }
 
@@ -322,7 +322,7 @@ final class SQLiteStoreTests {
     func settings() throws {
         try fill()
         let database = try RawDatabase(path)
-        #expect(try database.rows("PRAGMA user_version") == [["1"]])
+        #expect(try database.rows("PRAGMA user_version") == [["2"]])
         #expect(try database.rows("PRAGMA application_id") == [[String(0x436E_7667)]])
         #expect(try database.rows("PRAGMA journal_mode") == [["wal"]])
         #expect(try database.rows("PRAGMA integrity_check") == [["ok"]])

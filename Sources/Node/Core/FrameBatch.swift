@@ -11,6 +11,9 @@ struct FrameRecord: Sendable {
         case enter(SessionID, room: UInt32, name: Text)
         /// The session gets the frame and is then closed by the node.
         case leave(SessionID)
+        /// The store has got entries of this room that were never handed out: everybody in it is fed from the store, from
+        /// the batch's `position` on.
+        case catchUp(room: UInt32)
     }
 
     let target: Target
@@ -26,7 +29,7 @@ struct FrameRecord: Sendable {
     var isMove: Bool {
         switch target {
         case .enter, .leave: true
-        case .room, .session: false
+        case .room, .session, .catchUp: false
         }
     }
 }
@@ -108,7 +111,7 @@ struct FrameBatchBuilder: ~Copyable {
 
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
-        case .room: break
+        case .room, .catchUp: break
         case .session(let session), .enter(let session, _, _), .leave(let session): loops.insert(session.loop)
         }
         records.append(record)

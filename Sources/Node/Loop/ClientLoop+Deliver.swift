@@ -18,6 +18,8 @@ extension ClientLoop {
             case .enter(let session, let room, let name):
                 enter(session, room, name)
                 if let slot = slot(of: session), !record.range.isEmpty { send(batch.bytes(of: record), to: slot) }
+            case .catchUp(let room):
+                feedAll(room)
             case .leave(let session):
                 if let slot = slot(of: session) { close(slot, .normal, "") }
             }
@@ -140,7 +142,7 @@ extension ClientLoop {
     }
 
     /// Moves the frames that its room has gathered so far in this turn into the connection's own queue.
-    private mutating func catchUp(_ slot: UInt32) {
+    mutating func catchUp(_ slot: UInt32) {
         let connection = connections[slot]
         let index = rooms[connection.pointee.room].pointee.frames
         guard index >= 0 else { return }

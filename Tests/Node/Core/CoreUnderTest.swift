@@ -140,7 +140,7 @@ final class CoreUnderTest {
         guard let old = pruning, let writer else { return }
         pruning = nil
         do throws(StoreError) {
-            turn(.store(.pruned(try writer.prune(old))))
+            turn(.store(.pruned(try writer.prune(old).dropped)))
         } catch {
             self.writer = nil
             turn(.store(.failed(error)))
@@ -294,6 +294,10 @@ extension ClientCommand {
 
     static func remove(_ element: Text, doc: Text = "d") -> ClientCommand {
         .setRemove(DocumentWriteCommand(doc: doc, value: element))
+    }
+
+    static func count(_ amount: Int64, doc: Text = "d") -> ClientCommand {
+        .counterAdd(CounterAddCommand(doc: doc, amount: amount))
     }
 
     static func set(_ value: Text?, doc: Text = "d") -> ClientCommand {
