@@ -156,7 +156,7 @@ struct MembershipNetwork {
         let begin = now
         while !condition(self) {
             guard now - begin < limit else { return nil }
-            run(for: 10)
+            run(for: 50)
         }
         return now - begin
     }
