@@ -62,7 +62,7 @@ import Testing
     }
 
     private func updates(_ frames: [PeerFrame]) -> [MemberUpdate] {
-        frames.flatMap { frame in
+        frames.flatMap { frame -> [MemberUpdate] in
             switch frame {
             case .members(let updates), .probe(_, let updates), .probeAck(_, let updates): updates
             case .probeRequest(_, _, let updates): updates
@@ -177,7 +177,10 @@ import Testing
             return
         }
         let answered = node(.frame(from: third, .probeAck(number: number, [])))
-        #expect(sent(answered, to: peer).contains(.probeAck(number: 4, [])))
+        guard case .probeAck(4, _)? = sent(answered, to: peer).first else {
+            Issue.record("no answer")
+            return
+        }
     }
 
     @Test func `without a link to the target, and nobody to ask, the answer is no at once`() {
