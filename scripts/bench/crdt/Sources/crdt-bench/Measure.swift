@@ -1,4 +1,4 @@
-import Glibc
+import CHeap
 
 /// Nanoseconds a piece: the median of `runs`, each of which makes its own state anew, unmeasured, and then does
 /// `pieces` pieces of work on it.
@@ -20,17 +20,11 @@ func nanoseconds<State>(
 
 /// The bytes of the heap that what `make` returns holds on to.
 func heapBytes<State>(_ make: () -> State) -> Int {
-    let before = heapInUse()
+    let before = Int(heap_in_use())
     let state = make()
-    let after = heapInUse()
+    let after = Int(heap_in_use())
     keep(state)
     return after - before
-}
-
-/// Small pieces and the large ones that are mapped on their own.
-private func heapInUse() -> Int {
-    let info = mallinfo2()
-    return Int(info.uordblks) + Int(info.hblkhd)
 }
 
 /// Stops the optimiser from leaving out what nobody uses.
