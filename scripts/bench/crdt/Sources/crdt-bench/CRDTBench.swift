@@ -1,6 +1,7 @@
 // What the replicated types cost, as a table in Markdown. Run it by `scripts/bench.sh crdt`.
 
 import ConvergeCRDT
+import Glibc
 
 let writer = ReplicaID(rawValue: 0x5EED_0000_0000_0001)
 let other = ReplicaID(rawValue: 0x5EED_0000_0000_0002)
