@@ -39,9 +39,9 @@ grep -qxF "$begin" "$file" && grep -qxF "$end" "$file" || die "$file has no plac
 written=$(mktemp)
 trap 'rm -f "$written"' EXIT
 {
-    sed "/^$begin\$/q" "$file"
+    sed "\\%^$begin\$%q" "$file"
     printf '\n%s\n\n%s\n\n' "$heading" "$figures"
-    sed -n "/^$end\$/,\$p" "$file"
+    sed -n "\\%^$end\$%,\$p" "$file"
 } >"$written"
 cat "$written" >"$file"
 announce "written: docs/benchmarks.md"
