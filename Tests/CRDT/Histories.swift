@@ -71,14 +71,18 @@ func brokenHistory<State: CausalState & Hashable & BinaryForm>(
             states[at].merge(states[from])
             known[at].formUnion(known[from])
         }
-        if !agrees(states[at], model.standing(known[at])) { return "step \(step), replica \(at): not as the model has it" }
+        if !agrees(states[at], model.standing(known[at])) {
+            return "step \(step), replica \(at): not as the model has it"
+        }
         if random.chance(20) { seen.append(states[at]) }
     }
 
     // Everything to everybody, in another order each, twice; as bytes.
     for at in 0..<replicas {
         for delta in (deltas + deltas).shuffled(using: &random) {
-            guard let copy = try? State.Delta(decoding: delta.encoded()), copy == delta else { return "bytes of \(delta)" }
+            guard let copy = try? State.Delta(decoding: delta.encoded()), copy == delta else {
+                return "bytes of \(delta)"
+            }
             states[at].merge(copy)
         }
         if states[at] != states[0] { return "replica \(at) differs in the end" }

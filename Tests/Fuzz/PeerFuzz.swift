@@ -25,7 +25,8 @@ private func checkForm(_ frame: PeerFrame, _ content: UnsafeRawBufferPointer) {
         guard let again = try? reader.counted(), reader.remaining == 0 else { preconditionFailure("a wrong length") }
         switch frame {
         case .hello, .digest:
-            precondition(again.count <= content.count && again.elementsEqual(content[..<again.count]), "in another form")
+            precondition(
+                again.count <= content.count && again.elementsEqual(content[..<again.count]), "in another form")
         default: precondition(again.elementsEqual(content), "in another form")
         }
         precondition((try? PeerFrame(decoding: again)) == frame, "another frame is read back")

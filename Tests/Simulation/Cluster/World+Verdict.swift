@@ -108,7 +108,9 @@ extension World {
             guard let connection = watcher.connection else { continue }
             var question = Question(node: connection.node, room: watcher.room, refs: [])
             var commands: [ClientCommand] = [.users(room: watcher.room, detail: true, limit: nil), .rooms]
-            for document in documentNames { commands += [.setValues(doc: document), .registerGet(doc: document)] }
+            for document in documentNames {
+                commands += [.setValues(doc: document), .registerGet(doc: document), .counterGet(doc: document)]
+            }
             for command in commands {
                 let ref = newRef(watcher, .init(deed: .ask, room: watcher.room, sentAt: now))
                 question.refs.append(ref)
@@ -151,7 +153,7 @@ extension World {
         var problems: [Problem] = []
         for (index, name) in documentNames.enumerated() {
             let set = reference.elements(of: DocumentID(room: question.room, kind: .orSet, name: name)).map(\.string)
-            let shown = frames[2 + index * 2]?.items ?? []
+            let shown = frames[2 + index * 3]?.items ?? []
             if shown != set {
                 problems.append(
                     Problem(
@@ -159,13 +161,28 @@ extension World {
                         words: "set \(name) of \(question.room): \(shown), not \(set)"))
             }
             let value = reference.value(of: DocumentID(room: question.room, kind: .register, name: name))?.string ?? ""
-            let held = frames[3 + index * 2]?.body ?? "nothing"
+            let held = frames[3 + index * 3]?.body ?? "nothing"
             if held != value {
                 problems.append(
                     Problem(
                         rule: .documents, node: question.node,
                         words: "register \(name) of \(question.room): \(held), not \(value)"))
             }
+            let count = reference.count(of: DocumentID(room: question.room, kind: .counter, name: name))
+            let counted = frames[4 + index * 3]?.value ?? 0
+            if counted != count {
+                problems.append(
+                    Problem(
+                        rule: .documents, node: question.node,
+                        words: "counter \(name) of \(question.room): \(counted), not \(count)"))
+            }
+        }
+        for (dot, amount) in verdict.amounts {
+            guard let entry = ledger[dot]?.entry,
+                let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }),
+                case .count(let counted, _) = payload.delta, counted != Int64(amount)
+            else { continue }
+            problems.append(Problem(rule: .documents, node: -1, words: "\(dot) counts \(counted), asked was \(amount)"))
         }
         return problems
     }

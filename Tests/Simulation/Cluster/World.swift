@@ -43,6 +43,8 @@ final class World {
     var isHealed = false
     var healedAt: Microseconds = 0
     var isOver = false
+    /// Somebody has broken the protocol between nodes on purpose.
+    var isNonsenseSent = false
     /// Until then dialling takes long.
     var lateDialsUntil: Microseconds = 0
 
@@ -103,7 +105,7 @@ final class World {
         wires = Wires(nodes: scenario.nodes)
         for index in 0..<scenario.nodes {
             let node = SimulatedNode(
-                index: index, disk: newDisk(), core: Self.makeCore(scenario, node: index, process: 0),
+                index: index, disk: newDisk(), core: makeCore(index, process: 0),
                 loops: scenario.loops)
             node.clock.skew = Int64(clockChoices.below(2_000)) - 1_000
             nodes.append(node)

@@ -24,7 +24,7 @@ struct Planted: Sendable {
         return nil
     }
 
-    static let all: [Planted] = cores
+    static let all: [Planted] = cores + stores
 }
 
 extension Planted {
@@ -58,4 +58,14 @@ extension Planted {
         ("dialGivenUp", .dialGivenUp),
         ("neverSuspected", .neverSuspected),
     ].map { (name: String, fault: PlantedFaults) in Planted(name: name) { $0.planted.insert(fault) } }
+}
+
+extension Planted {
+    private static let stores: [Planted] = [
+        Planted(name: "twinKept") { $0.plantedInStores.keepsTwins = true },
+        Planted(name: "unsentDocumentEmptied") { $0.plantedInStores.emptiesUnsent = true },
+        Planted(name: "snapshotByChunk") { $0.plantedInStores.installsByChunk = true },
+        Planted(name: "snapshotWithoutContext") { $0.plantedInStores.ignoresSnapshotContext = true },
+        Planted(name: "lostChunk") { $0.plantedInStores.dropsChunk = true },
+    ]
 }
