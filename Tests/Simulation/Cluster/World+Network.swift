@@ -72,7 +72,10 @@ extension World {
             let duration = UInt64(frame.count + 60) * 1_000_000 / scenario.bandwidth
             // Many small frames on a fast wire are not worth an event each.
             link.ends[side].busyUntil = now + (duration < 50 ? 0 : duration)
-            if link.ends[side].isSilent { continue }
+            if link.ends[side].isSilent {
+                swallow(link)
+                continue
+            }
             let from = link.nodes[side]
             let to = link.nodes[1 - side]
             let flight = networkChoices.within(scenario.delay) + wires.extraDelay(from, to)
@@ -82,6 +85,16 @@ extension World {
             awaitArrival(link, side)
         }
     }
+
+    /// What a silent link swallows is never acknowledged, neither are answers: the system gives up on both sides.
+    private func swallow(_ link: Link) {
+        guard !link.isTimingOut else { return }
+        link.isTimingOut = true
+        schedule(.linkTimesOut(link.index), after: Self.userTimeout)
+    }
+
+    /// TCP_USER_TIMEOUT (RFC 5482): how long sent bytes may be unacknowledged.
+    private static var userTimeout: Microseconds { .seconds(15) }
 
     private func awaitArrival(_ link: Link, _ side: Int) {
         guard !link.ends[side].isArriving, let next = link.ends[side].nextArrival else { return }

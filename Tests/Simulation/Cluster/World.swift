@@ -153,6 +153,7 @@ final class World {
         case .transmits(let link, let side): transmit(links[link], side)
         case .arrives(let link, let side): arrive(links[link], side)
         case .linkEnds(let link, let side): endLink(links[link], side)
+        case .linkTimesOut(let link): reset(links[link], sides: [0, 1])
         case .starts(let node): start(nodes[node])
         case .strikes: strike()
         case .mends(let index): mend(index)

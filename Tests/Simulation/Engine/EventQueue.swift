@@ -78,6 +78,8 @@ enum Happening {
     case transmits(link: Int, side: Int)
     case arrives(link: Int, side: Int)
     case linkEnds(link: Int, side: Int)
+    /// The system gives a link up: what was sent is not acknowledged.
+    case linkTimesOut(Int)
     case starts(Int)
     /// The next fault.
     case strikes
