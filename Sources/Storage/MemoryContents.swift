@@ -161,13 +161,12 @@ struct MemoryContents: Sendable {
         }
         for document in stage.sortedDocuments { join(document, at: install.theirs) }
         let news = stage.sortedEntries.filter { install.takes($0.dot) }
+        var runs = SnapshotInstall.Runs()
+        for entry in news { runs.take(entry.dot) }
         for log in install.news {
             let replica = log.dot.replica
             let own = news.filter { $0.dot.replica == replica }
-            var unbroken = log.dot.seq + 1
-            for entry in own.reversed() where entry.dot.seq == unbroken - 1 { unbroken -= 1 }
-            // What comes before is here, and follows on.
-            if unbroken == install.mine[replica] + 1 { unbroken = 1 }
+            let unbroken = runs.unbroken(upTo: log.dot, after: install.mine)
             func change(_ held: inout MemoryLog) {
                 let floor = install.floor(of: replica, own: held.floor, unbroken: unbroken)
                 held.install(own, floor: floor, hash: log.hash)

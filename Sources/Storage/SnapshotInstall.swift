@@ -46,6 +46,23 @@ struct SnapshotInstall {
         return max(told > mine[replica] ? min(told, theirs[replica]) : own, unbroken - 1)
     }
 
+    /// The runs without gaps that the taken entries, which come by (replica, seq), end with.
+    struct Runs {
+        private var last: [ReplicaID: (first: UInt64, last: UInt64)] = [:]
+
+        mutating func take(_ dot: Dot) {
+            let before = last[dot.replica]
+            let follows = before.map { $0.last + 1 == dot.seq } ?? false
+            last[dot.replica] = (follows ? before?.first ?? dot.seq : dot.seq, dot.seq)
+        }
+
+        /// The first seq of the run that ends with `head`, where what was here before is taken for whole.
+        func unbroken(upTo head: Dot, after mine: VersionVector) -> UInt64 {
+            guard let run = last[head.replica], run.last == head.seq else { return head.seq + 1 }
+            return run.first == mine[head.replica] + 1 ? 1 : run.first
+        }
+    }
+
     /// What an entry that came with a snapshot does to the tables beside the log. All that is told of documents and
     /// attendance comes as rows, so these are the rules that hold between two entries: twins, and what is erased.
     static func followUp(of entry: Entry) -> [StoreEffect] {

@@ -34,7 +34,7 @@ struct Change<Delta> {
 ///
 /// `change` is given the state, a new dot, and the number of the write; `agrees` compares a state with what stands.
 func brokenHistory<State: CausalState & Hashable & BinaryForm>(
-    seed: UInt64, steps: Int = 120,
+    seed: UInt64, steps: Int = 100,
     change: (inout State, Dot, Int, inout SplitMix64) -> Change<State.Delta>,
     agrees: (State, [Int: Set<Int>]) -> Bool
 ) -> String? where State.Delta: Hashable & BinaryForm {
@@ -97,7 +97,7 @@ func brokenHistory<State: CausalState & Hashable & BinaryForm>(
         }
     }
     guard !deltas.isEmpty else { return nil }
-    return brokenMergeLaw(of: seen, triples: 60, using: &random)
-        ?? brokenMergeLaw(of: deltas, triples: 60, using: &random)
-        ?? brokenDeltaLaw(of: seen, deltas: deltas, triples: 60, using: &random)
+    return brokenMergeLaw(of: seen, triples: 25, using: &random)
+        ?? brokenMergeLaw(of: deltas, triples: 25, using: &random)
+        ?? brokenDeltaLaw(of: seen, deltas: deltas, triples: 25, using: &random)
 }

@@ -84,7 +84,7 @@ final class GoDatabaseTests {
         let recovered = try open()
         #expect(recovered.adopted == 6)
         #expect(recovered.head == 6)
-        #expect(!recovered.attendance.contains(where: \.isJoined))
+        #expect(recovered.attendance.filter(\.isJoined).isEmpty)
         #expect(recovered.renewal == nil)
         let ann = version.hasNames ? "ann/Ann" : "ann/ann"
         let bob = version.hasNames ? "bob/Bob" : "bob/bob"

@@ -66,7 +66,7 @@ extension Presence {
             return
         }
         let seat = Seat(room: room, user: user, displayName: displayName, sessions: sessions + 1)
-        tell(table.set(seat, of: slot), lost: false, into: &effects)
+        effects.tell(table.set(seat, of: slot), lost: false)
         own?.append(seat)
     }
 
@@ -76,7 +76,7 @@ extension Presence {
         let stays = seat.sessions > 1
         let change = Seat(
             room: room, user: user, displayName: stays ? seat.displayName : "", sessions: seat.sessions - 1)
-        tell(table.set(change, of: slot), lost: false, into: &effects)
+        effects.tell(table.set(change, of: slot), lost: false)
         own?.append(change)
     }
 

@@ -59,7 +59,7 @@ extension Presence {
                 counters.seatsRefused += 1
                 continue
             }
-            tell(table.set(seat, of: part.slot), lost: false, into: &effects)
+            effects.tell(table.set(seat, of: part.slot), lost: false)
         }
         parts[delta.owner]?.version = delta.through
         counters.deltasApplied += 1
@@ -199,6 +199,6 @@ extension Presence {
         parts[version.owner]?.version = version.version
         parts[version.owner]?.isKnown = true
         counters.wholesInstalled += 1
-        tell(moves, lost: isNewBoot, into: &effects)
+        effects.tell(moves, lost: isNewBoot)
     }
 }

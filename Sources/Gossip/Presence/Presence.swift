@@ -90,11 +90,11 @@ public struct Presence: Sendable {
         case .alive, .suspect:
             gone.remove(member)
             forgotten.removeAll { $0 == member }
-            if let slot = parts[member]?.slot { tell(table.setShown(true, slot), lost: false, into: &effects) }
+            if let slot = parts[member]?.slot { effects.tell(table.setShown(true, slot), lost: false) }
         case .faulty, .left:
             if options.planted.has(.faultyStillPresent) { return }
             gone.insert(member)
-            if let slot = parts[member]?.slot { tell(table.setShown(false, slot), lost: true, into: &effects) }
+            if let slot = parts[member]?.slot { effects.tell(table.setShown(false, slot), lost: true) }
         }
     }
 
@@ -126,7 +126,7 @@ public struct Presence: Sendable {
     mutating func drop(_ owner: ReplicaID, into effects: inout [PresenceEffect]) {
         guard let slot = parts[owner]?.slot else { return }
         endTransfer(of: owner)
-        tell(table.replace(slot, with: []), lost: true, into: &effects)
+        effects.tell(table.replace(slot, with: []), lost: true)
         table.removeOwner(slot)
         parts[owner] = nil
         order.removeAll { $0 == owner }
@@ -134,18 +134,6 @@ public struct Presence: Sendable {
 
     /// An earlier name of this node: nobody has sessions under it any more.
     mutating func retire(_ former: ReplicaID) { gone.insert(former) }
-
-    func tell(_ moves: [SeatTable.Move], lost: Bool, into effects: inout [PresenceEffect]) {
-        for move in moves { tell(move, lost: lost, into: &effects) }
-    }
-
-    func tell(_ move: SeatTable.Move?, lost: Bool, into effects: inout [PresenceEffect]) {
-        guard let move else { return }
-        effects.append(
-            move.isThere
-                ? .came(room: move.room, user: move.user, displayName: move.displayName)
-                : .went(room: move.room, user: move.user, displayName: move.displayName, lost: lost))
-    }
 
     // MARK: Who is where
 

@@ -66,6 +66,20 @@ public enum PresenceEffect: Hashable, Sendable {
     case went(room: Text, user: Text, displayName: Text, lost: Bool)
 }
 
+extension [PresenceEffect] {
+    mutating func tell(_ moves: [SeatTable.Move], lost: Bool) {
+        for move in moves { tell(move, lost: lost) }
+    }
+
+    mutating func tell(_ move: SeatTable.Move?, lost: Bool) {
+        guard let move else { return }
+        append(
+            move.isThere
+                ? .came(room: move.room, user: move.user, displayName: move.displayName)
+                : .went(room: move.room, user: move.user, displayName: move.displayName, lost: lost))
+    }
+}
+
 /// What has happened since the start, for the metrics.
 public struct PresenceCounters: Hashable, Sendable {
     /// Frames of changes that were sent, whether own or passed on.

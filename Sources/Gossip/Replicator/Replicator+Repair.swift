@@ -140,7 +140,7 @@ extension Replicator {
     /// Asks one peer for what is missing here and is there, if nothing is asked for already.
     /// - Parameter eager: this peer is not waited for: it has told for the first time, or what it pushed has a gap.
     mutating func repair(at now: UInt64, into effects: inout [ReplicatorEffect], eager: ReplicaID? = nil) {
-        guard isStarted, pull == nil, snapshot == nil, !isInstalling, unstoredHasRoom else { return }
+        guard isOpen, pull == nil, snapshot == nil, !isInstalling, unstoredHasRoom else { return }
         noteLags(at: now)
         var best: (at: Int, ranges: [LogRange], missing: UInt64)?
         for at in peers.indices where peers[at].hasDigest && now >= peers[at].restsUntil {

@@ -186,6 +186,8 @@ public struct Replicator {
     /// Set while a snapshot is being installed: nothing foreign is applied.
     var isInstalling = false
     var isStarted = false
+    /// The store takes batches: after a failure not until it is opened anew.
+    var isOpen = false
 
     /// Sorted by replica.
     var peers: [Peer] = []
@@ -213,6 +215,7 @@ public struct Replicator {
         case .started(let replica, let vector, let ends, let floors):
             self.replica = replica
             isStarted = true
+            isOpen = true
             take(vector, ends, floors)
             if snapshot != nil { abandonSnapshot(into: &effects) }
             isInstalling = false
@@ -300,7 +303,7 @@ public struct Replicator {
     }
 
     private func canApply(_ entry: Entry) -> Bool {
-        guard !isInstalling, isStarted, unstoredBytes < options.unstoredBytes, entry.dot.replica != replica,
+        guard !isInstalling, isOpen, unstoredBytes < options.unstoredBytes, entry.dot.replica != replica,
             entry.dot.seq == applied[entry.dot.replica] + 1
         else { return false }
         return options.planted.has(.deliveryWithoutDependencies) || entry.dependencies.allSatisfy(applied.covers)
@@ -356,6 +359,7 @@ public struct Replicator {
     }
 
     private mutating func failed(_ kept: [Entry]) {
+        isOpen = false
         applied = stored
         appliedHashes = storedHashes
         unstoredBytes = 0

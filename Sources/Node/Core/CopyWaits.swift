@@ -11,7 +11,7 @@ struct CopyWaits {
         let ref: Text
         var acknowledgement: Acknowledgement
         let wanted: Int
-        let deadline: UInt64
+        var deadline: UInt64
     }
 
     /// The most acks that may wait; past it one goes out at once, with the copies that there are.
@@ -25,8 +25,12 @@ struct CopyWaits {
     var isEmpty: Bool { waits.isEmpty }
     var count: Int { waits.count }
 
-    /// This node goes on under another identity, whose log nobody has.
-    mutating func forgetPeers() { stored = [] }
+    /// This node goes on under another identity, whose log nobody has. Who waits for copies under the old one is answered
+    /// at the next look.
+    mutating func forgetPeers() {
+        stored = []
+        for at in waits.indices { waits[at].deadline = 0 }
+    }
 
     mutating func add(_ wait: Wait) { waits.append(wait) }
 

@@ -81,7 +81,7 @@ extension NodeCore {
         var facts = AttendanceFacts(
             isPresent: presence.isPresent(room: key.room, user: key.user),
             isHosted: hosted || presence.isHosted(room: key.room, user: key.user), replica: log.replica,
-            live: membership.live)
+            live: options.cluster == nil ? [log.replica] : membership.live)
         if options.planted.has(.attendanceDecidedLocally) { facts.isHosted = true }
         switch attendance.judge(key, facts) {
         case .agrees:

@@ -8,7 +8,7 @@ extension NodeCore {
     mutating func handle(
         _ event: LinkEvent, of link: LinkID, at now: UInt64, into effects: inout [CoreEffect]
     ) {
-        guard options.cluster != nil, log != nil, stoppedLoops == 0 else {
+        guard options.cluster != nil, log != nil, stage != .finished else {
             // Nobody to talk to yet, or any more.
             if case .closed = event {} else { effects.append(.closeLink(link)) }
             if case .opened(let dialled?) = event { dialFailed(dialled, at: now, into: &effects) }
@@ -242,7 +242,7 @@ extension NodeCore {
             if options.retention > 0 || isFoldingWorthwhile { retention.due(at: now) }
         }
         acknowledgeCopies()
-        guard options.cluster != nil, log != nil, stage == .running else { return }
+        guard options.cluster != nil, log != nil, stage != .finished else { return }
         handle(PeerLinksEvent.tick, at: now, into: &effects)
         handle(MembershipEvent.tick, at: now, into: &effects)
         inform(.tick, at: now, into: &effects)
@@ -268,6 +268,15 @@ extension NodeCore {
     }
 
     // MARK: Identity
+
+    /// A graceful stop, when everything is stored and told: the others need not find out.
+    mutating func leaveCluster(at now: UInt64, into effects: inout [CoreEffect]) {
+        guard options.cluster != nil, log != nil else { return }
+        handle(MembershipEvent.leave, at: now, into: &effects)
+        var closing: [PeerLinksEffect] = []
+        links.closeAll(.leaving, into: &closing)
+        perform(closing, at: now, into: &effects)
+    }
 
     /// Goes on under a new identity: what is placed and not stored fails, and the store gives another replica.
     mutating func renew(at now: UInt64, into effects: inout [CoreEffect]) {

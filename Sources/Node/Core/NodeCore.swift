@@ -105,7 +105,7 @@ struct NodeCore: ~Copyable {
     init(_ options: CoreOptions) {
         self.options = options
         rooms = Rooms(loopCount: options.loopCount)
-        documents = Documents(limits: options.documents)
+        documents = Documents(limits: options.documents, planted: options.planted)
         frameIDs = FrameIDs(seed: options.frameSeed)
         presence = Presence(options: options.presence)
         attendance = Attendance(options: options.attendance)
@@ -169,7 +169,7 @@ struct NodeCore: ~Copyable {
         counters.documents = documents.documentCount
         counters.saveQueue = queuedCommands + keyed.held
         counters.storeReady = store == .ready
-        advanceStopping(into: &effects)
+        advanceStopping(at: now, into: &effects)
     }
 
     /// The store's writer does one thing at a time: the next batch, or some pruning between two.
@@ -203,7 +203,7 @@ struct NodeCore: ~Copyable {
 
     /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
     /// left and that is stored, too, it is over.
-    private mutating func advanceStopping(into effects: inout [CoreEffect]) {
+    private mutating func advanceStopping(at now: UInt64, into effects: inout [CoreEffect]) {
         guard stoppedLoops == options.loopCount, stage != .finished else { return }
         switch store {
         case .ready:
@@ -219,6 +219,7 @@ struct NodeCore: ~Copyable {
             effects.append(.closeSessions)
         }
         if stage == .closing, sessions.isEmpty {
+            leaveCluster(at: now, into: &effects)
             stage = .finished
             effects.append(.finished)
         }

@@ -64,8 +64,9 @@ final class CoreUnderTest {
 
     func turn(_ events: [CoreEvent]) {
         var effects: [CoreEffect] = []
+        core.turn(monotonic: now)
         for event in events { core.handle(event, at: now, into: &effects) }
-        core.endTurn(into: &effects)
+        core.endTurn(at: now, into: &effects)
         perform(effects)
     }
 
@@ -140,7 +141,7 @@ final class CoreUnderTest {
         guard let old = pruning, let writer else { return }
         pruning = nil
         do throws(StoreError) {
-            turn(.store(.pruned(try writer.prune(old).dropped)))
+            turn(.store(.pruned(try writer.prune(old))))
         } catch {
             self.writer = nil
             turn(.store(.failed(error)))
@@ -224,6 +225,7 @@ final class CoreUnderTest {
             case .report(let report): reports.append(report)
             case .closeSessions: sessionsClosed = true
             case .finished: finished = true
+            case .stage, .install, .dial, .send, .closeLink: violations.append("a node alone wants a peer")
             }
         }
     }
@@ -255,6 +257,8 @@ final class CoreUnderTest {
                 show(frame, to: session)
             case .leave(let session):
                 dismissed.append(session)
+            case .catchUp:
+                violations.append("a node alone has a snapshot")
             }
         }
     }

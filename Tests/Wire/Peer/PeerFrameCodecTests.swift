@@ -50,7 +50,7 @@ import Testing
     func truncation() {
         var wrong: [[UInt8]] = []
         var samples = PeerSamples(seed: 2)
-        for round in 0..<180 {
+        for round in 0..<108 {
             let frame = samples.frame(round % PeerSamples.kindCount)
             let content = frame.content
             for length in 0..<content.count {
@@ -85,7 +85,7 @@ import Testing
         var wrong: [[UInt8]] = []
         var read = 0
         var samples = PeerSamples(seed: 4)
-        for round in 0..<20_000 {
+        for round in 0..<8_000 {
             var content = samples.frame(round % PeerSamples.kindCount).content
             for _ in 0...samples.below(3) {
                 content[samples.below(content.count)] ^= 1 << UInt8(samples.below(8))
@@ -100,7 +100,7 @@ import Testing
             if !isSame { wrong.append(content) }
         }
         #expect(wrong == [], "seed 4")
-        #expect(read > 1000, "seed 4")
+        #expect(read > 400, "seed 4")
     }
 
     @Test("what a newer minor version appends is left unread, in a hello and in a digest only")

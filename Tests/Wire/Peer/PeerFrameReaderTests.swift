@@ -22,7 +22,7 @@ import Testing
     func cuts() {
         var samples = PeerSamples(seed: 6)
         var wrong: [Int] = []
-        for round in 0..<20 {
+        for round in 0..<10 {
             var bytes: [UInt8] = []
             var expected: [PeerFrameReader.Item] = []
             for _ in 0..<8 {
