@@ -76,7 +76,11 @@ extension World {
         case .send(let link, let bytes, let bulk): send(bytes, over: link.rawValue, bulk: bulk, from: node)
         case .closeLink(let link): closeLink(link.rawValue, of: node)
         case .deliver(let frames, let loops): deliver(frames, loops, node)
-        case .report(let report): trace.note(now, node.index, "report", 0, 0, "\(report)")
+        case .report(let report):
+            trace.note(now, node.index, "report", 0, 0, "\(report)")
+            if case .memberChanged(let member, let state) = report {
+                measures?.states.append((now, node.index, member, state))
+            }
         case .closeSessions, .finished: break
         }
     }

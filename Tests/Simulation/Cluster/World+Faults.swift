@@ -206,6 +206,9 @@ extension World {
         mendLater(.cut(pairs), after: length)
     }
 
+    /// A node alone, from now until the heal.
+    func cutOff(_ node: Int) { cut(pairs { from, to in from == node || to == node }, for: scenario.duration) }
+
     // MARK: Mending
 
     private func mendLater(_ mend: Mending, after length: Microseconds) {

@@ -126,6 +126,9 @@ extension World {
         node.disk.look()
         guard node.disk.vector != before else { return told }
         ledger.stored(batch.entries)
+        if isHealed, measures != nil, agreedAfter == 0, nodes.allSatisfy({ $0.disk.vector == node.disk.vector }) {
+            agreedAfter = now - healedAt
+        }
         compareStates(node)
         return told
     }

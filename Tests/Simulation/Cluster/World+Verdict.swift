@@ -22,8 +22,16 @@ extension World {
             node.clock.drift = 0
             schedule(.starts(node.index), after: 1_000)
         }
+        if measures != nil { noteMissing() }
         wakeWires()
         schedule(.looks, after: .seconds(3))
+    }
+
+    /// What the nodes lack of each other now, and how long it takes until they don't.
+    private func noteMissing() {
+        var all = VersionVector()
+        for node in nodes { all.merge(node.disk.vector) }
+        for node in nodes { for dot in all.components { missingAtHeal += Int(dot.seq - node.disk.vector[dot.replica]) } }
     }
 
     /// Looks whether all agree; if not, looks again a little later, until patience ends.

@@ -48,6 +48,12 @@ final class World {
     /// Until then dialling takes long.
     var lateDialsUntil: Microseconds = 0
 
+    /// What it costs, where somebody wants to know.
+    var measures: Measures?
+    var missingAtHeal = 0
+    /// From the heal until all vectors were equal first.
+    var agreedAfter: Microseconds = 0
+
     // What is asked in the end: see `World+Verdict`.
     var watchers: [Client] = []
     var questions: [Question] = []
@@ -158,6 +164,8 @@ final class World {
         case .strikes: strike()
         case .mends(let index): mend(index)
         case .heals: heal()
+        case .cutsOff(let node): cutOff(node)
+        case .falls(let node): nodes[node].pausedUntil = scenario.duration
         case .looks: look()
         }
     }

@@ -86,5 +86,8 @@ enum Happening {
     /// A fault that lasts is over.
     case mends(Int)
     case heals
+    /// For figures: a node is cut off from all others, or its process stands still, until the heal.
+    case cutsOff(Int)
+    case falls(Int)
     case looks
 }

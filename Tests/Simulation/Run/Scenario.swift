@@ -29,6 +29,8 @@ struct Scenario {
     var bandwidth: UInt64 = 20_000_000
     /// Microseconds one way.
     var delay: ClosedRange<UInt64> = 200...2_000
+    /// Of a hundred segments so many are lost, and sent again.
+    var loss = 0
     /// Small bounds in the cores.
     var isTight = false
     /// Share of the vectors at which states are compared: one in so many.
