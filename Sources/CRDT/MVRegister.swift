@@ -14,7 +14,7 @@
 ///     there.merge(here.set("text", dot: Dot(replica: alice, seq: 2))) // both: ["text"]
 ///
 /// DeCandia et al.: "Dynamo: Amazon's Highly Available Key-value Store" (2007), section 4.4; as deltas: Almeida, Shoker,
-/// Baquero: "Delta State Replicated Data Types" (2018), section 7.3.
+/// Baquero: "Delta State Replicated Data Types" (2018), section 7.
 public struct MVRegister<Value: Sendable>: Sendable {
     public typealias Delta = DotFun<Value>.Delta
 

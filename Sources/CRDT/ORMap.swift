@@ -18,7 +18,7 @@
 ///     there.merge(removed)
 ///     // both: ["list": ["bread"]]
 ///
-/// Almeida, Shoker, Baquero: "Delta State Replicated Data Types" (2018), section 7.4, the observed-remove map.
+/// Almeida, Shoker, Baquero: "Delta State Replicated Data Types" (2018), section 7, the observed-remove map.
 public struct ORMap<Key: Hashable & Sendable, Value: CausalState>: Sendable {
     /// The stores of all values, without the context that they share.
     public struct Store: Sendable {
