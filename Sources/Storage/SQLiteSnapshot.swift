@@ -10,6 +10,7 @@ struct SQLiteSnapshot: SnapshotSource {
     private let logs: SQLiteStatement
     private let touched: SQLiteStatement
     private let rows: SQLiteDocumentRows
+    private let allAttendance: SQLiteStatement
     private let attendance: SQLiteStatement
     private let keys: SQLiteStatement
     private let log: SQLiteStatement
@@ -24,11 +25,9 @@ struct SQLiteSnapshot: SnapshotSource {
             ORDER BY room, kind, name, replica
             """)
         rows = try SQLiteDocumentRows(connection)
-        attendance = try connection.prepare(
-            """
-            SELECT room, user, display_name, turn, ts, replica, seq FROM attendance WHERE (room, user) > (?1, ?2)
-            ORDER BY room, user
-            """)
+        let records = "SELECT room, user, display_name, turn, ts, replica, seq FROM attendance"
+        allAttendance = try connection.prepare(records + " ORDER BY room, user")
+        attendance = try connection.prepare(records + " WHERE (room, user) > (?1, ?2) ORDER BY room, user")
         keys = try connection.prepare("SELECT id, ts, replica, seq FROM message_key WHERE id > ?1 ORDER BY id")
         log = try connection.prepare(
             "SELECT \(SQLiteStatement.entryColumns) FROM entry WHERE replica = ?1 AND seq > ?2 ORDER BY seq")
@@ -66,17 +65,15 @@ struct SQLiteSnapshot: SnapshotSource {
     func attendance(
         after: (room: Text, user: Text)?, since: VersionVector, _ body: (AttendanceRecord) throws(StoreError) -> Bool
     ) throws(StoreError) -> Bool {
-        defer { attendance.reset() }
-        // Before all: no text is less than the empty one, so the first of all may be (empty, empty).
+        // No text is less than the empty one, which may be the first room's and user's.
+        let records = after == nil ? allAttendance : attendance
+        defer { records.reset() }
         if let after {
-            attendance.bind(1, copying: after.room)
-            attendance.bind(2, copying: after.user)
-        } else {
-            attendance.bind(1, 0)
-            attendance.bind(2, 0)
+            records.bind(1, copying: after.room)
+            records.bind(2, copying: after.user)
         }
-        while try attendance.step() {
-            let record = attendance.attendanceRecord()
+        while try records.step() {
+            let record = records.attendanceRecord()
             if !since.covers(record.position.dot), try !body(record) { return false }
         }
         return true

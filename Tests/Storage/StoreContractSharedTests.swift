@@ -284,6 +284,41 @@ struct StoreContractSharedTests {
         #expect(reopened.documents == recovered.documents)
     }
 
+    @Test("a pass goes by names, the empty ones first", arguments: StoreUnderTest.available)
+    func passOrder(_ kind: StoreUnderTest) throws {
+        let fresh = try kind.make()
+        let (writer, _) = try fresh.open()
+        defer { writer.close() }
+        var own = TestLog(.a)
+        let entry = own.entry(at: 10)
+        var effects: [StoreEffect] = []
+        var names: [String] = []
+        for room: Text in ["", "!", "a", "é"] {
+            for name: Text in ["", "~"] {
+                names.append("\(room)/\(name)")
+                effects.append(
+                    .attendance(
+                        AttendanceRecord(room: room, user: name, displayName: "", turn: 2, position: entry.position)))
+                effects.append(.touch(DocumentID(room: room, kind: .counter, name: name), entry.dot))
+            }
+        }
+        try writer.append(Batch(entries: [entry], effects: effects.reversed()))
+        let reader = try fresh.reader()
+        for limit: UInt64 in [1, 100, 1 << 30] {
+            var request = want(limit: limit)
+            var documents: [String] = []
+            var attendance: [String] = []
+            for _ in 0..<40 {
+                let chunk = try reader.snapshot(request)
+                documents += chunk.documents.map { "\($0.id.room)/\($0.id.name)" }
+                attendance += chunk.attendance.map { "\($0.room)/\($0.user)" }
+                request.after = chunk.next
+                if chunk.status != .more { break }
+            }
+            #expect(documents == names && attendance == names, "limit \(limit)")
+        }
+    }
+
     @Test(
         "a discarded stage leaves nothing, and a piece that does not fit is refused",
         arguments: StoreUnderTest.available)
