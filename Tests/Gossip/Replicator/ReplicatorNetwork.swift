@@ -470,6 +470,7 @@ struct ReplicatorNetwork {
 
     private mutating func send(_ frame: PeerFrame, _ from: Int, _ to: Int) {
         let way = [from, to]
+        guard let link = links[pair(from, to)] else { return }
         if stalled.contains(way) {
             held[way, default: []].append(frame)
             return
@@ -483,7 +484,7 @@ struct ReplicatorNetwork {
         if countsBytes { ways[way, default: Way()].bytes += frame.encoded().count }
         let time = max(now + some(delay), arriveBy[way] ?? 0)
         arriveBy[way] = time
-        schedule(time, .arrive(to, from: from, link: links[pair(from, to)]!, frame))
+        schedule(time, .arrive(to, from: from, link: link, frame))
     }
 
     // MARK: Counting
