@@ -182,6 +182,7 @@ struct ReplicatorNetwork {
 
     /// The process ends; what is stored stays. With `disk` it goes on with that one.
     mutating func crash(_ index: Int, disk: ReplicatorDisk? = nil) {
+        guard nodes[index].isUp else { return }
         for other in nodes.indices where isLinked(index, other) {
             links[pair(index, other)] = nil
             if nodes[other].isUp { handle(.unlinked(nodes[index].replica), at: other) }

@@ -129,6 +129,23 @@ struct ReplicatorSnapshotTests {
         #expect(network.violations.isEmpty)
     }
 
+    @Test("two that have each folded what the other lacks take each other's state")
+    func mutual() {
+        var network = ReplicatorNetwork(2, seed: 10, options: Self.options())
+        for number in 0..<60 {
+            network.write(number % 2, room: Text("room \(number % 20)"))
+            network.run(20)
+        }
+        for index in 0..<2 { network.raiseFloors(index, to: network.nodes[index].disk.vector) }
+        for index in 0..<2 { network.write(index) }
+        network.run(100)
+        network.link(0, 1)
+        let took = network.run(10_000) { $0.isEqual }
+        network.checkStates()
+        #expect(took ?? .max <= 3_000, "\(took ?? .max)")
+        #expect(network.violations.isEmpty)
+    }
+
     @Test("a server that can't be read, or doesn't answer, is left for another", arguments: [true, false])
     func noAnswer(_ isMute: Bool) {
         var network = Self.folded(4, seed: 8)
