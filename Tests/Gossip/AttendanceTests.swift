@@ -119,6 +119,8 @@ struct AttendanceTests {
         var attendance = Attendance(options: options)
         for number in 0..<100 as Range<UInt64> {
             let user = Text("u\(number)")
+            // Nobody writes for a user before the store has been asked.
+            attendance.found([RoomUser(room: "r", user: user)], [])
             _ = attendance.apply(Self.record(1, time: 1 + number * 10, user: user))
             if number != 3 { _ = attendance.apply(Self.record(2, time: 2 + number * 10, user: user)) }
             attendance.settle(through: attendance.mark)
