@@ -207,7 +207,8 @@ struct AttendanceTests {
                 sessions[node] += 1
                 seen[node][node] = sessions[node]
                 judge(node, hosted: true)
-            case 2, 3 where sessions[node] > 0:
+            case 2,
+                3 where sessions[node] > 0:
                 sessions[node] -= 1
                 seen[node][node] = sessions[node]
                 judge(node, hosted: true)
@@ -228,7 +229,9 @@ struct AttendanceTests {
             }
         }
         var shown: [UInt64: Position] = [:]
-        for (record, _) in logs.joined() { shown[record.turn] = min(shown[record.turn] ?? record.position, record.position) }
+        for (record, _) in logs.joined() {
+            shown[record.turn] = min(shown[record.turn] ?? record.position, record.position)
+        }
         let turns = shown.sorted { $0.value < $1.value }.map(\.key)
         #expect(turns == Array(1..<(UInt64(turns.count) + 1)), "seed \(seed): \(turns)")
         #expect((turns.count % 2 == 1) == sessions.contains { $0 > 0 }, "seed \(seed)")

@@ -38,7 +38,9 @@ private struct TwoNodes {
     }
 
     mutating func step(_ side: Int, _ link: UInt64) {
-        guard sides[side].queues[link]?.isEmpty == false, let item = sides[side].queues[link]?.removeFirst() else { return }
+        guard sides[side].queues[link]?.isEmpty == false, let item = sides[side].queues[link]?.removeFirst() else {
+            return
+        }
         let id = LinkID(rawValue: link)
         var effects: [PeerLinksEffect] = []
         let event: PeerLinksEvent =
@@ -89,11 +91,13 @@ private struct TwoNodes {
 }
 
 private func hello(
-    _ replica: UInt64, process: UInt64? = nil, boot: UInt64 = 1, cluster: Text = "c", versions: ClosedRange<UInt16> = 1...1
+    _ replica: UInt64, process: UInt64? = nil, boot: UInt64 = 1, cluster: Text = "c",
+    versions: ClosedRange<UInt16> = 1...1
 ) -> PeerHello {
     PeerHello(
         lowestVersion: versions.lowerBound, highestVersion: versions.upperBound, cluster: cluster,
-        replica: ReplicaID(rawValue: replica), boot: boot, process: process ?? replica, name: "n", address: "a:1", wall: 0,
+        replica: ReplicaID(rawValue: replica), boot: boot, process: process ?? replica, name: "n", address: "a:1",
+        wall: 0,
         incarnation: 0)
 }
 

@@ -341,7 +341,8 @@ struct ReplicatorNetwork {
 
     private mutating func note(_ frame: PeerFrame, at index: Int) {
         switch frame {
-        case .entries(let entries, _): for entry in entries { arrivals[index, default: [:]][entry.dot, default: 0] += 1 }
+        case .entries(let entries, _):
+            for entry in entries { arrivals[index, default: [:]][entry.dot, default: 0] += 1 }
         case .range(let range):
             for entry in range.entries { arrivals[index, default: [:]][entry.dot, default: 0] += 1 }
         default: break

@@ -75,8 +75,9 @@ struct ReplicatorPushTests {
         var network = Self.mesh(3)
         let entry = network.write(0, wantsStored: true)
         network.run(100)
-        #expect(network.peerStored.map(\.peer) == [network.nodes[1].replica, network.nodes[2].replica].sorted()
-            || network.peerStored.map(\.peer) == [network.nodes[2].replica, network.nodes[1].replica])
+        #expect(
+            network.peerStored.map(\.peer) == [network.nodes[1].replica, network.nodes[2].replica].sorted()
+                || network.peerStored.map(\.peer) == [network.nodes[2].replica, network.nodes[1].replica])
         #expect(network.peerStored.allSatisfy { $0.node == 0 && $0.seq == entry?.dot.seq })
         network.write(1)
         network.run(100)

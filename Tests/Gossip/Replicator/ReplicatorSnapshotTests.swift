@@ -30,7 +30,9 @@ struct ReplicatorSnapshotTests {
         network.nodes[index].replicator.counters
     }
 
-    @Test("who is below the floor gets the state in pieces, and then the logs go on", arguments: 1...3 as ClosedRange<UInt64>)
+    @Test(
+        "who is below the floor gets the state in pieces, and then the logs go on",
+        arguments: 1...3 as ClosedRange<UInt64>)
     func pieces(_ seed: UInt64) {
         var network = Self.folded(3, seed: seed)
         network.link(0, 2)
@@ -47,7 +49,9 @@ struct ReplicatorSnapshotTests {
         #expect(network.violations.isEmpty)
     }
 
-    @Test("what is written while the pieces come is in it, too, or comes after it", arguments: 1...5 as ClosedRange<UInt64>)
+    @Test(
+        "what is written while the pieces come is in it, too, or comes after it",
+        arguments: 1...5 as ClosedRange<UInt64>)
     func meanwhile(_ seed: UInt64) {
         var network = Self.folded(3, seed: seed)
         network.write(2, room: "room 3")

@@ -79,7 +79,8 @@ struct WaitingRoomTests {
         #expect(room.first(of: ReplicaID(rawValue: 1))?.dot.seq == 2)
     }
 
-    @Test("random comings and goings keep the counts, the bounds and the order", arguments: 1...20 as ClosedRange<UInt64>)
+    @Test(
+        "random comings and goings keep the counts, the bounds and the order", arguments: 1...20 as ClosedRange<UInt64>)
     func random(_ seed: UInt64) {
         var random = SplitMix64(seed: seed)
         var room = WaitingRoom(limit: 20, byteLimit: 3_000)

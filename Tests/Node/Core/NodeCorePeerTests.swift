@@ -193,7 +193,8 @@ private final class CoreCluster {
                 for record in batch.records {
                     let bytes = batch.bytes(of: record)
                     if let frame = bytes.isEmpty ? nil : ShownFrame(bytes) { node.shown.append(frame) }
-                    if let dot = record.dot, (try? node.reader.entries(of: dot.replica, from: dot.seq, limit: 1).first)??.dot != dot
+                    if let dot = record.dot,
+                        (try? node.reader.entries(of: dot.replica, from: dot.seq, limit: 1).first)??.dot != dot
                     {
                         node.early.append(dot)
                     }
