@@ -100,6 +100,8 @@ public struct Attendance: Sendable {
     private var due: [(key: RoomUser, at: UInt64, hosted: Bool)] = []
     private var queued: Set<RoomUser> = []
     private var asked: Set<RoomUser> = []
+    /// Of these only what has come since is known here: the store may have a later event.
+    private var unsure: Set<RoomUser> = []
 
     public init(options: AttendanceOptions = AttendanceOptions()) { self.options = options }
 
@@ -115,6 +117,7 @@ public struct Attendance: Sendable {
         self.isComplete = isComplete
         undoLog = UndoLog()
         asked = []
+        unsure = []
     }
 
     /// What the store has of pairs that were not known here.
@@ -122,6 +125,7 @@ public struct Attendance: Sendable {
         for key in keys { asked.remove(key) }
         for record in records { keep(record) }
         for key in keys where last[key] == nil { last[key] = Last() }
+        unsure.subtract(keys)
     }
 
     /// The store could not be asked: it is tried again.
@@ -147,6 +151,7 @@ public struct Attendance: Sendable {
         guard isNews || before.map({ $0.turn == record.turn && record.position < $0.position }) ?? true else {
             return false
         }
+        if before == nil, !isComplete { unsure.insert(key) }
         undoLog.record(Undo(key: key, before: before))
         last[key] = Last(record)
         return isNews
@@ -219,6 +224,7 @@ public struct Attendance: Sendable {
             if !isComplete { return .unknown }
             return facts.isPresent && facts.isHosted ? .write(turn: 1) : .agrees
         }
+        if unsure.contains(key) { return .unknown }
         let isJoined = last.turn % 2 == 1
         guard isJoined != facts.isPresent else { return .agrees }
         if facts.isPresent { return facts.isHosted ? .write(turn: last.turn + 1) : .agrees }
@@ -241,7 +247,10 @@ public struct Attendance: Sendable {
         let left = last.filter { $0.value.turn % 2 == 0 }.sorted {
             ($0.value.position, $0.key) < ($1.value.position, $1.key)
         }
-        for (key, _) in left.prefix(last.count - options.limit) { last[key] = nil }
+        for (key, _) in left.prefix(last.count - options.limit) {
+            last[key] = nil
+            unsure.remove(key)
+        }
         isComplete = false
     }
 }

@@ -199,8 +199,10 @@ public struct PeerLinks: Sendable {
 
     /// Whether the established link `old` stays, and the one on which `hello` has come goes.
     private func staysBefore(_ old: Int, _ new: Int, _ hello: PeerHello, _ own: PeerHello) -> Bool {
-        // Another process: the one behind the old link has ended, whether that was heard or not.
-        guard links[old].peer?.process == hello.process else { return false }
+        // Another process: of the two the one that was started first has ended, whether that was heard or not.
+        guard let peer = links[old].peer, peer.process == hello.process else {
+            return (links[old].peer?.boot ?? 0) > hello.boot
+        }
         let dialsFirst = own.replica < hello.replica
         let oldIsKept = (links[old].dialled != nil) == dialsFirst
         let newIsKept = (links[new].dialled != nil) == dialsFirst

@@ -149,6 +149,7 @@ final class ModelNode {
             .insert(id, element: element, dot: entry.dot, timestamp: entry.timestamp, replacing: dots)
         case .remove(let element, let dots): .delete(id, element: element, dots: dots)
         case .set(let value): .write(id, value: value, dot: entry.dot, timestamp: entry.timestamp)
+        case .count(amount: _, let totals): .count(id, totals, dot: entry.dot, timestamp: entry.timestamp)
         }
     }
 

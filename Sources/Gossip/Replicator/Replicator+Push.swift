@@ -4,7 +4,8 @@ import ConvergeWire
 /// What is stored goes out at once, to everybody who is linked and not known to have it.
 ///
 /// An origin pushes its own entries. Who stores another's entry passes it on to those of its peers that have no link to
-/// the origin: so everybody gets it once, along links that exist. A peer that does not keep up is not pushed any more
+/// the origin: so everybody gets it once, along links that exist. What was repaired is not passed on: after a partition all
+/// repair the same at once, and each would send it to every other. A peer that does not keep up is not pushed any more
 /// until it has taken what it was sent; what it misses meanwhile it asks for.
 extension Replicator {
     mutating func push(_ entries: [Entry], wantsStored: Bool, into effects: inout [ReplicatorEffect]) {
@@ -41,6 +42,7 @@ extension Replicator {
         let origin = entry.dot.replica
         if origin == peer.replica || peer.has.covers(entry.dot) { return false }
         if origin == replica { return true }
+        if repaired.covers(entry.dot) { return false }
         // Until its first digest we can't know; then it asks for what it lacks.
         return peer.hasDigest && !peer.direct.contains(origin)
     }

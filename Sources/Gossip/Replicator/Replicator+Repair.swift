@@ -69,18 +69,24 @@ extension Replicator {
         peers[at].hasDigest = true
         peers[at].direct = digest.direct
         peers[at].floors = VersionVector(digest.floors)
-        peers[at].forked = []
         // What a peer tells is what it has: it may have less than before, when it goes on with an older disk.
         var has = VersionVector()
         var hash = DigestHash()
+        // What did not chain will not as long as both copies are as they were.
+        let heads = VersionVector(digest.heads.map(\.dot))
+        peers[at].forked.removeAll {
+            !($0.seq...$0.seq &+ 1).contains(applied[$0.replica] &+ 1) || heads[$0.replica] < $0.seq
+        }
         for head in digest.heads {
             has.advance(to: head.dot)
             hash.add(head.dot.replica.rawValue)
             hash.add(head.dot.seq)
             hash.add(head.hash)
-            if head.dot.seq == stored[head.dot.replica], head.hash != self.hash(of: head.dot.replica).high {
+            if head.dot.seq == stored[head.dot.replica], head.hash != self.hash(of: head.dot.replica).high,
+                !peers[at].isForked(head.dot.replica)
+            {
                 counters.forks += 1
-                peers[at].forked.append(head.dot.replica)
+                peers[at].forked.append(head.dot)
                 if head.dot.replica != replica {
                     effects.append(.forked(head.dot.replica, seq: head.dot.seq, by: peer))
                 }
@@ -93,7 +99,7 @@ extension Replicator {
         }
         peers[at].has = has
         peers[at].hash = hash.value
-        if isStarted, has[replica] > stored[replica] || peers[at].forked.contains(replica) {
+        if isStarted, has[replica] > stored[replica] || peers[at].isForked(replica) {
             effects.append(.ownLogForeign(peer, seq: has[replica]))
             return
         }
@@ -169,7 +175,7 @@ extension Replicator {
         for dot in peers[at].has.components {
             let origin = dot.replica
             let here = applied[origin]
-            guard dot.seq > here, origin != replica, !peers[at].forked.contains(origin) else { continue }
+            guard dot.seq > here, origin != replica, !peers[at].isForked(origin) else { continue }
             if !eager, index(of: origin) != nil,
                 let lag = lagging.first(where: { $0.replica == origin }), now < lag.since + options.patience
             {
@@ -200,6 +206,7 @@ extension Replicator {
         guard let pull, pull.peer == peer, pull.number == range.number else { return }
         self.pull = nil
         let before = applied
+        for entry in range.entries where !applied.covers(entry.dot) { repaired.advance(to: entry.dot) }
         receive(range.entries, from: peer, at: now, into: &effects)
         switch range.status {
         case .complete, .more:

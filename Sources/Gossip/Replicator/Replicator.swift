@@ -156,10 +156,12 @@ public struct Replicator {
         /// The want that is being read for it, and its ticket.
         var serving: (ticket: UInt64, number: UInt64)?
         var servingSnapshot: (ticket: UInt64, number: UInt64)?
-        /// Logs that it has otherwise than we do.
-        var forked: [ReplicaID] = []
+        /// Where a log of which it has another copy than we do was refused.
+        var forked: [Dot] = []
         /// Until when it isn't asked: it could not answer.
         var restsUntil: UInt64 = 0
+
+        func isForked(_ replica: ReplicaID) -> Bool { forked.contains { $0.replica == replica } }
     }
 
     /// The one want that is on its way.
@@ -194,6 +196,8 @@ public struct Replicator {
     var waiting: WaitingRoom
     var pull: Pull?
     var snapshot: SnapshotReceiver?
+    /// How far each log came in answers to wants. Peers learn of that from digests, and it is not passed on to them.
+    var repaired = VersionVector()
     var lastNumber: UInt64 = 0
     var lastTicket: UInt64 = 0
     /// Each log of which a peer has more than is applied here: how far it was, and since when that has not moved.
@@ -313,9 +317,7 @@ public struct Replicator {
         let origin = entry.dot.replica
         guard chain(appliedHashes[origin] ?? .zero, entry) == entry.hash else {
             counters.forks += 1
-            if let peer, let at = index(of: peer), !peers[at].forked.contains(origin) {
-                peers[at].forked.append(origin)
-            }
+            if let peer, let at = index(of: peer), !peers[at].isForked(origin) { peers[at].forked.append(entry.dot) }
             effects.append(.forked(origin, seq: entry.dot.seq, by: peer ?? origin))
             return
         }
@@ -389,6 +391,7 @@ public struct Replicator {
         _ peer: ReplicaID, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
     ) {
         if let at = index(of: peer) { peers.remove(at: at) }
+        tellLinks()
         let at = peers.firstIndex { $0.replica > peer } ?? peers.count
         peers.insert(Peer(replica: peer), at: at)
         if pull?.peer == peer { pull = nil }
@@ -398,9 +401,15 @@ public struct Replicator {
     private mutating func unlink(_ peer: ReplicaID, into effects: inout [ReplicatorEffect]) {
         guard let at = index(of: peer) else { return }
         peers.remove(at: at)
+        tellLinks()
         if pull?.peer == peer { pull = nil }
         lagging.removeAll { $0.replica == peer }
         snapshot?.serverLeft(peer)
+    }
+
+    /// Whom we have a link to has changed: the peers have to know what they need not pass on to us any more, or have to.
+    private mutating func tellLinks() {
+        for at in peers.indices { peers[at].owesDigest = true }
     }
 
     /// The replicas that we have a link to, sorted.

@@ -14,8 +14,9 @@ struct SnapshotReceiver: Sendable {
     /// Where this pass and the next one begin.
     private(set) var since: VersionVector
     private(set) var nextSince: VersionVector?
-    /// What the latest piece was read at.
-    private(set) var reached: VersionVector
+    /// What the pieces so far were read at. It begins with nothing: a server need not have what is here, or two that have
+    /// each folded what the other lacks would wait for each other for ever.
+    private(set) var reached = VersionVector()
     private(set) var after: SnapshotCursor?
 
     /// Who is asked; nil while there is nobody.
@@ -32,7 +33,6 @@ struct SnapshotReceiver: Sendable {
     init(have: VersionVector, at now: UInt64, patience: UInt64) {
         self.have = have
         since = have
-        reached = have
         deadline = now + patience
         begun = now
     }
@@ -69,6 +69,9 @@ struct SnapshotReceiver: Sendable {
             after = chunk.next
         }
     }
+
+    /// The piece is staged.
+    mutating func staged() { isStaging = false }
 
     mutating func install() {
         isStaging = false
@@ -132,6 +135,7 @@ extension Replicator {
 
     mutating func continueSnapshot(at now: UInt64, into effects: inout [ReplicatorEffect]) {
         guard let receiver = snapshot, receiver.isStaging else { return }
+        snapshot?.staged()
         if let server = receiver.server {
             askForSnapshot(server, at: now, into: &effects)
         } else {

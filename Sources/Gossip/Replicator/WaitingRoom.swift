@@ -46,6 +46,7 @@ struct WaitingRoom: Sendable {
 
     /// Keeps an entry; false where it, being the farthest, was turned away. One that is here already is kept as it is.
     mutating func insert(_ entry: Entry, at now: UInt64) -> Bool {
+        if contains(entry.dot) { return true }
         let size = entry.waitingBytes
         while count >= limit || byteCount + size > byteLimit {
             overflowed += 1
@@ -57,11 +58,17 @@ struct WaitingRoom: Sendable {
             logs.insert((entry.dot.replica, []), at: log)
         }
         let at = Self.index(of: entry.dot.seq, in: logs[log].entries)
-        if at < logs[log].entries.count, logs[log].entries[at].entry.dot == entry.dot { return true }
         logs[log].entries.insert(Waiting(entry: entry, since: now), at: at)
         count += 1
         byteCount += size
         return true
+    }
+
+    private func contains(_ dot: Dot) -> Bool {
+        let log = index(of: dot.replica)
+        guard log < logs.count, logs[log].replica == dot.replica else { return false }
+        let at = Self.index(of: dot.seq, in: logs[log].entries)
+        return at < logs[log].entries.count && logs[log].entries[at].entry.dot == dot
     }
 
     /// Takes out the first entry of a log.

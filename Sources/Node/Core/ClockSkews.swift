@@ -22,10 +22,13 @@ struct ClockSkews {
 
     mutating func forget(_ peer: ReplicaID) { skews.removeAll { $0.peer == peer } }
 
-    /// What the median of the peers is ahead of this node, in milliseconds; nil without peers.
+    /// What the median of the peers is ahead of this node, in milliseconds; nil without peers. Of an even number it is the
+    /// one of the two in the middle that is nearer: with one wrong clock among three nodes the other two may write.
     var median: Int64? {
         guard !skews.isEmpty else { return nil }
-        return skews.map(\.milliseconds).sorted()[skews.count / 2]
+        let sorted = skews.map(\.milliseconds).sorted()
+        let (low, high) = (sorted[(sorted.count - 1) / 2], sorted[sorted.count / 2])
+        return low.magnitude <= high.magnitude ? low : high
     }
 
     /// Whether this node may write.

@@ -294,6 +294,8 @@ extension NodeCore {
         let isNew = replicas.first != replica
         let isFirst = replicas.isEmpty
         if isNew {
+            // What was said meanwhile against the old identity is settled with it.
+            renewing = false
             // Under the old name there is nobody to talk to.
             var closing: [PeerLinksEffect] = []
             links.closeAll(.leaving, into: &closing)
