@@ -39,6 +39,7 @@ final class Client {
         let dot: Dot
         let position: Position
         let body: String
+        let time: Microseconds
     }
 
     init(index: Int, user: Text, room: Text) {

@@ -160,12 +160,16 @@ extension World {
         // What is too old goes from each node by its own clock.
         guard scenario.retention == 0 else { return }
         let vector = node.disk.vector
-        guard StateChecks.isCompared(vector, oneIn: scenario.comparesOneIn), !ledger.isForked(within: vector) else {
+        guard StateChecks.isCompared(vector, oneIn: scenario.comparesOneIn), !ledger.isForked(within: vector),
+            !ledger.isErasedAhead(of: vector)
+        else {
             return
         }
         counts.compared += 1
+        if states.kept != nil, states.kept?[vector] == nil { states.kept?[vector] = node.disk.store.state }
         if let other = states.compare(vector, node.disk.store.fingerprint(), disk: node.disk.index) {
             violate(.equalState, node.index, "disk \(node.disk.index) and disk \(other) at \(vector.components)")
+            trace.note(now, node.index, "differs", 0, 0, states.difference(from: node.disk.store.state))
         }
     }
 }

@@ -197,7 +197,7 @@ extension World {
         if let position = frame.position { client.saw(position) }
         if frame.type == "message", let dot = frame.dot, let position = frame.position {
             client.seen.append(
-                .init(room: Text(frame.room), dot: dot, position: position, body: frame.body))
+                .init(room: Text(frame.room), dot: dot, position: position, body: frame.body, time: now))
             if client.seen.count > 400 { client.seen.removeFirst(200) }
         }
         guard let ref = frame.ref else { return }
@@ -267,7 +267,9 @@ extension World {
         // On another node, or after a disk was lost, what was shown need not be there yet.
         guard scenario.retention == 0 else { return }
         let node = nodes[connection.node]
-        for seen in client.seen where seen.room == room && seen.position >= first && seen.position <= last {
+        // What came while the page was on its way need not be in it.
+        for seen in client.seen
+        where seen.room == room && seen.time < sent.sentAt && seen.position >= first && seen.position <= last {
             guard let record = ledger[seen.dot], record.mustShow, node.disk.vector.covers(seen.dot) else { continue }
             if !page.contains(where: { $0.dot == seen.dot }), !ledger.isForked(within: record.past) {
                 violate(.history, connection.node, "\(seen.dot) \(seen.body) was shown and is not in history")

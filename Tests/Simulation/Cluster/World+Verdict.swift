@@ -31,7 +31,9 @@ extension World {
     private func noteMissing() {
         var all = VersionVector()
         for node in nodes { all.merge(node.disk.vector) }
-        for node in nodes { for dot in all.components { missingAtHeal += Int(dot.seq - node.disk.vector[dot.replica]) } }
+        for node in nodes {
+            for dot in all.components { missingAtHeal += Int(dot.seq - node.disk.vector[dot.replica]) }
+        }
     }
 
     /// Looks whether all agree; if not, looks again a little later, until patience ends.

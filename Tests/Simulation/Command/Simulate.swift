@@ -109,7 +109,7 @@ struct Simulate {
     /// What went wrong in a run, and the last part of its trace.
     private func explain(_ outcome: Runner.Outcome) {
         let (again, trace) = Runner.trace(Scenario(seed: outcome.seed, nodes: nodes), lines: lines)
-        print("\nseed \(outcome.seed)")
+        print("\n" + Scenario(seed: outcome.seed, nodes: nodes).words)
         for violation in outcome.violations.prefix(5) { print("  \(violation)") }
         if again.hash != outcome.hash { print("  and it does not run the same way twice") }
         print("the end of its trace (all of it: scripts/simulate.sh --trace \(outcome.seed)):")
@@ -118,6 +118,7 @@ struct Simulate {
 
     private func tell(_ seed: UInt64) -> Int32 {
         let (outcome, trace) = Runner.trace(Scenario(seed: seed, nodes: nodes))
+        print(Scenario(seed: seed, nodes: nodes).words)
         for line in trace { print(line) }
         print("trace \(String(outcome.hash, radix: 16))")
         for violation in outcome.violations { print(violation) }

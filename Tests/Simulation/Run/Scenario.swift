@@ -96,6 +96,16 @@ struct Scenario {
         }
     }
 
+    /// The settings in a few words: the head of a trace.
+    var words: String {
+        let kinds = Fault.allCases.filter { faults[$0] > 0 }.map { "\($0.name) \(faults[$0])" }
+        return
+            "seed \(seed): \(nodes) nodes, \(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
+            + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
+            + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
+            + (isTight ? ", tight bounds" : "") + "; faults: " + kinds.joined(separator: ", ")
+    }
+
     /// A healthy cluster with nothing going wrong.
     static func healthy(seed: UInt64, nodes: Int) -> Scenario {
         var scenario = Scenario(seed: seed, nodes: nodes)
