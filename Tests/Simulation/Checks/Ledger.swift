@@ -103,6 +103,12 @@ struct Ledger {
         redactions.contains { vector.covers($0.target) && !vector.covers($0.by) }
     }
 
+    /// Whether the entry may be erased on some nodes and not on others for ever: its redaction died with its disks, and
+    /// copies that were erased did not.
+    func isErasedInPart(_ dot: Dot) -> Bool {
+        redactions.contains { $0.target == dot && mayHaveDied($0.by) }
+    }
+
     /// Whether the vector covers a dot of which there were two entries.
     func isForked(within vector: VersionVector) -> Bool { forked.contains { vector.covers($0) } }
 

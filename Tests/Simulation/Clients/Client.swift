@@ -32,6 +32,8 @@ final class Client {
         var after: Position?
         var sentAt: Microseconds
         var amount = 0
+        /// What the asked node had then.
+        var known = VersionVector()
     }
 
     struct Seen {

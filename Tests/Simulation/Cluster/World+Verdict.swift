@@ -227,7 +227,9 @@ extension World {
                     wrong(.history, node.index, "can't be read")
                     continue
                 }
-                let entries = all.filter { $0.timestamp.milliseconds >= cutoff }
+                let entries = all.filter {
+                    $0.timestamp.milliseconds >= cutoff && !ledger.isErasedInPart($0.dot)
+                }
                 if let first, first != entries {
                     let other = first.first { !entries.contains($0) } ?? entries.first { !first.contains($0) }
                     wrong(
@@ -259,7 +261,7 @@ extension World {
             if count == 0, ledger.mayHaveDied(ack.position.dot) || ledger.redacted.contains(ack.position.dot) {
                 continue
             }
-            if count == 0, ack.isDuplicate, ledger.redactedBodies.contains(ack.body) { continue }
+            if count == 0, ledger.redactedBodies.contains(ack.body) { continue }
             wrong(.acknowledged, "\(ack.body) (\(ack.position.dot)) is \(count) times in \(room)")
         }
         for refused in verdict.refusedBodies where refused.room == room && times[refused.body] != nil {
