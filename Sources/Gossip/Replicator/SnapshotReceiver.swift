@@ -32,7 +32,7 @@ struct SnapshotReceiver: Sendable {
     init(have: VersionVector, at now: UInt64, patience: UInt64) {
         self.have = have
         since = have
-        reached = have
+        reached = VersionVector()
         deadline = now + patience
         begun = now
     }

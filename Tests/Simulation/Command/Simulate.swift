@@ -147,7 +147,11 @@ struct Simulate {
                 let index = next.add(1, ordering: .relaxed).oldValue
                 guard index < wanted.count else { return }
                 let finding = wanted[index].search(from: from, limit: limit)
-                found.withLock { $0[wanted[index].name] = finding }
+                found.withLock {
+                    $0[wanted[index].name] = finding
+                    if finding == nil { print("… \(wanted[index].name) is not found") }
+                    fflush(nil)
+                }
             }
         }
         var missed = 0
@@ -163,7 +167,10 @@ struct Simulate {
     }
 
     private func figures() -> Int32 {
-        Figures.all { print($0) }
+        Figures.all {
+            print($0)
+            fflush(nil)
+        }
         return 0
     }
 }
