@@ -70,6 +70,9 @@ struct SnapshotReceiver: Sendable {
         }
     }
 
+    /// The piece is staged: the next one can be asked for, now or when there is somebody to ask.
+    mutating func staged() { isStaging = false }
+
     mutating func install() {
         isStaging = false
         isInstalling = true
@@ -132,6 +135,7 @@ extension Replicator {
 
     mutating func continueSnapshot(at now: UInt64, into effects: inout [ReplicatorEffect]) {
         guard let receiver = snapshot, receiver.isStaging else { return }
+        snapshot?.staged()
         if let server = receiver.server {
             askForSnapshot(server, at: now, into: &effects)
         } else {

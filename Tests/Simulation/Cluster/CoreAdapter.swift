@@ -35,14 +35,14 @@ extension World {
 
     /// Bounds that are met all the time.
     private func tighten(_ options: inout CoreOptions) {
-        options.replicator.rangeBytes = 700
+        options.replicator.rangeBytes = 1_500
         options.replicator.pushWindow = 3_000
         options.replicator.creditStep = 600
-        options.replicator.unstoredBytes = 2_000
+        options.replicator.unstoredBytes = 4_000
         options.replicator.waitingEntries = 6
         options.replicator.waitingBytes = 4_000
         options.replicator.waitingTime = 10_000
-        options.replicator.snapshotBytes = 500
+        options.replicator.snapshotBytes = 900
         options.presence.chunkBytes = 60
         options.presence.historyLength = 2
         options.attendance.limit = 3

@@ -72,7 +72,7 @@ extension World {
         case .downgrade: writeUnknownKinds(node)
         default: break
         }
-        node.disk.backup = node.disk.store.copy()
+        node.disk.backup = node.disk.store.copy(keepingFile: true)
         restart(node)
     }
 

@@ -217,7 +217,8 @@ extension World {
         }
         // Below this some nodes may have dropped what others still have.
         let newest = nodes.map { $0.clock.wall(at: now) }.max() ?? 0
-        let cutoff = scenario.retention == 0 ? 0 : newest - min(newest, scenario.retention) + 1_000
+        let isWild = scenario.faults[.clockJump] > 0 || scenario.faults[.clockDrift] > 0
+        let cutoff = scenario.retention == 0 ? 0 : newest - scenario.retention + (isWild ? 90_000 : 3_000)
         for room in roomNames.prefix(scenario.rooms) {
             var first: [Entry]?
             for node in nodes {

@@ -90,6 +90,8 @@ struct Scenario {
         let fastest = random.within(100...2_000)
         delay = fastest...(fastest + random.within(100...20_000))
         isTight = random.chance(35)
+        // Small pieces take their time.
+        if isTight { patience = .seconds(120) }
         if random.chance(60) {
             foldTail = random.within(0...40)
             forgetAfter = random.within(5_000...30_000)
