@@ -140,9 +140,6 @@ extension World {
 extension World {
     func postRedaction(_ dot: Dot, room: Text, to node: SimulatedNode) { post(.redact(dot, room: room), to: node) }
 
-    /// Puts an old copy in a disk's place, as a backup of the whole machine does.
-    func restore(_ backup: MemoryStore, to disk: Disk) { disk.store = backup.copy(keepingFile: true) }
-
     /// Somebody who is no node connects and says something.
     func sendNonsense(to node: SimulatedNode) {
         guard node.isUp else { return }
