@@ -33,6 +33,7 @@ struct Ledger {
     private(set) var redacted: [Dot] = []
     private(set) var redactedBodies: [String] = []
     private(set) var entryCount = 0
+    private var redactions: [(target: Dot, by: Dot)] = []
 
     subscript(_ dot: Dot) -> Record? {
         guard let log = logs[dot.replica], dot.seq > 0, dot.seq <= UInt64(log.records.count) else { return nil }
@@ -65,6 +66,11 @@ struct Ledger {
             if mustShow { logs[replica]!.shown[entry.room, default: []].append(entry.dot.seq) }
             logs[replica]!.records.append(Record(entry: entry, past: past, mustShow: mustShow))
             entryCount += 1
+            if entry.kind == .redaction,
+                let payload = entry.payload.withUnsafeBytes({ try? RedactionPayload(decoding: $0) })
+            {
+                redactions.append((payload.target, entry.dot))
+            }
         }
     }
 
@@ -90,6 +96,18 @@ struct Ledger {
 
     /// Whether the entry may be gone from everywhere, with the disks that it was on.
     func mayHaveDied(_ dot: Dot) -> Bool { died.contains { $0.replica == dot.replica && dot.seq >= $0.seq } }
+
+    /// Whether something within the vector may already be erased though the redaction is not within it: whoever has
+    /// erased an entry passes it on so.
+    func isErasedAhead(of vector: VersionVector) -> Bool {
+        redactions.contains { vector.covers($0.target) && !vector.covers($0.by) }
+    }
+
+    /// Whether the entry may be erased on some nodes and not on others for ever: its redaction died with its disks, and
+    /// copies that were erased did not.
+    func isErasedInPart(_ dot: Dot) -> Bool {
+        redactions.contains { $0.target == dot && mayHaveDied($0.by) }
+    }
 
     /// Whether the vector covers a dot of which there were two entries.
     func isForked(within vector: VersionVector) -> Bool { forked.contains { vector.covers($0) } }

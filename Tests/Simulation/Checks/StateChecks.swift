@@ -1,4 +1,6 @@
 import ConvergeCRDT
+import ConvergeStorage
+import ConvergeWire
 
 /// State is a function of the version vector: two disks that cover the same hold the same, at every step of a run.
 ///
@@ -6,6 +8,9 @@ import ConvergeCRDT
 /// vector itself says, so that every disk that comes by there is looked at.
 struct StateChecks {
     private var fingerprints: [VersionVector: (fingerprint: UInt64, disk: Int)] = [:]
+
+    /// The states themselves, kept where a trace is written: so that it can say what differs.
+    var kept: [VersionVector: MemoryState]?
 
     /// Whether states are compared at this vector: one in `share`.
     static func isCompared(_ vector: VersionVector, oneIn share: UInt64) -> Bool {
@@ -24,5 +29,39 @@ struct StateChecks {
             return nil
         }
         return known.fingerprint == fingerprint ? nil : known.disk
+    }
+
+    /// What differs between the state kept for its vector and this one.
+    func difference(from state: MemoryState) -> String {
+        guard let known = kept?[state.vector] else { return "" }
+        var words: [String] = []
+        for (room, positions) in shown(state, known) { words.append("\(room) shows \(positions) here") }
+        for (room, positions) in shown(known, state) { words.append("\(room) shows \(positions) there") }
+        for document in state.documents where !known.documents.contains(document) {
+            words.append(
+                "here \(document.id.room)/\(document.id.name) \(document.touched.components) \(rows(document))")
+        }
+        for document in known.documents where !state.documents.contains(document) {
+            words.append(
+                "there \(document.id.room)/\(document.id.name) \(document.touched.components) \(rows(document))")
+        }
+        for record in state.attendance where !known.attendance.contains(record) { words.append("here \(record)") }
+        for record in known.attendance where !state.attendance.contains(record) { words.append("there \(record)") }
+        for key in state.keys where !known.keys.contains(key) { words.append("here \(key)") }
+        for key in known.keys where !state.keys.contains(key) { words.append("there \(key)") }
+        return words.joined(separator: "; ")
+    }
+
+    private func shown(_ one: MemoryState, _ other: MemoryState) -> [(Text, String)] {
+        one.history.compactMap { shown in
+            let there = Set(other.history.first { $0.room == shown.room }?.positions ?? [])
+            let missing = shown.positions.filter { !there.contains($0) }
+            return missing.isEmpty ? nil : (shown.room, missing.map { "\($0.dot)" }.joined(separator: " "))
+        }
+    }
+
+    private func rows(_ document: SnapshotDocument) -> String {
+        document.rows.map { "\($0.value?.string ?? "")\($0.totals.map { " \($0.up)-\($0.down)" } ?? "") by \($0.dot)" }
+            .joined(separator: ", ")
     }
 }

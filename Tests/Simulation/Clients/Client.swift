@@ -32,6 +32,8 @@ final class Client {
         var after: Position?
         var sentAt: Microseconds
         var amount = 0
+        /// What the asked node had then.
+        var known = VersionVector()
     }
 
     struct Seen {
@@ -39,6 +41,7 @@ final class Client {
         let dot: Dot
         let position: Position
         let body: String
+        let time: Microseconds
     }
 
     init(index: Int, user: Text, room: Text) {

@@ -35,14 +35,14 @@ extension World {
 
     /// Bounds that are met all the time.
     private func tighten(_ options: inout CoreOptions) {
-        options.replicator.rangeBytes = 700
+        options.replicator.rangeBytes = 1_500
         options.replicator.pushWindow = 3_000
         options.replicator.creditStep = 600
-        options.replicator.unstoredBytes = 2_000
+        options.replicator.unstoredBytes = 4_000
         options.replicator.waitingEntries = 6
         options.replicator.waitingBytes = 4_000
         options.replicator.waitingTime = 10_000
-        options.replicator.snapshotBytes = 500
+        options.replicator.snapshotBytes = 900
         options.presence.chunkBytes = 60
         options.presence.historyLength = 2
         options.attendance.limit = 3
@@ -140,9 +140,6 @@ extension World {
 extension World {
     func postRedaction(_ dot: Dot, room: Text, to node: SimulatedNode) { post(.redact(dot, room: room), to: node) }
 
-    /// Puts an old copy in a disk's place, as a backup of the whole machine does.
-    func restore(_ backup: MemoryStore, to disk: Disk) { disk.store = backup.copy(keepingFile: true) }
-
     /// Somebody who is no node connects and says something.
     func sendNonsense(to node: SimulatedNode) {
         guard node.isUp else { return }
@@ -160,12 +157,16 @@ extension World {
         // What is too old goes from each node by its own clock.
         guard scenario.retention == 0 else { return }
         let vector = node.disk.vector
-        guard StateChecks.isCompared(vector, oneIn: scenario.comparesOneIn), !ledger.isForked(within: vector) else {
+        guard StateChecks.isCompared(vector, oneIn: scenario.comparesOneIn), !ledger.isForked(within: vector),
+            !ledger.isErasedAhead(of: vector)
+        else {
             return
         }
         counts.compared += 1
+        if states.kept != nil, states.kept?[vector] == nil { states.kept?[vector] = node.disk.store.state }
         if let other = states.compare(vector, node.disk.store.fingerprint(), disk: node.disk.index) {
             violate(.equalState, node.index, "disk \(node.disk.index) and disk \(other) at \(vector.components)")
+            trace.note(now, node.index, "differs", 0, 0, states.difference(from: node.disk.store.state))
         }
     }
 }

@@ -12,6 +12,8 @@ final class Disk {
     var reading: ClosedRange<UInt64>
     /// What it holds durably.
     private(set) var vector = VersionVector()
+    /// All that it ever held.
+    private(set) var most = VersionVector()
     /// What it looked like some time ago.
     var backup: MemoryStore?
 
@@ -34,5 +36,6 @@ final class Disk {
     /// Reads how far the store is, also while it is out of order.
     func look() {
         vector = store.vector
+        most.merge(vector)
     }
 }

@@ -12,6 +12,7 @@ final class Link {
     var ends = [End(), End()]
     /// It is silent, and will be given up.
     var isTimingOut = false
+    let openedAt: Microseconds
 
     /// One side, and what goes from it to the other.
     struct End {
@@ -35,7 +36,8 @@ final class Link {
         var waitingBytes = 0
     }
 
-    init(index: Int, nodes: [Int], lives: [Int], names: [LinkName]) {
+    init(index: Int, nodes: [Int], lives: [Int], names: [LinkName], openedAt: Microseconds) {
+        self.openedAt = openedAt
         self.index = index
         self.nodes = nodes
         self.lives = lives

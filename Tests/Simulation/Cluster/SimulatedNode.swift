@@ -27,6 +27,8 @@ final class SimulatedNode {
     var reads: [Int: Read] = [:]
     var readCount = 0
     var machineBoot = 0
+    /// What it has stored it still has.
+    var hasKeptDisk = true
     /// The store has been open in this life.
     var hasOpened = false
 

@@ -136,9 +136,10 @@ extension World {
     private func history(_ client: Client) -> (ClientCommand, String?) {
         let page = client.page?.room == client.room ? client.page?.before : nil
         let before = clientChoices.chance(50) ? page : nil
+        var sent = sent(.history, client)
+        if let connection = client.connection { sent.known = nodes[connection.node].disk.vector }
         return (
-            .history(room: client.room, limit: 1 + clientChoices.below(60), before: before),
-            newRef(client, sent(.history, client))
+            .history(room: client.room, limit: 1 + clientChoices.below(60), before: before), newRef(client, sent)
         )
     }
 
@@ -197,7 +198,7 @@ extension World {
         if let position = frame.position { client.saw(position) }
         if frame.type == "message", let dot = frame.dot, let position = frame.position {
             client.seen.append(
-                .init(room: Text(frame.room), dot: dot, position: position, body: frame.body))
+                .init(room: Text(frame.room), dot: dot, position: position, body: frame.body, time: now))
             if client.seen.count > 400 { client.seen.removeFirst(200) }
         }
         guard let ref = frame.ref else { return }
@@ -266,9 +267,10 @@ extension World {
         client.page = (room, first)
         // On another node, or after a disk was lost, what was shown need not be there yet.
         guard scenario.retention == 0 else { return }
-        let node = nodes[connection.node]
-        for seen in client.seen where seen.room == room && seen.position >= first && seen.position <= last {
-            guard let record = ledger[seen.dot], record.mustShow, node.disk.vector.covers(seen.dot) else { continue }
+        // What came while the page was on its way need not be in it.
+        for seen in client.seen
+        where seen.room == room && seen.time < sent.sentAt && seen.position >= first && seen.position <= last {
+            guard let record = ledger[seen.dot], record.mustShow, sent.known.covers(seen.dot) else { continue }
             if !page.contains(where: { $0.dot == seen.dot }), !ledger.isForked(within: record.past) {
                 violate(.history, connection.node, "\(seen.dot) \(seen.body) was shown and is not in history")
             }

@@ -131,7 +131,7 @@ extension World {
             violate(.shownNotStored, node.index, "an ack of \(position.dot)")
         }
         if let copies = frame.copies {
-            let holding = disks.count { $0.vector.covers(position.dot) }
+            let holding = disks.count { $0.most.covers(position.dot) }
             if copies > holding {
                 violate(.answers, node.index, "\(copies) copies of \(position.dot), there are \(holding)")
             }

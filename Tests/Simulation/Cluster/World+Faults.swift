@@ -23,7 +23,8 @@ extension World {
         counts.faults[fault.rawValue] += 1
         trace.note(now, node.index, "FAULT", UInt64(fault.rawValue), 0, fault.name)
         switch fault {
-        case .crash, .machineCrash, .emptyDisk, .restoredDisk, .clonedDisk, .downgrade: strikeProcess(fault, node)
+        case .crash, .machineCrash, .emptyDisk, .restoredDisk, .rewoundDisk, .clonedDisk, .downgrade:
+            strikeProcess(fault, node)
         case .refusedCommit, .unknownCommit, .syncFailed, .slowDisk, .outage, .refusedOpen, .slowReaders:
             strikeDisk(fault, node)
         case .cut, .cutOneWay, .cutSome, .reset, .resetOneSide, .silence, .slowLink, .lateDials, .stranger:
@@ -63,7 +64,11 @@ extension World {
                 node.disk.store = MemoryStore(sync: scenario.sync, planted: scenario.plantedInStores)
             }
         case .restoredDisk:
-            changeDisk(node) { node in if let backup = node.disk.backup { restore(backup, to: node.disk) } }
+            changeDisk(node) { node in if let backup = node.disk.backup { node.disk.store = backup.copy() } }
+        case .rewoundDisk:
+            changeDisk(node) { node in
+                if let backup = node.disk.backup { node.disk.store = backup.copy(keepingFile: true) }
+            }
         case .clonedDisk:
             let other = nodes[faultChoices.below(nodes.count)]
             if other !== node {
@@ -72,7 +77,7 @@ extension World {
         case .downgrade: writeUnknownKinds(node)
         default: break
         }
-        node.disk.backup = node.disk.store.copy()
+        node.disk.backup = node.disk.store.copy(keepingFile: true)
         restart(node)
     }
 
@@ -93,6 +98,7 @@ extension World {
         let before = node.disk.vector
         change(node)
         node.disk.look()
+        if node.disk.vector != before { node.hasKeptDisk = false }
         ledger.lost(before, node.disk.vector, others: disks.filter { $0 !== node.disk }.map(\.vector))
         trace.note(now, node.index, "disk changed", UInt64(node.disk.vector.components.count))
     }

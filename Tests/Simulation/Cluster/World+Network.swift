@@ -29,7 +29,7 @@ extension World {
         to.linkCount += 1
         let link = Link(
             index: links.count, nodes: [from.index, to.index], lives: [from.life, to.life],
-            names: [from.linkCount, to.linkCount])
+            names: [from.linkCount, to.linkCount], openedAt: now)
         links.append(link)
         from.links[from.linkCount] = link.index
         to.links[to.linkCount] = link.index

@@ -90,6 +90,7 @@ extension World {
             let before = node.disk.vector
             node.disk.look()
             if node.disk.vector != before { compareStates(node) }
+            if case .pruned(let pruned)? = node.told { checkFloors(pruned.floors, node) }
         }
         if case .failed(let error)? = node.told {
             node.writer = nil
@@ -97,6 +98,19 @@ extension World {
         }
         // Between being stored and being known to be.
         schedule(.storeTells(node.index, life: node.life), after: diskChoices.within(20...500))
+    }
+
+    /// What a node no longer has as entries, every member that has a vote must have: here, whoever it has had a link to for
+    /// some time, whose disk was never lost, where nobody is forgotten.
+    private func checkFloors(_ floors: VersionVector, _ node: SimulatedNode) {
+        guard scenario.retention == 0, scenario.forgetAfter >= 86_400_000, !floors.isEmpty else { return }
+        for link in openLinks where link.nodes.contains(node.index) && link.openedAt + .seconds(5) < now {
+            let other = nodes[link.nodes[0] == node.index ? link.nodes[1] : link.nodes[0]]
+            guard other.hasKeptDisk, other.index != node.index, node.hasKeptDisk else { continue }
+            for floor in floors.components where other.disk.most[floor.replica] < floor.seq {
+                violate(.bounds, node.index, "\(floor) is folded, and node \(other.index) has not got so far")
+            }
+        }
     }
 
     private func carryOut(_ work: SimulatedNode.Work, _ writer: any StoreWriter) throws(StoreError) -> StoreEvent {

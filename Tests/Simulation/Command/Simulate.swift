@@ -11,6 +11,7 @@ struct Simulate {
     private var minutes: Double?
     private var mode = Mode.runs
     private var lines = 60
+    private var rewinds = false
 
     private enum Mode {
         case runs
@@ -22,6 +23,7 @@ struct Simulate {
 
     static let usage = """
         simulate [--seeds N] [--from S] [--nodes N] [--minutes M]   runs, on all cores
+        … --rewinds                                                 with disks set back so that logs fork
         simulate --trace SEED [--nodes N] [--lines N]               one run, told from the beginning
         simulate --hash SEED [--nodes N]                            the hash of one run's trace
         simulate --plant NAME|all                                   how many seeds it takes to find a planted fault
@@ -34,6 +36,10 @@ struct Simulate {
         while let option = rest.popFirst() {
             if option == "--figures" {
                 mode = .figures
+                continue
+            }
+            if option == "--rewinds" {
+                rewinds = true
                 continue
             }
             guard let value = rest.popFirst() else { return nil }
@@ -87,7 +93,7 @@ struct Simulate {
             while true {
                 let seed = next.add(1, ordering: .relaxed).oldValue
                 if let until { if Date() >= until { return } } else if seed >= from + seeds { return }
-                let outcome = Runner.run(Scenario(seed: seed, nodes: nodes))
+                let outcome = Runner.run(Scenario(seed: seed, nodes: nodes, rewinds: rewinds))
                 results.withLock {
                     $0.total.add(outcome.counts)
                     $0.runs += 1
@@ -108,8 +114,8 @@ struct Simulate {
 
     /// What went wrong in a run, and the last part of its trace.
     private func explain(_ outcome: Runner.Outcome) {
-        let (again, trace) = Runner.trace(Scenario(seed: outcome.seed, nodes: nodes), lines: lines)
-        print("\nseed \(outcome.seed)")
+        let (again, trace) = Runner.trace(Scenario(seed: outcome.seed, nodes: nodes, rewinds: rewinds), lines: lines)
+        print("\n" + Scenario(seed: outcome.seed, nodes: nodes, rewinds: rewinds).words)
         for violation in outcome.violations.prefix(5) { print("  \(violation)") }
         if again.hash != outcome.hash { print("  and it does not run the same way twice") }
         print("the end of its trace (all of it: scripts/simulate.sh --trace \(outcome.seed)):")
@@ -117,7 +123,8 @@ struct Simulate {
     }
 
     private func tell(_ seed: UInt64) -> Int32 {
-        let (outcome, trace) = Runner.trace(Scenario(seed: seed, nodes: nodes))
+        let (outcome, trace) = Runner.trace(Scenario(seed: seed, nodes: nodes, rewinds: rewinds))
+        print(Scenario(seed: seed, nodes: nodes, rewinds: rewinds).words)
         for line in trace { print(line) }
         print("trace \(String(outcome.hash, radix: 16))")
         for violation in outcome.violations { print(violation) }
@@ -125,7 +132,7 @@ struct Simulate {
     }
 
     private func hash(_ seed: UInt64) -> Int32 {
-        print(String(Runner.run(Scenario(seed: seed, nodes: nodes)).hash, radix: 16))
+        print(String(Runner.run(Scenario(seed: seed, nodes: nodes, rewinds: rewinds)).hash, radix: 16))
         return 0
     }
 
@@ -146,7 +153,11 @@ struct Simulate {
                 let index = next.add(1, ordering: .relaxed).oldValue
                 guard index < wanted.count else { return }
                 let finding = wanted[index].search(from: from, limit: limit)
-                found.withLock { $0[wanted[index].name] = finding }
+                found.withLock {
+                    $0[wanted[index].name] = finding
+                    if finding == nil { print("… \(wanted[index].name) is not found") }
+                    fflush(nil)
+                }
             }
         }
         var missed = 0
@@ -162,7 +173,10 @@ struct Simulate {
     }
 
     private func figures() -> Int32 {
-        Figures.all { print($0) }
+        Figures.all {
+            print($0)
+            fflush(nil)
+        }
         return 0
     }
 }

@@ -55,7 +55,8 @@ enum Figures {
         world.run()
         guard let measures = world.measures else { return "" }
         let seconds = 540 * nodes * (nodes - 1) / 2
-        return "\(nodes) nodes, quiet: \(hundredths(measures.total(["digest", "summary"]), seconds)) bytes of digests a "
+        return
+            "\(nodes) nodes, quiet: \(hundredths(measures.total(["digest", "summary"]), seconds)) bytes of digests a "
             + "second and link, \(hundredths(measures.total(["membership"]), seconds)) of membership, "
             + "\(hundredths(measures.total, seconds)) in all" + verdict(world)
     }
@@ -73,7 +74,8 @@ enum Figures {
         world.run()
         let missing = world.missingAtHeal
         let trips = hundredths(Int(world.agreedAfter / 1_000), 20)
-        return "a heal after 25 s with \(missing) entries to bring: equal vectors after \(world.agreedAfter / 1_000) ms, "
+        return
+            "a heal after 25 s with \(missing) entries to bring: equal vectors after \(world.agreedAfter / 1_000) ms, "
             + "\(trips) round trips of 20 ms" + verdict(world)
     }
 
@@ -89,7 +91,8 @@ enum Figures {
         let suspect = states.filter { $0.state == .suspect }.map(\.time)
         let faulty = states.filter { $0.state == .faulty }.map(\.time)
         func after(_ time: Microseconds?) -> String { time.map { "\(($0 - .seconds(20)) / 1_000) ms" } ?? "never" }
-        return "a silent node of 5: suspected first after \(after(suspect.min())), by all after \(after(suspect.max())), "
+        return
+            "a silent node of 5: suspected first after \(after(suspect.min())), by all after \(after(suspect.max())), "
             + "faulty first after \(after(faulty.min())), for all after \(after(faulty.max()))" + verdict(world)
     }
 
@@ -116,7 +119,8 @@ enum Figures {
         let world = world(scenario, window: .seconds(10)...Microseconds.seconds(20))
         world.run()
         guard let measures = world.measures else { return "" }
-        return "100 nodes: \(world.ledger.entryCount) entries, \(hundredths(measures.total, 100 * 10 * 1_000)) kB a second and "
+        return
+            "100 nodes: \(world.ledger.entryCount) entries, \(hundredths(measures.total, 100 * 10 * 1_000)) kB a second and "
             + "node, all equal \(world.counts.convergence / 1_000) ms after the last write" + verdict(world)
     }
 }

@@ -4,6 +4,7 @@ import ConvergeGossip
 struct Planted: Sendable {
     let name: String
     /// Plants it.
+    var needsRewinds: Bool { name == "clonedIdentityKept" }
     let plant: @Sendable (inout Scenario) -> Void
 
     struct Finding {
@@ -15,11 +16,14 @@ struct Planted: Sendable {
     /// Runs one seed after the other until something is violated.
     func search(from: UInt64 = 1, limit: UInt64 = 500) -> Finding? {
         for seed in from..<(from + limit) {
-            var scenario = Scenario(seed: seed)
+            var scenario = Scenario(seed: seed, rewinds: needsRewinds)
             plant(&scenario)
             if let violation = Runner.run(scenario).violations.first {
                 // What is wrong without it, too, is no finding.
-                guard Runner.run(Scenario(seed: seed)).violations.isEmpty else { continue }
+                var clean = scenario
+                clean.planted = []
+                clean.plantedInStores = .init()
+                guard Runner.run(clean).violations.isEmpty else { continue }
                 return Finding(seeds: Int(seed - from) + 1, seed: seed, violation: violation)
             }
         }

@@ -18,6 +18,7 @@ struct Runner {
     static func trace(_ scenario: Scenario, from: Microseconds = 0, lines: Int = .max) -> (Outcome, [String]) {
         let world = World(scenario)
         world.trace.recordsFrom = from
+        world.states.kept = [:]
         world.run()
         let outcome = Outcome(
             seed: scenario.seed, hash: world.trace.hash, violations: world.violations, counts: world.counts)

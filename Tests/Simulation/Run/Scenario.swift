@@ -48,6 +48,8 @@ struct Scenario {
         case clockJump, clockDrift
         case pause
         case redaction, connections
+        /// A disk is as it was some time ago, and nothing shows it: the log is written twice from there.
+        case rewoundDisk
 
         var name: String { "\(self)" }
     }
@@ -63,7 +65,8 @@ struct Scenario {
         }
     }
 
-    init(seed: UInt64, nodes: Int? = nil) {
+    /// With `rewinds` disks are also set back without a trace, so that logs fork.
+    init(seed: UInt64, nodes: Int? = nil, rewinds: Bool = false) {
         self.seed = seed
         var random = SplitMix64(seed, .scenario)
         let usual = [1, 2, 3, 3, 3, 4, 5]
@@ -76,6 +79,7 @@ struct Scenario {
             faults[fault] = 1 + random.below(6)
         }
         // What costs a disk is rare: otherwise hardly anything would be left to check.
+        faults[.rewoundDisk] = rewinds ? 1 : 0
         for fault in [Fault.emptyDisk, .restoredDisk, .clonedDisk, .downgrade, .syncFailed] {
             faults[fault] = min(faults[fault], 1)
         }
@@ -90,10 +94,23 @@ struct Scenario {
         let fastest = random.within(100...2_000)
         delay = fastest...(fastest + random.within(100...20_000))
         isTight = random.chance(35)
+        // Small pieces take their time.
+        if isTight { patience = .seconds(120) }
         if random.chance(60) {
             foldTail = random.within(0...40)
-            forgetAfter = random.within(5_000...30_000)
+            let soon = random.within(5_000...30_000)
+            if random.chance(60) { forgetAfter = soon }
         }
+    }
+
+    /// The settings in a few words: the head of a trace.
+    var words: String {
+        let kinds = Fault.allCases.filter { faults[$0] > 0 }.map { "\($0.name) \(faults[$0])" }
+        return
+            "seed \(seed): \(nodes) nodes, \(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
+            + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
+            + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
+            + (isTight ? ", tight bounds" : "") + "; faults: " + kinds.joined(separator: ", ")
     }
 
     /// A healthy cluster with nothing going wrong.
