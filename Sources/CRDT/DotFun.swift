@@ -17,68 +17,80 @@ public struct DotFun<Value: Sendable>: Sendable {
         }
     }
 
-    /// What stands, sorted by dot, no dot twice.
-    public private(set) var writes: [Write] = []
+    /// Sorted by dot, no dot twice.
+    @usableFromInline internal var held: [Write] = []
 
-    public init() {}
+    @inlinable public init() {}
+
+    /// What stands, sorted by dot, no dot twice.
+    @inlinable public var writes: [Write] { held }
 
     /// Just this write.
-    public init(_ value: Value, dot: Dot) { writes = [Write(dot: dot, value: value)] }
+    @inlinable
+    public init(_ value: Value, dot: Dot) { held = [Write(dot: dot, value: value)] }
 
     /// The writes must be sorted by dot, no dot twice.
-    internal init(sorted writes: [Write]) { self.writes = writes }
+    @inlinable
+    internal init(sorted writes: [Write]) { held = writes }
 
-    public var count: Int { writes.count }
+    @inlinable public var count: Int { held.count }
 
     /// The dots of all writes that stand. O(n).
-    public var dots: DotSet { DotSet(sorted: writes.map(\.dot)) }
+    @inlinable public var dots: DotSet { DotSet(sorted: held.map(\.dot)) }
 
     /// `value` stands under `dot` from now on. O(n); where a write stands under it already, that is the same one.
+    @inlinable
     public mutating func insert(_ value: Value, dot: Dot) {
         let at = position(of: dot)
-        if at == writes.count || writes[at].dot != dot { writes.insert(Write(dot: dot, value: value), at: at) }
+        if at == held.count || held[at].dot != dot { held.insert(Write(dot: dot, value: value), at: at) }
     }
 
     /// Puts all of these writes in. O(n + m).
+    @inlinable
     internal mutating func formUnion(_ other: DotFun) {
         if other.count == 1 { return insert(other.writes[0].value, dot: other.writes[0].dot) }
         join(other) { _, _ in true }
     }
 
     /// Takes the writes under these dots out, and no other. O(n log m).
+    @inlinable
     public mutating func remove(_ dots: DotSet) {
-        if !dots.isEmpty, !writes.isEmpty { writes.removeAll { dots.contains($0.dot) } }
+        if !dots.isEmpty, !held.isEmpty { held.removeAll { dots.contains($0.dot) } }
     }
 
     /// Where the write under `dot` is, or would be.
-    private func position(of dot: Dot) -> Int {
+    @inlinable
+    internal func position(of dot: Dot) -> Int {
         var low = 0
-        var high = writes.count
+        var high = held.count
         while low < high {
             let middle = (low + high) / 2
-            if writes[middle].dot < dot { low = middle + 1 } else { high = middle }
+            if held[middle].dot < dot { low = middle + 1 } else { high = middle }
         }
         return low
     }
 }
 
 extension DotFun: DotStore {
-    public var isEmpty: Bool { writes.isEmpty }
+    @inlinable public var isEmpty: Bool { held.isEmpty }
 
+    @inlinable
     public func forEachDot(_ body: (Dot) -> Void) {
-        for write in writes { body(write.dot) }
+        for write in held { body(write.dot) }
     }
 
+    @inlinable
     public mutating func join(_ other: DotFun, context: CausalContext, otherContext: CausalContext) {
         join(other) { dot, isOwn in !(isOwn ? otherContext : context).contains(dot) }
     }
 
     /// Keeps what both have, and of what one has what `keep` says; it is told the dot, and whether it stands here.
-    private mutating func join(_ other: DotFun, keeping keep: (Dot, Bool) -> Bool) {
+    @inlinable
+    internal mutating func join(_ other: DotFun, keeping keep: (Dot, Bool) -> Bool) {
         var joined: [Write] = []
-        joined.reserveCapacity(max(writes.count, other.writes.count))
+        joined.reserveCapacity(max(held.count, other.held.count))
         var theirs = other.writes[...]
-        for own in writes {
+        for own in held {
             while let their = theirs.first, their.dot < own.dot {
                 if keep(their.dot, false) { joined.append(their) }
                 theirs.removeFirst()
@@ -91,7 +103,7 @@ extension DotFun: DotStore {
             }
         }
         for their in theirs where keep(their.dot, false) { joined.append(their) }
-        writes = joined
+        held = joined
     }
 }
 
@@ -103,16 +115,21 @@ extension DotFun: Hashable where Value: Hashable {}
 extension DotFun {
     /// What some writes and removes did: which writes stand, and which dots are gone. No dot is both.
     public struct Delta: Sendable {
-        public internal(set) var standing: DotFun
-        public internal(set) var gone: DotSet
+        @usableFromInline internal var stands: DotFun
+        @usableFromInline internal var isGone: DotSet
 
+        @inlinable
         internal init(standing: DotFun, gone: DotSet) {
-            self.standing = standing
-            self.gone = gone
+            stands = standing
+            isGone = gone
         }
+
+        @inlinable public var standing: DotFun { stands }
+        @inlinable public var gone: DotSet { isGone }
     }
 
     /// Takes up `delta`. O(n + m) for the n writes here and the m of the delta.
+    @inlinable
     internal mutating func merge(_ delta: Delta, context: inout CausalContext) {
         formUnion(DotFun(sorted: delta.standing.writes.filter { context.insert($0.dot) }))
         remove(delta.gone)
@@ -120,23 +137,25 @@ extension DotFun {
     }
 
     /// Takes out all that stands, and says what that was.
+    @inlinable
     internal mutating func clear() -> Delta {
         let gone = dots
-        writes = []
+        held = []
         return Delta(standing: DotFun(), gone: gone)
     }
 }
 
 extension DotFun.Delta: CausalDelta {
-    public init() { self.init(standing: DotFun(), gone: DotSet()) }
+    @inlinable public init() { self.init(standing: DotFun(), gone: DotSet()) }
 
-    public var isEmpty: Bool { standing.isEmpty && gone.isEmpty }
+    @inlinable public var isEmpty: Bool { standing.isEmpty && gone.isEmpty }
 
     /// One delta in place of two. O(n + m).
+    @inlinable
     public mutating func merge(_ other: DotFun.Delta) {
-        gone.formUnion(other.gone)
-        standing.formUnion(other.standing)
-        standing.remove(gone)
+        isGone.formUnion(other.isGone)
+        stands.formUnion(other.stands)
+        stands.remove(isGone)
     }
 }
 

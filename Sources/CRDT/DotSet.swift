@@ -23,6 +23,7 @@ public struct DotSet: Hashable, Sendable {
     }
 
     /// The dots must be sorted, none twice.
+    @usableFromInline
     internal init(sorted: [Dot]) {
         switch sorted.count {
         case 0: dots = .none

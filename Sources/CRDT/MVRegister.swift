@@ -18,45 +18,54 @@
 public struct MVRegister<Value: Sendable>: Sendable {
     public typealias Delta = DotFun<Value>.Delta
 
-    public private(set) var store: DotFun<Value>
-    public private(set) var context: CausalContext
+    @usableFromInline internal var held: DotFun<Value>
+    @usableFromInline internal var seen: CausalContext
 
+    @inlinable
     public init(store: DotFun<Value>, context: CausalContext) {
-        self.store = store
-        self.context = context
+        held = store
+        seen = context
     }
+
+    @inlinable public var store: DotFun<Value> { held }
+    @inlinable public var context: CausalContext { seen }
 
     /// What stands: no value where it was cleared or never written, several after concurrent writes. The order is that of
     /// their dots, which is the same everywhere and says nothing about time.
-    public var values: [Value] { store.writes.map(\.value) }
+    @inlinable public var values: [Value] { held.writes.map(\.value) }
 
     /// Writes `value` in place of all that stands. O(n) for the n values that it replaces.
     ///
     /// `dot` must never have been used before: a seen one is the caller's mistake, and traps.
+    @inlinable
     @discardableResult
     public mutating func set(_ value: Value, dot: Dot) -> Delta {
-        let isNew = context.insert(dot)
+        let isNew = seen.insert(dot)
         precondition(isNew, "the dot has been used before")
-        let gone = store.dots
-        store = DotFun(value, dot: dot)
-        return Delta(standing: store, gone: gone)
+        let gone = held.dots
+        held = DotFun(value, dot: dot)
+        return Delta(standing: held, gone: gone)
     }
 }
 
 extension MVRegister: CausalState {
     /// Clears the register; a value that is written meanwhile stays. O(n).
+    @inlinable
     @discardableResult
-    public mutating func clear() -> Delta { store.clear() }
+    public mutating func clear() -> Delta { held.clear() }
 
     /// Takes up what a delta did. O(n + m).
-    public mutating func merge(_ delta: Delta) { store.merge(delta, context: &context) }
+    @inlinable
+    public mutating func merge(_ delta: Delta) { held.merge(delta, context: &seen) }
 
     /// Takes up all that another replica's register knows. O(n + m).
+    @inlinable
     public mutating func merge(_ other: MVRegister) {
-        store.join(other.store, context: context, otherContext: other.context)
-        context.merge(other.context)
+        held.join(other.held, context: seen, otherContext: other.seen)
+        seen.merge(other.seen)
     }
 
+    @inlinable
     public static func merge(_ delta: Delta, into store: inout DotFun<Value>, context: inout CausalContext) {
         store.merge(delta, context: &context)
     }

@@ -31,24 +31,29 @@ public struct ORMap<Key: Hashable & Sendable, Value: CausalState>: Sendable {
         internal init(values: [Key: Value.Store]) { self.values = values }
     }
 
-    public private(set) var store: Store
-    public private(set) var context: CausalContext
+    @usableFromInline internal var held: Store
+    @usableFromInline internal var seen: CausalContext
 
+    @inlinable
     public init(store: Store, context: CausalContext) {
-        self.store = store
-        self.context = context
+        held = store
+        seen = context
     }
 
-    public var count: Int { store.values.count }
+    @inlinable public var store: Store { held }
+    @inlinable public var context: CausalContext { seen }
+
+    @inlinable public var count: Int { held.values.count }
 
     /// Without order: who shows or writes them sorts them.
-    public var keys: Dictionary<Key, Value.Store>.Keys { store.values.keys }
+    @inlinable public var keys: Dictionary<Key, Value.Store>.Keys { held.values.keys }
 
-    public func contains(_ key: Key) -> Bool { store.values[key] != nil }
+    @inlinable public func contains(_ key: Key) -> Bool { held.values[key] != nil }
 
     /// The value of `key`, nil where it isn't in the map. O(1). It is a copy, and changing it changes nothing here.
+    @inlinable
     public subscript(key: Key) -> Value? {
-        store.values[key].map { Value(store: $0, context: context) }
+        held.values[key].map { Value(store: $0, context: seen) }
     }
 
     /// Changes the value of `key`, which is empty where the key isn't in the map; a value left empty takes the key with
@@ -56,59 +61,65 @@ public struct ORMap<Key: Hashable & Sendable, Value: CausalState>: Sendable {
     ///
     /// `change` returns the delta of all that it did; it must not put another value in place of the one that it gets.
     /// The dot of each change must never have been used before in this map, under whatever key.
+    @inlinable
     @discardableResult
     public mutating func update(_ key: Key, _ change: (inout Value) -> Value.Delta) -> Delta {
         var own = Value.Store()
         var shared = CausalContext()
-        let at = store.values.index(forKey: key)
+        let at = held.values.index(forKey: key)
         // Taken out and not copied, so that the change is made in place.
-        if let at { swap(&own, &store.values.values[at]) }
-        swap(&shared, &context)
+        if let at { swap(&own, &held.values.values[at]) }
+        swap(&shared, &seen)
         var value = Value(store: consume own, context: consume shared)
         let delta = change(&value)
-        context = value.context
+        seen = value.context
         let changed = value.store
         switch (at, changed.isEmpty) {
         case (nil, true): break
-        case (nil, false): store.values[key] = changed
-        case (let at?, true): store.values.remove(at: at)
-        case (let at?, false): store.values.values[at] = changed
+        case (nil, false): held.values[key] = changed
+        case (let at?, true): held.values.remove(at: at)
+        case (let at?, false): held.values.values[at] = changed
         }
         return Delta(key, delta)
     }
 
     /// Takes `key` out of the map: what stands in its value now, and nothing that others add meanwhile. O(n) for the n
     /// dots of the value. Where the key isn't in the map the delta is empty.
+    @inlinable
     @discardableResult
     public mutating func remove(_ key: Key) -> Delta {
-        guard let own = store.values.removeValue(forKey: key) else { return Delta() }
-        var value = Value(store: own, context: context)
+        guard let own = held.values.removeValue(forKey: key) else { return Delta() }
+        var value = Value(store: own, context: seen)
         return Delta(key, value.clear())
     }
 }
 
 extension ORMap: CausalState {
     /// Removes all keys. O(n) for the n dots of the whole map.
+    @inlinable
     @discardableResult
     public mutating func clear() -> Delta {
         var delta = Delta()
-        for (key, own) in store.values {
-            var value = Value(store: own, context: context)
+        for (key, own) in held.values {
+            var value = Value(store: own, context: seen)
             delta.merge(key, value.clear())
         }
-        store = Store()
+        held = Store()
         return delta
     }
 
     /// Takes up what a delta did. Costs what it costs the values that it names, however large the map.
-    public mutating func merge(_ delta: Delta) { ORMap.merge(delta, into: &store, context: &context) }
+    @inlinable
+    public mutating func merge(_ delta: Delta) { ORMap.merge(delta, into: &held, context: &seen) }
 
     /// Takes up all that another replica's map knows. O(n + m).
+    @inlinable
     public mutating func merge(_ other: ORMap) {
-        store.join(other.store, context: context, otherContext: other.context)
-        context.merge(other.context)
+        held.join(other.held, context: seen, otherContext: other.seen)
+        seen.merge(other.seen)
     }
 
+    @inlinable
     public static func merge(_ delta: Delta, into store: inout Store, context: inout CausalContext) {
         for (key, change) in delta.changes {
             store.change(key) { Value.merge(change, into: &$0, context: &context) }
@@ -117,13 +128,15 @@ extension ORMap: CausalState {
 }
 
 extension ORMap.Store: DotStore {
-    public var isEmpty: Bool { values.isEmpty }
+    @inlinable public var isEmpty: Bool { values.isEmpty }
 
+    @inlinable
     public func forEachDot(_ body: (Dot) -> Void) {
         for value in values.values { value.forEachDot(body) }
     }
 
     /// Changes the store of `key` in place, and drops the key where nothing is left.
+    @inlinable
     internal mutating func change(_ key: Key, _ body: (inout Value.Store) -> Void) {
         if let at = values.index(forKey: key) {
             body(&values.values[at])
@@ -135,6 +148,7 @@ extension ORMap.Store: DotStore {
         }
     }
 
+    @inlinable
     public mutating func join(_ other: Self, context: CausalContext, otherContext: CausalContext) {
         // Named first: a dictionary that is changed while it is gone through is copied.
         let alone = values.keys.filter { other.values[$0] == nil }
@@ -156,11 +170,12 @@ extension ORMap {
     /// As in `ORSet.Delta`, every dot belongs to a key that is named, so the context of the delta is split among its keys.
     public struct Delta: Sendable {
         // No value is empty.
-        @usableFromInline internal private(set) var changes: [Key: Value.Delta] = [:]
+        @usableFromInline internal var changes: [Key: Value.Delta] = [:]
 
         @inlinable
         internal init(changes: [Key: Value.Delta]) { self.changes = changes }
 
+        @inlinable
         internal init(_ key: Key, _ change: Value.Delta) {
             if !change.isEmpty { changes = [key: change] }
         }
@@ -168,15 +183,17 @@ extension ORMap {
 }
 
 extension ORMap.Delta: CausalDelta {
-    public init() { changes = [:] }
+    @inlinable public init() { changes = [:] }
 
-    public var isEmpty: Bool { changes.isEmpty }
+    @inlinable public var isEmpty: Bool { changes.isEmpty }
 
     /// One delta in place of two. Costs what merging the values' deltas costs, for the keys that `other` names.
+    @inlinable
     public mutating func merge(_ other: ORMap.Delta) {
         for (key, change) in other.changes { merge(key, change) }
     }
 
+    @inlinable
     internal mutating func merge(_ key: Key, _ change: Value.Delta) {
         if !change.isEmpty { changes[key, default: Value.Delta()].merge(change) }
     }

@@ -19,48 +19,57 @@
 public struct Observed<Value: Mergeable>: Sendable {
     public typealias Delta = DotFun<Value>.Delta
 
-    public private(set) var store: DotFun<Value>
-    public private(set) var context: CausalContext
+    @usableFromInline internal var held: DotFun<Value>
+    @usableFromInline internal var seen: CausalContext
 
+    @inlinable
     public init(store: DotFun<Value>, context: CausalContext) {
-        self.store = store
-        self.context = context
+        held = store
+        seen = context
     }
 
+    @inlinable public var store: DotFun<Value> { held }
+    @inlinable public var context: CausalContext { seen }
+
     /// The join of all that stands; nil where nothing does.
-    public var value: Value? {
-        guard let first = store.writes.first else { return nil }
-        return store.writes.dropFirst().reduce(first.value) { $0.merged(with: $1.value) }
+    @inlinable public var value: Value? {
+        guard let first = held.writes.first else { return nil }
+        return held.writes.dropFirst().reduce(first.value) { $0.merged(with: $1.value) }
     }
 
     /// Merges `part`, a delta or a whole value, into the value and puts the outcome under `dot`. O(n) for the n
     /// concurrent values that it replaces, and what their merging takes.
     ///
     /// `dot` must never have been used before: a seen one is the caller's mistake, and traps.
+    @inlinable
     @discardableResult
     public mutating func put(_ part: Value, dot: Dot) -> Delta {
-        let isNew = context.insert(dot)
+        let isNew = seen.insert(dot)
         precondition(isNew, "the dot has been used before")
-        let gone = store.dots
-        store = DotFun(value?.merged(with: part) ?? part, dot: dot)
-        return Delta(standing: store, gone: gone)
+        let gone = held.dots
+        held = DotFun(value?.merged(with: part) ?? part, dot: dot)
+        return Delta(standing: held, gone: gone)
     }
 }
 
 extension Observed: CausalState {
     /// Removes the value; what is put meanwhile stays. O(n).
+    @inlinable
     @discardableResult
-    public mutating func clear() -> Delta { store.clear() }
+    public mutating func clear() -> Delta { held.clear() }
 
     /// Takes up what a delta did. O(n + m).
-    public mutating func merge(_ delta: Delta) { store.merge(delta, context: &context) }
+    @inlinable
+    public mutating func merge(_ delta: Delta) { held.merge(delta, context: &seen) }
 
     /// Takes up all that another replica knows. O(n + m).
+    @inlinable
     public mutating func merge(_ other: Observed) {
-        store.join(other.store, context: context, otherContext: other.context)
-        context.merge(other.context)
+        held.join(other.held, context: seen, otherContext: other.seen)
+        seen.merge(other.seen)
     }
 
+    @inlinable
     public static func merge(_ delta: Delta, into store: inout DotFun<Value>, context: inout CausalContext) {
         store.merge(delta, context: &context)
     }

@@ -32,7 +32,9 @@ struct MemoryDocument: Sendable {
 
     mutating func insert(_ element: Text, dot: Dot, timestamp: HybridTimestamp) {
         let key = ElementDot(element: element, dot: dot)
-        if let before = elements.updateValue(timestamp, forKey: key) { fingerprint &-= ContentHash.row(row(key, before)) }
+        if let before = elements.updateValue(timestamp, forKey: key) {
+            fingerprint &-= ContentHash.row(row(key, before))
+        }
         fingerprint &+= ContentHash.row(row(key, timestamp))
     }
 

@@ -156,7 +156,7 @@ struct MembershipNetwork {
         let begin = now
         while !condition(self) {
             guard now - begin < limit else { return nil }
-            run(for: 10)
+            run(for: 50)
         }
         return now - begin
     }
@@ -279,11 +279,11 @@ struct MembershipNetwork {
 }
 
 extension SplitMix64 {
-    mutating func `in`(_ range: ClosedRange<UInt64>) -> UInt64 { UInt64.random(in: range, using: &self) }
+    fileprivate mutating func `in`(_ range: ClosedRange<UInt64>) -> UInt64 { UInt64.random(in: range, using: &self) }
 }
 
 /// What is to happen, by time, and of one time in the order in which it was added.
-struct EventQueue<Element> {
+private struct EventQueue<Element> {
     private var heap: [(time: UInt64, order: UInt64, element: Element)] = []
     private var order: UInt64 = 0
 

@@ -24,7 +24,7 @@ import Testing
     }
 
     @Test(arguments: [2, 3, 10]) func `a silent node is faulty everywhere within seconds`(count: Int) {
-        for seed in 1...10 as ClosedRange<UInt64> {
+        for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(count, seed: seed)
             network.hang(count - 1)
             let time = network.run(upTo: 30_000) { $0.all(hold: count - 1, .faulty) }
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test(arguments: [2, 3, 10]) func `a crashed node is suspected at once, and faulty after the timeout`(count: Int) {
-        for seed in 1...10 as ClosedRange<UInt64> {
+        for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(count, seed: seed)
             network.crash(count - 1)
             let suspected = network.run(upTo: 30_000) { $0.all(hold: count - 1, .suspect) }
@@ -45,7 +45,7 @@ import Testing
     }
 
     @Test func `a node that hung comes back when it runs again`() {
-        for seed in 1...10 as ClosedRange<UInt64> {
+        for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(4, seed: seed)
             network.hang(1)
             network.run(for: 20_000)
@@ -62,7 +62,7 @@ import Testing
         for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(5, seed: seed)
             network.lossPercent = 1
-            network.run(for: 1_200_000)
+            network.run(for: 600_000)
             #expect(network.changes(to: .suspect).isEmpty, "seed \(seed)")
         }
     }
@@ -71,14 +71,14 @@ import Testing
         for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(5, seed: seed)
             network.lossPercent = 20
-            network.run(for: 1_200_000)
+            network.run(for: 600_000)
             #expect(network.changes(to: .faulty).isEmpty, "seed \(seed)")
             #expect(network.changes(to: .suspect).isEmpty, "seed \(seed)")
         }
     }
 
     @Test func `two without a link between them live for each other through a third`() {
-        for seed in 1...10 as ClosedRange<UInt64> {
+        for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(3, seed: seed)
             network.cut(0, 2, closing: true)
             network.run(for: 300_000)
@@ -89,10 +89,11 @@ import Testing
     }
 
     @Test func `nodes in a row live for each other`() {
-        for seed in 1...5 as ClosedRange<UInt64> {
+        for seed in 1...2 as ClosedRange<UInt64> {
             var network = Self.cluster(4, seed: seed)
             for (a, b) in [(0, 2), (0, 3), (1, 3)] { network.cut(a, b, closing: true) }
             network.run(for: 300_000)
+            #expect(network.changes(to: .suspect, since: 1_065_000).isEmpty, "seed \(seed)")
             #expect(network.changes(to: .faulty).isEmpty, "seed \(seed)")
             #expect(network.everybodyIsAlive, "seed \(seed)")
             // And the far end's death is noticed at this one.
@@ -126,14 +127,14 @@ import Testing
     }
 
     @Test(arguments: [true, false]) func `a partition heals`(closing: Bool) {
-        for seed in 1...10 as ClosedRange<UInt64> {
+        for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(6, seed: seed)
             for a in 0..<3 { for b in 3..<6 { network.cut(a, b, closing: closing) } }
             network.run(for: 60_000)
             #expect(network.state(of: 0, at: 3) == .faulty && network.state(of: 5, at: 2) == .faulty, "seed \(seed)")
             #expect(network.state(of: 0, at: 2) == .alive && network.state(of: 5, at: 3) == .alive, "seed \(seed)")
             network.healAll()
-            let time = network.run(upTo: 60_000) { $0.everybodyIsAlive && $0.links.count == 15 }
+            let time = network.run(upTo: 60_000) { $0.links.count == 15 && $0.everybodyIsAlive }
             #expect(time != nil, "seed \(seed)")
             network.run(for: 60_000)
             #expect(network.everybodyIsAlive, "seed \(seed)")

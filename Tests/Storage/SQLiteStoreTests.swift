@@ -303,6 +303,56 @@ final class SQLiteStoreTests {
         #expect(try other.rows("SELECT count(*) FROM entry") == [["6"]])
     }
 
+    @Test("a file of version 1 becomes one of version 2, with all that is in it")
+    func migration() throws {
+        let entries = try fill()
+        let records = (1...2).map { turn in
+            AttendanceRecord(
+                room: "room", user: Text("u\(turn)"), displayName: "U", turn: UInt64(turn),
+                position: entries[turn].position)
+        }
+        let (writer, _) = try store().openWriter(.test())
+        try writer.append(Batch(effects: records.map { .attendance($0) }))
+        writer.close()
+        let old = try RawDatabase(path)
+        try old.execute(
+            """
+            DROP INDEX attendance_left; DROP INDEX attendance_joined;
+            ALTER TABLE attendance RENAME COLUMN turn TO joined;
+            UPDATE attendance SET joined = joined & 1;
+            CREATE INDEX attendance_joined ON attendance(room, user) WHERE joined = 1;
+            DROP TABLE counter; DROP TABLE staged_touched; DROP TABLE staged_row; DROP TABLE staged_attendance;
+            DROP TABLE staged_key; DROP TABLE staged_entry;
+            PRAGMA user_version = 1;
+            """)
+        #expect(error { () throws(StoreError) in _ = try store().openReader() }?.name == "unreachable")
+        let (again, recovered) = try store().openWriter(.test())
+        #expect(recovered.attendance == records)
+        #expect(recovered.replica == .a && recovered.head == 3)
+        let counter = DocumentID(room: "room", kind: .counter, name: "c")
+        try again.append(
+            Batch(effects: [.count(counter, CounterTotals(up: 1), dot: entries[0].dot, timestamp: .zero)]))
+        again.close()
+        #expect(try store().openReader().entries(of: .a, from: 1, limit: 9) == entries)
+        #expect(try old.rows("PRAGMA user_version") == [["2"]])
+        #expect(try old.rows("PRAGMA integrity_check") == [["ok"]])
+    }
+
+    @Test("what was staged is gone when the file is opened anew")
+    func staleStage() throws {
+        let (writer, _) = try store().openWriter(.test())
+        var foreign = TestLog(.c)
+        var chunk = SnapshotChunk(number: 1, status: .more, at: VersionVector())
+        chunk.entries = foreign.entries(3, from: 5)
+        try writer.stage(chunk)
+        #expect(try RawDatabase(path).rows("SELECT count(*) FROM staged_entry") == [["3"]])
+        writer.close()
+        let (again, recovered) = try store().openWriter(.test())
+        again.close()
+        #expect(recovered.vector.isEmpty)
+        #expect(try RawDatabase(path).rows("SELECT count(*) FROM staged_entry") == [["0"]])
+    }
+
     // MARK: How it is stored
 
     @Test("history and resume are answered from the indexes, without sorting")

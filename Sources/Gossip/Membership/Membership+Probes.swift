@@ -88,8 +88,6 @@ extension Membership {
             effects.append(.send(target, .probe(number: probe.number, updates(for: target))))
         } else {
             askOthers(for: &probe, into: &effects)
-            // With nobody to ask there is not much to wait for: just for the link to come back.
-            if probe.relays.isEmpty { probe.endsAt = now + timeout }
         }
         probes.append(probe)
     }
@@ -117,6 +115,10 @@ extension Membership {
         probe.repeatAt = now + repeatInterval
         probe.relays = relays(to: probe.target, but: probe.target, count: options.indirectProbes)
         counters.indirectProbes += UInt64(probe.relays.count)
+        if probe.relays.isEmpty, table[probe.target]?.linked != true {
+            // There is nothing to wait for but that the link comes back.
+            probe.endsAt = min(probe.endsAt, now + options.probeTimeout * health.multiplier)
+        }
         for relay in probe.relays {
             effects.append(
                 .send(relay, .probeRequest(number: probe.number, target: probe.target, updates(for: probe.target))))

@@ -60,18 +60,18 @@ extension NodeCore {
         switch change {
         case .added, .removed: show(entry, standing: nil)
         case .registerSet(let value, won: true): show(entry, standing: value)
-        case .counted: show(entry, standing: nil)
+        case .counted(let value): show(entry, standing: nil, value: value)
         case .survived, .registerSet(_, won: false): open.batch.effects.append(.hide(entry.dot))
         }
     }
 
     /// Shows an entry to those who are in its room when it is stored.
-    private mutating func show(_ entry: Entry, standing: Text?) {
+    private mutating func show(_ entry: Entry, standing: Text?, value: Int64? = nil) {
         let room = rooms.open(entry.room)
         rooms.retain(room)
         open.rooms.append(room)
         open.frames.append(to: .room(room), dot: entry.dot) {
-            try? encoder.appendFrame(of: entry, standing: standing, to: &$0)
+            try? encoder.appendFrame(of: entry, standing: standing, value: value, to: &$0)
         }
     }
 

@@ -105,7 +105,7 @@ struct NodeCore: ~Copyable {
     init(_ options: CoreOptions) {
         self.options = options
         rooms = Rooms(loopCount: options.loopCount)
-        documents = Documents(limits: options.documents)
+        documents = Documents(limits: options.documents, planted: options.planted)
         frameIDs = FrameIDs(seed: options.frameSeed)
         presence = Presence(options: options.presence)
         attendance = Attendance(options: options.attendance)

@@ -41,6 +41,14 @@ struct DocumentsReference {
         return standing.sorted()
     }
 
+    /// A counter is the sum of what its entries say that they have added.
+    func count(of document: DocumentID) -> Int {
+        (documents[document] ?? []).reduce(0) { sum, write in
+            guard case .count(let amount, _) = write.delta else { return sum }
+            return sum + Int(amount)
+        }
+    }
+
     /// A register holds what was written last, by (timestamp, replica).
     func value(of document: DocumentID) -> Text? {
         let last = (documents[document] ?? []).max {
@@ -55,7 +63,7 @@ extension DocumentsReference.Write {
     var element: Text? {
         switch delta {
         case .add(let element, _), .remove(let element, _): element
-        case .set: nil
+        case .set, .count: nil
         }
     }
 }

@@ -28,6 +28,11 @@ struct Verdict {
         return nil
     }
 
+    /// What counters were asked to count, by the entry that says so.
+    private(set) var amounts: [(dot: Dot, amount: Int)] = []
+
+    mutating func counted(_ dot: Dot, _ amount: Int) { amounts.append((dot, amount)) }
+
     mutating func refused(_ sent: Client.Sent) { refusedBodies.append((sent.body, sent.room)) }
 
     mutating func leftOpen(_ sent: Client.Sent) { open += 1 }

@@ -24,7 +24,7 @@ final class Client {
     var isActing = false
 
     struct Sent {
-        enum Deed { case message, write, join, ask, history, resume }
+        enum Deed { case message, write, count, join, ask, history, resume }
         var deed: Deed
         var body = ""
         var key: Text?

@@ -10,6 +10,8 @@ final class Link {
     let lives: [Int]
     let names: [LinkName]
     var ends = [End(), End()]
+    /// It is silent, and will be given up.
+    var isTimingOut = false
 
     /// One side, and what goes from it to the other.
     struct End {

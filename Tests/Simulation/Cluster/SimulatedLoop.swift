@@ -32,6 +32,8 @@ final class Connection {
     var inFlight: [ShownFrame] = []
     var isReading = false
     var stream = SessionStream()
+    /// What it has been fed from the store.
+    var fed = VersionVector()
 
     init(index: Int, client: Int, node: Int, life: Int, session: SessionID) {
         self.index = index

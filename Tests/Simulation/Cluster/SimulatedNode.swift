@@ -43,6 +43,8 @@ final class SimulatedNode {
     enum Work {
         case commit(Batch)
         case prune(Pruning)
+        case stage(SnapshotChunk, discardingFirst: Bool)
+        case install(SnapshotChunk, have: VersionVector, discardingFirst: Bool)
     }
 
     struct Read {

@@ -52,8 +52,7 @@ extension World {
     // MARK: What to do next
 
     private func choose(_ client: Client) -> [(ClientCommand, String?)] {
-        let room = client.room
-        switch clientChoices.weighted([30, 14, 6, 5, 5, 3, 3, 8, 10, 6, 8, 3, 5, 6, 2]) {
+        switch clientChoices.weighted([30, 14, 6, 5, 5, 3, 3, 8, 10, 6, 8, 3, 5, 6, 2, 8, 2]) {
         case 0: return [say(client)]
         case 1: return [say(client, keyed: true)]
         case 2: return (0..<(2 + clientChoices.below(12))).map { _ in say(client, keyed: clientChoices.chance(20)) }
@@ -82,9 +81,13 @@ extension World {
         case 13:
             breakOff(client)
             return []
-        default:
-            _ = room
-            return [(.leave, nil)]
+        case 14: return [(.leave, nil)]
+        case 15:
+            var sent = sent(.count, client)
+            sent.amount = clientChoices.below(9) - 4
+            let add = CounterAddCommand(doc: randomDocument(), amount: Int64(sent.amount))
+            return [(.counterAdd(add), newRef(client, sent))]
+        default: return [(.counterGet(doc: randomDocument()), newRef(client, sent(.ask, client)))]
         }
     }
 
@@ -224,6 +227,7 @@ extension World {
                 violate(.after, connection.node, "\(position.text) after \(after.text)")
             }
         }
+        if sent.deed == .count { verdict.counted(position.dot, sent.amount) }
         guard sent.deed == .message else { return }
         verdict.acknowledged(
             Acknowledged(

@@ -46,6 +46,7 @@ extension World {
                     if frame.room != connection.roomName.string {
                         violate(.wrongFrame, node.index, "a frame of \(frame.room) in \(connection.roomName)")
                     }
+                    if let dot = record.dot, connection.fed.covers(dot) { continue }
                     checkLive(record.dot, connection, node)
                     send(frame, to: connection)
                 }
@@ -64,6 +65,11 @@ extension World {
                     connection.stream.begin(name, at: frame?.cursor ?? node.positions[loop])
                 }
                 if let frame { send(frame, to: connection) }
+            case .catchUp(let room):
+                for index in node.loops[loop].rooms[room] ?? [] {
+                    connections[index].fed.merge(node.disk.vector)
+                    connections[index].stream.forgive(node.disk.vector)
+                }
             case .leave(let session):
                 guard let connection = here(session, loop, node) else { continue }
                 tellClient(connection, after: clientChoices.within(500...5_000))

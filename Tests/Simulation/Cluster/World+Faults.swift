@@ -60,7 +60,7 @@ extension World {
             changeDisk(node) { node in node.disk.store.crash() }
         case .emptyDisk:
             changeDisk(node) { node in
-                node.disk.store = MemoryStore(sync: scenario.sync)
+                node.disk.store = MemoryStore(sync: scenario.sync, planted: scenario.plantedInStores)
             }
         case .restoredDisk:
             changeDisk(node) { node in if let backup = node.disk.backup { restore(backup, to: node.disk) } }
@@ -126,11 +126,13 @@ extension World {
     }
 
     private func redactSomething(_ node: SimulatedNode) {
-        guard let replica = ledger.replicas.last, ledger.head(of: replica) > 0, canRedact else { return }
+        guard !ledger.replicas.isEmpty else { return }
+        let replica = faultChoices.pick(ledger.replicas)
+        guard ledger.head(of: replica) > 0 else { return }
         let dot = Dot(replica: replica, seq: 1 + UInt64(faultChoices.below(Int(ledger.head(of: replica)))))
         guard let record = ledger[dot], record.entry.kind == .message, node.isUp else { return }
         ledger.redact(dot)
-        postRedaction(dot, to: node)
+        postRedaction(dot, room: record.entry.room, to: node)
     }
 
     // MARK: Disks
@@ -203,6 +205,9 @@ extension World {
             pairs.map { "\($0.from)→\($0.to)" }.joined(separator: " ") + " for \(length / 1_000) ms")
         mendLater(.cut(pairs), after: length)
     }
+
+    /// A node alone, from now until the heal.
+    func cutOff(_ node: Int) { cut(pairs { from, to in from == node || to == node }, for: scenario.duration) }
 
     // MARK: Mending
 

@@ -51,6 +51,7 @@ extension World {
         trace.note(
             now, node.index, "sends", UInt64(frame.count), UInt64(index),
             "to node \(link.nodes[1 - side]), link \(index): \(describePeerFrame(frame))")
+        measures?.sent(frame, link: index, side: side, at: now)
         if bulk { link.ends[side].bulk.append(frame) } else { link.ends[side].live.append(frame) }
         link.ends[side].waitingBytes += frame.count
         if link.ends[side].waitingBytes > 64 << 20 {
@@ -72,16 +73,41 @@ extension World {
             let duration = UInt64(frame.count + 60) * 1_000_000 / scenario.bandwidth
             // Many small frames on a fast wire are not worth an event each.
             link.ends[side].busyUntil = now + (duration < 50 ? 0 : duration)
-            if link.ends[side].isSilent { continue }
+            if link.ends[side].isSilent {
+                swallow(link)
+                continue
+            }
             let from = link.nodes[side]
             let to = link.nodes[1 - side]
-            let flight = networkChoices.within(scenario.delay) + wires.extraDelay(from, to)
+            let flight = networkChoices.within(scenario.delay) + wires.extraDelay(from, to) + retransmissions()
             let arrival = max(link.ends[side].lastArrival, now + duration + flight)
             link.ends[side].lastArrival = arrival
             link.ends[side].flight.append((arrival, frame))
             awaitArrival(link, side)
         }
     }
+
+    /// How long it takes until a segment comes through, where some are lost: the timeout doubles each time (RFC 6298).
+    private func retransmissions() -> Microseconds {
+        guard scenario.loss > 0 else { return 0 }
+        var wait: Microseconds = 0
+        var timeout = Microseconds.milliseconds(200)
+        while networkChoices.chance(scenario.loss), wait < .seconds(10) {
+            wait += timeout
+            timeout *= 2
+        }
+        return wait
+    }
+
+    /// What a silent link swallows is never acknowledged, neither are answers: the system gives up on both sides.
+    private func swallow(_ link: Link) {
+        guard !link.isTimingOut else { return }
+        link.isTimingOut = true
+        schedule(.linkTimesOut(link.index), after: Self.userTimeout)
+    }
+
+    /// TCP_USER_TIMEOUT (RFC 5482): how long sent bytes may be unacknowledged.
+    private static var userTimeout: Microseconds { .seconds(15) }
 
     private func awaitArrival(_ link: Link, _ side: Int) {
         guard !link.ends[side].isArriving, let next = link.ends[side].nextArrival else { return }

@@ -9,7 +9,8 @@ extension World {
     func newDisk() -> Disk {
         let slowest = diskChoices.within(300...15_000)
         let disk = Disk(
-            index: disks.count, store: MemoryStore(sync: scenario.sync), latency: 100...slowest,
+            index: disks.count, store: MemoryStore(sync: scenario.sync, planted: scenario.plantedInStores),
+            latency: 100...slowest,
             reading: 50...diskChoices.within(200...20_000))
         disks.append(disk)
         return disk
@@ -60,7 +61,7 @@ extension World {
         let fresh = UInt64(0xA0 + node.index) << 56 | identities.next() >> 8
         return WriterStart(
             freshReplica: ReplicaID(rawValue: fresh), machine: "m\(node.index)", machineBoot: "b\(node.machineBoot)",
-            nodeName: node.name.string, held: held, renew: renew)
+            nodeName: node.name.string, held: held, renew: renew, attendanceLimit: scenario.isTight ? 3 : 262_144)
     }
 
     func giveWriter(_ node: SimulatedNode, _ work: SimulatedNode.Work) {
@@ -80,12 +81,15 @@ extension World {
         node.work = nil
         switch work {
         case .commit(let batch): node.told = append(batch, writer, node)
-        case .prune(let pruning):
+        case .prune, .stage, .install:
             do throws(StoreError) {
-                node.told = .pruned(try writer.prune(pruning))
+                node.told = try carryOut(work, writer)
             } catch {
                 node.told = .failed(error)
             }
+            let before = node.disk.vector
+            node.disk.look()
+            if node.disk.vector != before { compareStates(node) }
         }
         if case .failed(let error)? = node.told {
             node.writer = nil
@@ -93,6 +97,20 @@ extension World {
         }
         // Between being stored and being known to be.
         schedule(.storeTells(node.index, life: node.life), after: diskChoices.within(20...500))
+    }
+
+    private func carryOut(_ work: SimulatedNode.Work, _ writer: any StoreWriter) throws(StoreError) -> StoreEvent {
+        switch work {
+        case .commit: return .committed
+        case .prune(let pruning): return .pruned(try writer.prune(pruning))
+        case .stage(let chunk, let discardsFirst):
+            if discardsFirst { try writer.discardStage() }
+            try writer.stage(chunk)
+            return .staged
+        case .install(let chunk, let have, let discardsFirst):
+            if discardsFirst { try writer.discardStage() }
+            return .installed(try writer.install(chunk, have: have))
+        }
     }
 
     /// Lets the disk have a batch, and looks what it made of it.
@@ -108,6 +126,9 @@ extension World {
         node.disk.look()
         guard node.disk.vector != before else { return told }
         ledger.stored(batch.entries)
+        if isHealed, measures != nil, agreedAfter == 0, nodes.allSatisfy({ $0.disk.vector == node.disk.vector }) {
+            agreedAfter = now - healedAt
+        }
         compareStates(node)
         return told
     }
@@ -175,6 +196,13 @@ extension World {
         switch request {
         case .keys(let ids):
             return .event(.keysFound(ids, .success(try reader.positions(of: ids))))
+        case .range(let ticket, let ranges, let bytes):
+            return .event(.rangeRead(ticket: ticket, .success(try reader.range(ranges, limit: bytes))))
+        case .snapshot(let ticket, let want):
+            return .event(.snapshotRead(ticket: ticket, .success(try reader.snapshot(want))))
+        case .attendance(let seats):
+            let records = try reader.attendance(of: seats.map { ($0.room, $0.user) })
+            return .event(.attendanceRead(seats, .success(records)))
         case .history(let session, let ref, let room, let before, let limit):
             let entries = try reader.history(room: room, before: before, limit: limit)
             var encoder = ServerFrameEncoder()
@@ -194,6 +222,9 @@ extension World {
     private func failed(_ request: ReadRequest, _ error: StoreError, _ node: SimulatedNode) -> ReadAnswer {
         switch request {
         case .keys(let ids): return .event(.keysFound(ids, .failure(error)))
+        case .range(let ticket, _, _): return .event(.rangeRead(ticket: ticket, .failure(error)))
+        case .snapshot(let ticket, _): return .event(.snapshotRead(ticket: ticket, .failure(error)))
+        case .attendance(let seats): return .event(.attendanceRead(seats, .failure(error)))
         case .history(let session, let ref, _, _, _):
             var encoder = ServerFrameEncoder()
             var frames = FrameBatchBuilder()

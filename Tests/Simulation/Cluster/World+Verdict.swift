@@ -22,8 +22,16 @@ extension World {
             node.clock.drift = 0
             schedule(.starts(node.index), after: 1_000)
         }
+        if measures != nil { noteMissing() }
         wakeWires()
         schedule(.looks, after: .seconds(3))
+    }
+
+    /// What the nodes lack of each other now, and how long it takes until they don't.
+    private func noteMissing() {
+        var all = VersionVector()
+        for node in nodes { all.merge(node.disk.vector) }
+        for node in nodes { for dot in all.components { missingAtHeal += Int(dot.seq - node.disk.vector[dot.replica]) } }
     }
 
     /// Looks whether all agree; if not, looks again a little later, until patience ends.
@@ -108,7 +116,9 @@ extension World {
             guard let connection = watcher.connection else { continue }
             var question = Question(node: connection.node, room: watcher.room, refs: [])
             var commands: [ClientCommand] = [.users(room: watcher.room, detail: true, limit: nil), .rooms]
-            for document in documentNames { commands += [.setValues(doc: document), .registerGet(doc: document)] }
+            for document in documentNames {
+                commands += [.setValues(doc: document), .registerGet(doc: document), .counterGet(doc: document)]
+            }
             for command in commands {
                 let ref = newRef(watcher, .init(deed: .ask, room: watcher.room, sentAt: now))
                 question.refs.append(ref)
@@ -151,7 +161,7 @@ extension World {
         var problems: [Problem] = []
         for (index, name) in documentNames.enumerated() {
             let set = reference.elements(of: DocumentID(room: question.room, kind: .orSet, name: name)).map(\.string)
-            let shown = frames[2 + index * 2]?.items ?? []
+            let shown = frames[2 + index * 3]?.items ?? []
             if shown != set {
                 problems.append(
                     Problem(
@@ -159,13 +169,28 @@ extension World {
                         words: "set \(name) of \(question.room): \(shown), not \(set)"))
             }
             let value = reference.value(of: DocumentID(room: question.room, kind: .register, name: name))?.string ?? ""
-            let held = frames[3 + index * 2]?.body ?? "nothing"
+            let held = frames[3 + index * 3]?.body ?? "nothing"
             if held != value {
                 problems.append(
                     Problem(
                         rule: .documents, node: question.node,
                         words: "register \(name) of \(question.room): \(held), not \(value)"))
             }
+            let count = reference.count(of: DocumentID(room: question.room, kind: .counter, name: name))
+            let counted = frames[4 + index * 3]?.value ?? 0
+            if counted != count {
+                problems.append(
+                    Problem(
+                        rule: .documents, node: question.node,
+                        words: "counter \(name) of \(question.room): \(counted), not \(count)"))
+            }
+        }
+        for (dot, amount) in verdict.amounts {
+            guard let entry = ledger[dot]?.entry,
+                let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }),
+                case .count(let counted, _) = payload.delta, counted != Int64(amount)
+            else { continue }
+            problems.append(Problem(rule: .documents, node: -1, words: "\(dot) counts \(counted), asked was \(amount)"))
         }
         return problems
     }

@@ -43,8 +43,16 @@ final class World {
     var isHealed = false
     var healedAt: Microseconds = 0
     var isOver = false
+    /// Somebody has broken the protocol between nodes on purpose.
+    var isNonsenseSent = false
     /// Until then dialling takes long.
     var lateDialsUntil: Microseconds = 0
+
+    /// What it costs, where somebody wants to know.
+    var measures: Measures?
+    var missingAtHeal = 0
+    /// From the heal until all vectors were equal first.
+    var agreedAfter: Microseconds = 0
 
     // What is asked in the end: see `World+Verdict`.
     var watchers: [Client] = []
@@ -103,7 +111,7 @@ final class World {
         wires = Wires(nodes: scenario.nodes)
         for index in 0..<scenario.nodes {
             let node = SimulatedNode(
-                index: index, disk: newDisk(), core: Self.makeCore(scenario, node: index, process: 0),
+                index: index, disk: newDisk(), core: makeCore(index, process: 0),
                 loops: scenario.loops)
             node.clock.skew = Int64(clockChoices.below(2_000)) - 1_000
             nodes.append(node)
@@ -151,10 +159,13 @@ final class World {
         case .transmits(let link, let side): transmit(links[link], side)
         case .arrives(let link, let side): arrive(links[link], side)
         case .linkEnds(let link, let side): endLink(links[link], side)
+        case .linkTimesOut(let link): reset(links[link], sides: [0, 1])
         case .starts(let node): start(nodes[node])
         case .strikes: strike()
         case .mends(let index): mend(index)
         case .heals: heal()
+        case .cutsOff(let node): cutOff(node)
+        case .falls(let node): nodes[node].pausedUntil = scenario.duration
         case .looks: look()
         }
     }

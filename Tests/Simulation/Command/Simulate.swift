@@ -162,7 +162,7 @@ struct Simulate {
     }
 
     private func figures() -> Int32 {
-        for line in Figures.all() { print(line) }
+        Figures.all { print($0) }
         return 0
     }
 }

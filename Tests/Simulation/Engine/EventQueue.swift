@@ -78,11 +78,16 @@ enum Happening {
     case transmits(link: Int, side: Int)
     case arrives(link: Int, side: Int)
     case linkEnds(link: Int, side: Int)
+    /// The system gives a link up: what was sent is not acknowledged.
+    case linkTimesOut(Int)
     case starts(Int)
     /// The next fault.
     case strikes
     /// A fault that lasts is over.
     case mends(Int)
     case heals
+    /// For figures: a node is cut off from all others, or its process stands still, until the heal.
+    case cutsOff(Int)
+    case falls(Int)
     case looks
 }

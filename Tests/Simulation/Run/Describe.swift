@@ -22,6 +22,17 @@ enum Describe {
         case .tick: "tick"
         case .historyAnswered: "history answered"
         case .loopStopped: "loop stopped"
+        case .link(let link, .opened(let dialled)):
+            "link \(link.rawValue) opened \(dialled?.string ?? "by the other side")"
+        case .link(let link, .received(let bytes)): "link \(link.rawValue) \(bytes.count) bytes"
+        case .link(let link, .closed): "link \(link.rawValue) closed"
+        case .dialFailed(let address): "nobody at \(address)"
+        case .rangeRead(_, .success(let read)): "\(read.entries.count) entries of ranges"
+        case .rangeRead(_, .failure(let error)): "ranges: \(error.message)"
+        case .snapshotRead(_, .success(let chunk)): "a piece of a snapshot, \(chunk.status)"
+        case .snapshotRead(_, .failure(let error)): "snapshot: \(error.message)"
+        case .attendanceRead(let keys, _): "attendance of \(keys.count)"
+        case .redact(let dot, _): "redact \(dot)"
         }
     }
 
@@ -32,7 +43,9 @@ enum Describe {
         case .opened(let recovered): "opened at \(recovered.head)"
         case .openFailed(let error): "not opened: \(error.message)"
         case .committed: "committed"
-        case .pruned(let count): "pruned \(count)"
+        case .pruned(let pruned): "pruned \(pruned.dropped)"
+        case .staged: "staged"
+        case .installed(let recovered): "installed, \(recovered.vector.components)"
         case .failed(let error): "failed: \(error.message)"
         }
     }
@@ -47,8 +60,45 @@ enum Describe {
         case .message: "m"
         case .system: "s"
         case .document: "d"
+        case .redaction: "r"
         default: "?"
         }
+    }
+
+    static func peerFrame(_ frame: PeerFrame) -> String {
+        switch frame {
+        case .hello(let hello): "hello, \(hello.replica) boot \(hello.boot)"
+        case .refused(let why): "refused, \(why)"
+        case .probe(let number, let news): "probe \(number) \(members(news))"
+        case .probeRequest(let number, let target, let news): "probe \(target) for me \(number) \(members(news))"
+        case .probeAck(let number, let news): "probe ack \(number) \(members(news))"
+        case .probeNack(let number): "probe nack \(number)"
+        case .members(let news): "members \(members(news))"
+        case .entries(let entries, _): "entries \(entries.map { "\($0.dot)\(kind($0))" }.joined(separator: " "))"
+        case .stored(let seq, let bytes): "stored \(seq), \(bytes) bytes"
+        case .digest(let digest):
+            "digest \(digest.heads.map { "\($0.dot)" }.joined(separator: " ")) floors \(digest.floors) "
+                + "presence \(digest.presence.map { "\($0.owner) \($0.boot).\($0.version)" })"
+        case .summary(let hash): "summary \(String(hash, radix: 16))"
+        case .want(let want): "want \(want.ranges.map { "\($0.replica):\($0.after)–\($0.through)" })"
+        case .range(let range): "range, \(range.status), \(range.entries.map { "\($0.dot)\(kind($0))" })"
+        case .snapshotWant(let want): "snapshot from \(want.have.components)"
+        case .snapshotChunk(let chunk):
+            "snapshot piece, \(chunk.status), \(chunk.documents.count) documents, \(chunk.entries.count) entries"
+        case .presenceDelta(let delta): "presence of \(delta.owner) \(delta.boot).\(delta.from) \(seats(delta.changes))"
+        case .presenceWant(let want): "presence of \(want.owner)?"
+        case .presenceChunk(let chunk):
+            "presence of \(chunk.owner) \(chunk.boot).\(chunk.version) piece \(chunk.index)\(chunk.isLast ? ", last" : "") "
+                + seats(chunk.seats)
+        }
+    }
+
+    private static func members(_ news: [MemberUpdate]) -> String {
+        news.map { "\($0.name) \($0.state) \($0.incarnation)" }.joined(separator: ", ")
+    }
+
+    private static func seats(_ seats: [Seat]) -> String {
+        seats.map { "\($0.user) in \($0.room) \($0.sessions)" }.joined(separator: ", ")
     }
 
     static func command(_ command: ClientCommand) -> String {
@@ -67,6 +117,9 @@ enum Describe {
         case .registerSet(let write): "sets \(write.doc) to \(write.value?.string ?? "nothing")"
         case .setValues(let doc): "values of \(doc)?"
         case .registerGet(let doc): "value of \(doc)?"
+        case .counterAdd(let add): "counts \(add.doc) by \(add.amount)"
+        case .counterGet(let doc): "count of \(doc)?"
+        case .documents: "documents?"
         }
     }
 }

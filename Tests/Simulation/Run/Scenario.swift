@@ -29,11 +29,17 @@ struct Scenario {
     var bandwidth: UInt64 = 20_000_000
     /// Microseconds one way.
     var delay: ClosedRange<UInt64> = 200...2_000
+    /// Of a hundred segments so many are lost, and sent again.
+    var loss = 0
     /// Small bounds in the cores.
     var isTight = false
     /// Share of the vectors at which states are compared: one in so many.
-    var comparesOneIn: UInt64 = 4
+    var comparesOneIn: UInt64 = 1
+    /// How many of the newest entries of each log are not folded, and when an absent node loses its vote on that.
+    var foldTail: UInt64 = 10_000
+    var forgetAfter: UInt64 = 86_400_000
     var planted: PlantedFaults = []
+    var plantedInStores = StoreFaults()
 
     enum Fault: Int, CaseIterable {
         case crash, machineCrash, emptyDisk, restoredDisk, clonedDisk, downgrade
@@ -84,6 +90,10 @@ struct Scenario {
         let fastest = random.within(100...2_000)
         delay = fastest...(fastest + random.within(100...20_000))
         isTight = random.chance(35)
+        if random.chance(60) {
+            foldTail = random.within(0...40)
+            forgetAfter = random.within(5_000...30_000)
+        }
     }
 
     /// A healthy cluster with nothing going wrong.
@@ -96,6 +106,8 @@ struct Scenario {
         scenario.bandwidth = 20_000_000
         scenario.delay = 200...1_000
         scenario.isTight = false
+        scenario.foldTail = 10_000
+        scenario.forgetAfter = 86_400_000
         scenario.elementsPerDocument = 1_000
         return scenario
     }

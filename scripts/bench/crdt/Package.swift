@@ -5,7 +5,9 @@ let package = Package(
     name: "crdt-bench",
     dependencies: [.package(name: "converge", path: "../../..")],
     targets: [
-        .executableTarget(name: "crdt-bench", dependencies: [.product(name: "ConvergeCRDT", package: "converge")])
+        .executableTarget(
+            name: "crdt-bench", dependencies: [.product(name: "ConvergeCRDT", package: "converge"), "CHeap"]),
+        .target(name: "CHeap"),
     ],
     swiftLanguageModes: [.v6]
 )
