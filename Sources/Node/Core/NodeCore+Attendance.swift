@@ -75,7 +75,7 @@ extension NodeCore {
     private static var judgedAtOnce: Int { 1_024 }
 
     /// Writes the event that makes history agree with who is there, if it is this node's to write.
-    private mutating func settle(_ key: RoomUser, hosted: Bool, at now: UInt64) {
+    mutating func settle(_ key: RoomUser, hosted: Bool, at now: UInt64) {
         // Without a store nothing is recorded; when it is back, everything is judged.
         guard store == .ready, !renewing, options.systemEvents == .stored, let log else { return }
         var facts = AttendanceFacts(

@@ -276,6 +276,10 @@ struct NodeCore: ~Copyable {
         rooms.enter(room, loop: session.loop)
         let event = PresenceEvent.entered(room: rooms.name(of: room), user: user, displayName: displayName)
         inform(event, hosted: true, at: now, into: &effects)
+        // Whoever was thought to be here already, on a node that may be gone, is here now for certain.
+        if options.systemEvents == .stored {
+            settle(RoomUser(room: rooms.name(of: room), user: user), hosted: true, at: now)
+        }
     }
 
     private mutating func leave(
