@@ -20,6 +20,18 @@ func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: "Converge\(folder)Tests", dependencies: dependencies, path: "Tests/" + folder)
 }
 
+/// The simulation is one folder: a test target, and for scripts/simulate.sh a program of its own.
+let simulationParts: [Target.Dependency] = [
+    "ConvergeNode", "ConvergeStorage", "ConvergeGossip", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT",
+]
+let simulationTarget: Target =
+    simulates
+    ? .executableTarget(
+        name: "simulate", dependencies: simulationParts, path: "Tests/Simulation", exclude: ["Suites"],
+        swiftSettings: simulation)
+    : .testTarget(
+        name: "ConvergeSimulationTests", dependencies: simulationParts, path: "Tests/Simulation", exclude: ["Command"])
+
 let package = Package(
     name: "converge",
     products: [
@@ -61,6 +73,7 @@ let package = Package(
         tests(
             "Integration",
             ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite"]),
+        simulationTarget,
     ],
     swiftLanguageModes: [.v6]
 )

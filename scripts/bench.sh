@@ -2,6 +2,7 @@
 # Measures a release build and writes the table in docs/benchmarks.md.
 #
 #   scripts/bench.sh --tools DIR [--compare FILE] [--runs N] [--only WORK,…] [--no-write]
+#   scripts/bench.sh crdt [--no-write]      the replicated types alone, which need no tools
 #
 #   --tools DIR      a folder with `wsload`, the load generator, and `floor`, the least that a broadcast server can do
 #                    (or CONVERGE_BENCH_TOOLS)
@@ -16,9 +17,14 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
-    sed -n '2,15p' "$0" | sed 's/^# \{0,1\}//'
+    sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//'
     exit "$1"
 }
+
+if [ "${1:-}" = crdt ]; then
+    shift
+    exec "$root/scripts/bench/crdt.sh" "$@"
+fi
 
 tools=${CONVERGE_BENCH_TOOLS:-} compare="" runs=3 only="" write=1
 while [ $# -gt 0 ]; do

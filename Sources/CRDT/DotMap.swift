@@ -43,6 +43,16 @@ public struct DotMap<Key: Hashable & Sendable>: Hashable, Sendable {
         return change(&entries[key, default: DotSet()])
     }
 
+    /// `key` stands under `dots` too from now on, which are not none, and under `observed` no longer.
+    @inlinable
+    internal mutating func insert(_ key: Key, _ dots: DotSet, replacing observed: DotSet) {
+        func change(_ own: inout DotSet) {
+            own.subtract(observed)
+            own.formUnion(dots)
+        }
+        change(&entries[key, default: DotSet()])
+    }
+
     /// `key` no longer stands under `observed`; under other dots it stays. Returns the dots before. O(1) amortised.
     @inlinable
     @discardableResult
@@ -52,6 +62,14 @@ public struct DotMap<Key: Hashable & Sendable>: Hashable, Sendable {
         entries.values[at].subtract(observed)
         if entries.values[at].isEmpty { entries.remove(at: at) }
         return before
+    }
+
+    /// As above, O(n log m).
+    @inlinable
+    internal mutating func remove(_ key: Key, gone: DotSet) {
+        guard let at = entries.index(forKey: key) else { return }
+        entries.values[at].subtract(gone)
+        if entries.values[at].isEmpty { entries.remove(at: at) }
     }
 
     /// Joins one key of another version of this map, of which `dots` are all the dots. O(1).
@@ -79,5 +97,12 @@ public struct DotMap<Key: Hashable & Sendable>: Hashable, Sendable {
         }
         for key in gone { join(DotSet(), for: key, context: context, otherContext: otherContext) }
         for (key, dots) in other.entries { join(dots, for: key, context: context, otherContext: otherContext) }
+    }
+}
+
+extension DotMap: DotStore {
+    @inlinable
+    public func forEachDot(_ body: (Dot) -> Void) {
+        for dots in entries.values { for dot in dots { body(dot) } }
     }
 }

@@ -22,7 +22,9 @@ public struct DotSet: Hashable, Sendable {
         self.init(sorted: sorted)
     }
 
-    private init(sorted: [Dot]) {
+    /// The dots must be sorted, none twice.
+    @usableFromInline
+    internal init(sorted: [Dot]) {
         switch sorted.count {
         case 0: dots = .none
         case 1: dots = .one(sorted[0])
@@ -66,6 +68,26 @@ public struct DotSet: Hashable, Sendable {
         }
     }
 
+    /// Puts all of these dots in. O(n + m).
+    public mutating func formUnion(_ other: DotSet) {
+        switch (dots, other.dots) {
+        case (_, .none): break
+        case (.none, _): dots = other.dots
+        case (_, .one(let dot)): insert(dot)
+        default:
+            var union: [Dot] = []
+            union.reserveCapacity(count + other.count)
+            var theirs = other[...]
+            for own in self {
+                while let their = theirs.first, their < own { union.append(theirs.removeFirst()) }
+                if theirs.first == own { theirs.removeFirst() }
+                union.append(own)
+            }
+            union.append(contentsOf: theirs)
+            self = DotSet(sorted: union)
+        }
+    }
+
     /// Keeps only the dots for which `keep` is true. O(n).
     public mutating func filter(_ keep: (Dot) -> Bool) {
         switch dots {
@@ -93,8 +115,10 @@ public struct DotSet: Hashable, Sendable {
     public mutating func join(_ other: DotSet, context: CausalContext, otherContext: CausalContext) {
         if dots == other.dots { return }
         filter { other.contains($0) || !otherContext.contains($0) }
-        // What both have is here already, and inserting it again is nothing.
-        for dot in other where !context.contains(dot) { insert(dot) }
+        // What both have is here already.
+        var news = other
+        news.filter { !context.contains($0) }
+        formUnion(news)
     }
 }
 

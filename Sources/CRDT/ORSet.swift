@@ -27,6 +27,15 @@ public struct ORSet<Element: Hashable & Sendable>: Hashable, Sendable {
 
     @inlinable public init() {}
 
+    @inlinable
+    public init(store: DotMap<Element>, context: CausalContext) {
+        elements = store
+        seen = context
+    }
+
+    /// The elements with their dots.
+    @inlinable public var store: DotMap<Element> { elements }
+
     /// All dots seen, those of removed elements included.
     @inlinable public var context: CausalContext { seen }
 
@@ -64,27 +73,31 @@ public struct ORSet<Element: Hashable & Sendable>: Hashable, Sendable {
     }
 }
 
-extension ORSet: DeltaState {
-    /// Takes up what a delta did. O(m) for the m elements that it names, however large the set.
+extension ORSet: CausalState {
+    /// Takes all elements out: the dots that they stand under now, and no others. O(n).
     @inlinable
-    public mutating func merge(_ delta: Delta) {
-        switch delta.changes {
-        case .none: break
-        case .one(let element, let change): merge(element, change)
-        case .many(let changes): for (element, change) in changes { merge(element, change) }
+    @discardableResult
+    public mutating func clear() -> Delta {
+        var delta = Delta()
+        for element in elements.keys {
+            delta.merge(element, ElementChange(standing: DotSet(), gone: elements[element]))
         }
+        elements = DotMap()
+        return delta
     }
 
+    /// Takes up what a delta did. O(m) for the m elements that it names, however large the set.
     @inlinable
-    internal mutating func merge(_ element: Element, _ change: ElementChange) {
-        var news = false
-        for dot in change.standing where seen.insert(dot) {
-            elements.insert(element, dot: dot, replacing: change.gone)
-            news = true
+    public mutating func merge(_ delta: Delta) { ORSet.merge(delta, into: &elements, context: &seen) }
+
+    @inlinable
+    public static func merge(_ delta: Delta, into store: inout DotMap<Element>, context: inout CausalContext) {
+        switch delta.changes {
+        case .none: break
+        case .one(let element, let change): store.merge(element, change, context: &context)
+        case .many(let changes):
+            for (element, change) in changes { store.merge(element, change, context: &context) }
         }
-        guard !change.gone.isEmpty else { return }
-        if !news { elements.remove(element, observed: change.gone) }
-        for dot in change.gone { seen.insert(dot) }
     }
 
     /// Takes up all that another replica's set knows. O(n + m).
@@ -92,5 +105,19 @@ extension ORSet: DeltaState {
     public mutating func merge(_ other: ORSet) {
         elements.join(other.elements, context: seen, otherContext: other.seen)
         seen.merge(other.seen)
+    }
+}
+
+extension DotMap {
+    @inlinable
+    internal mutating func merge(_ key: Key, _ change: ElementChange, context: inout CausalContext) {
+        var news = change.standing
+        news.filter { context.insert($0) }
+        if !news.isEmpty {
+            insert(key, news, replacing: change.gone)
+        } else if !change.gone.isEmpty {
+            remove(key, gone: change.gone)
+        }
+        for dot in change.gone { context.insert(dot) }
     }
 }

@@ -23,8 +23,8 @@ internal struct ElementChange: Hashable, Sendable {
 extension ElementChange: Mergeable {
     @usableFromInline
     internal mutating func merge(_ other: ElementChange) {
-        for dot in other.gone { gone.insert(dot) }
-        for dot in other.standing { standing.insert(dot) }
+        gone.formUnion(other.gone)
+        standing.formUnion(other.standing)
         standing.subtract(gone)
     }
 }
@@ -54,7 +54,7 @@ extension ORSet {
     }
 }
 
-extension ORSet.Delta: Mergeable {
+extension ORSet.Delta: CausalDelta {
     /// One delta in place of two. O(m) for the m elements that `other` names.
     @inlinable
     public mutating func merge(_ other: ORSet.Delta) {

@@ -31,6 +31,8 @@ public struct DocumentLimits: Hashable, Sendable {
 public enum DocumentRefusal: Error, Hashable, Sendable {
     /// One element more than a document may have, or one document more than a room may.
     case documentFull
+    /// An amount over `DocumentDelta.largestAmount`, or a total that would be over `CounterTotals.limit`.
+    case counterOverflow
 }
 
 /// What an entry changed in effect: what is to be shown of it.
@@ -43,6 +45,8 @@ public enum DocumentChange: Hashable, Sendable {
     case survived(Text)
     /// The value that stands now, and whether this write made it so.
     case registerSet(standing: Text?, won: Bool)
+    /// What the counter stands at now.
+    case counted(value: Int64)
 }
 
 /// The documents of all rooms on the node's causal context.
@@ -52,13 +56,17 @@ public struct Documents: Sendable {
     private var rooms: [Text: Room] = [:]
     private var undoLog = UndoLog<Undo>()
     private let limits: DocumentLimits
+    private let planted: PlantedFaults
 
-    /// Documents that stand, in all rooms: OR-Sets with an element and registers that were ever written.
+    /// Documents that stand, in all rooms: OR-Sets with an element, and registers and counters that were ever written.
     public private(set) var documentCount = 0
     /// Elements of all OR-Sets.
     public private(set) var elementCount = 0
 
-    public init(limits: DocumentLimits = .init()) { self.limits = limits }
+    public init(limits: DocumentLimits = .init(), planted: PlantedFaults = []) {
+        self.limits = limits
+        self.planted = planted
+    }
 
     // MARK: What stands
 
@@ -70,6 +78,23 @@ public struct Documents: Sendable {
     /// The value of a register; nil where it was cleared or never written. O(1).
     public func value(of document: DocumentID) -> Text? {
         rooms[document.room]?.registers[document.name]?.value
+    }
+
+    /// What a counter stands at; nil where it was never written. O(1).
+    ///
+    /// Where all that was added and taken makes more than an `Int64` holds, it is the nearest that one does.
+    public func count(of document: DocumentID) -> Int64? {
+        rooms[document.room]?.counters[document.name]?.value
+    }
+
+    /// The documents that stand in a room, by name, and of one name by kind. O(n log n).
+    public func documents(in room: Text) -> [(name: Text, kind: DocumentKind)] {
+        guard let room = rooms[room] else { return [] }
+        let all =
+            room.sets.keys.map { (name: $0, kind: DocumentKind.orSet) }
+            + room.registers.keys.map { (name: $0, kind: DocumentKind.register) }
+            + room.counters.keys.map { (name: $0, kind: DocumentKind.counter) }
+        return all.sorted { $0.name == $1.name ? $0.kind.rawValue < $1.kind.rawValue : $0.name < $1.name }
     }
 
     // MARK: What a local write means
@@ -103,15 +128,36 @@ public struct Documents: Sendable {
         return .set(value: value)
     }
 
+    /// The delta of adding `amount`, which may be negative, by `replica`: its totals after that. O(1).
+    ///
+    /// Throws `counterOverflow` where the amount or a total would be too large, `documentFull` where the counter would be a
+    /// document too many in its room.
+    public func deltaForCount(
+        _ amount: Int64, in document: DocumentID, by replica: ReplicaID
+    ) throws(DocumentRefusal) -> DocumentDelta {
+        let room = rooms[document.room]
+        let counter = room?.counters[document.name]
+        if counter == nil { try refuseNewDocument(in: room) }
+        guard let totals = (counter?[replica] ?? CounterTotals()).adding(amount) else { throw .counterOverflow }
+        return .count(amount: amount, totals: totals)
+    }
+
     private func refuseNewDocument(in room: Room?) throws(DocumentRefusal) {
         if (room?.count ?? 0) >= limits.documentsPerRoom { throw .documentFull }
     }
 
     // MARK: What the log brings
 
-    /// Takes up one stored row at the start: an element under a dot, or a register's write. Rows come in any order, all
-    /// before the first entry; they can't be rolled back. A set's row without a value says nothing. O(1) amortised.
-    public mutating func load(_ document: DocumentID, value: Text?, dot: Dot, timestamp: HybridTimestamp) {
+    /// Takes up one stored row at the start: an element under a dot, a register's write, or one replica's part of a
+    /// counter. Rows come in any order, all before the first entry; they can't be rolled back. A set's row without a value,
+    /// or a counter's without totals, says nothing. O(1) amortised.
+    public mutating func load(_ row: DocumentRow) {
+        load(row.document, value: row.value, totals: row.totals, dot: row.dot, timestamp: row.timestamp)
+    }
+
+    public mutating func load(
+        _ document: DocumentID, value: Text?, totals: CounterTotals? = nil, dot: Dot, timestamp: HybridTimestamp
+    ) {
         switch document.kind {
         case .orSet:
             guard let value else { return }
@@ -121,6 +167,9 @@ public struct Documents: Sendable {
             changeRegister(document) { register in
                 if register?.merge(write) == nil { register = write }
             }
+        case .counter:
+            guard let totals else { return }
+            changeCounter(document) { _ = $0.merge(totals, of: dot.replica) }
         }
     }
 
@@ -131,14 +180,16 @@ public struct Documents: Sendable {
         _ delta: DocumentDelta, to document: DocumentID, dot: Dot, timestamp: HybridTimestamp
     ) -> DocumentChange {
         precondition(delta.kind == document.kind, "a delta of a \(delta.kind) for a \(document.kind)")
+        let planted = planted
         switch delta {
         case .add(let element, let replacing):
             let before = changeSet(document) { $0.insert(element, dot: dot, replacing: replacing) }
             undoLog.record(.element(document, element, before))
             return .added(element)
 
-        case .remove(let element, let observed):
+        case .remove(let element, let named):
             let (before, survives) = changeSet(document) {
+                let observed = planted.has(.removeByElement) ? Array($0[element]) : named
                 let before = $0.remove(element, observed: observed)
                 return (before, !before.allSatisfy(observed.contains))
             }
@@ -150,11 +201,22 @@ public struct Documents: Sendable {
             let (before, standing, won) = changeRegister(document) { register in
                 let before = register
                 let won = before?.yields(to: stamp) ?? true
-                if won { register = LWWRegister(value, stamp: stamp) }
+                let isTaken = planted.has(.observedRemoveRegister) && value == nil
+                if won { register = isTaken ? nil : LWWRegister(value, stamp: stamp) }
                 return (before, won ? value : before?.value, won)
             }
             if won { undoLog.record(.register(document, before)) }
             return .registerSet(standing: standing, won: won)
+
+        case .count(_, let totals):
+            let (before, value) = changeCounter(document) {
+                let known = $0[dot.replica] ?? CounterTotals()
+                let totals = planted.has(.countersAsIncrements) ? known.incremented(by: totals) : totals
+                let before = $0.merge(totals, of: dot.replica)
+                return (before, $0.value)
+            }
+            undoLog.record(.counter(document, dot.replica, before))
+            return .counted(value: value)
         }
     }
 
@@ -182,6 +244,8 @@ public struct Documents: Sendable {
                 changeSet(document) { $0.update(element, to: before) }
             case .register(let document, let before):
                 changeRegister(document) { $0 = before }
+            case .counter(let document, let replica, let before):
+                changeCounter(document) { $0[replica] = before }
             }
         }
     }
@@ -190,19 +254,23 @@ public struct Documents: Sendable {
     public enum Undo: Sendable {
         case element(DocumentID, Text, DotSet)
         case register(DocumentID, LWWRegister<Text>?)
+        case counter(DocumentID, ReplicaID, CounterTotals?)
     }
 
     // MARK: The documents of one room
 
     /// What stands in one room. A set that loses its last element goes, and makes room for another document; a register
-    /// stays when it is cleared, since its stamp decides about writes still to come, and so it counts for the limit.
+    /// stays when it is cleared, since its stamp decides about writes still to come, and a counter whatever it stands at,
+    /// since its replicas' totals only grow. So these two count for the limit.
     ///
-    /// What has to outlive an empty set (which entries touched it) is the log's affair and has no place in here.
+    /// What has to outlive an empty set (which entries touched it) is the store's affair and has no place in here.
     private struct Room: Sendable {
         var sets: [Text: DotMap<Text>] = [:]
         var registers: [Text: LWWRegister<Text>] = [:]
+        /// None is empty.
+        var counters: [Text: DocumentCounter] = [:]
 
-        var count: Int { sets.count + registers.count }
+        var count: Int { sets.count + registers.count + counters.count }
     }
 
     /// Changes an OR-Set where it lies, without a copy, and keeps the counts.
@@ -241,6 +309,26 @@ public struct Documents: Sendable {
         let result = counted(&rooms[document.room, default: Room()].registers[document.name])
         documentCount += created
         if created < 0 { dropIfEmpty(document.room) }
+        return result
+    }
+
+    /// Changes a counter where it lies, and keeps the counts.
+    @discardableResult
+    private mutating func changeCounter<Result>(
+        _ document: DocumentID, _ change: (inout DocumentCounter) -> Result
+    ) -> Result {
+        var created = 0
+        func counted(_ counter: inout DocumentCounter) -> Result {
+            created -= counter.isEmpty ? 0 : 1
+            defer { created += counter.isEmpty ? 0 : 1 }
+            return change(&counter)
+        }
+        let result = counted(&rooms[document.room, default: Room()].counters[document.name, default: DocumentCounter()])
+        documentCount += created
+        if created < 0 {
+            rooms[document.room]?.counters[document.name] = nil
+            dropIfEmpty(document.room)
+        }
         return result
     }
 

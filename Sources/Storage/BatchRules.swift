@@ -15,7 +15,7 @@ enum BatchRules {
     }
 
     static func shelf(of entry: Entry) -> Shelf {
-        guard entry.namespace == 0 else { return .hidden }
+        guard entry.namespace == 0, !entry.flags.contains(.redacted) else { return .hidden }
         return entry.kind == .message || entry.kind == .system ? .history : .others
     }
 
@@ -44,14 +44,45 @@ extension DocumentRow {
 
     /// The order in which stores hand out rows: by document, then value, then dot.
     static func inStoreOrder(_ a: DocumentRow, _ b: DocumentRow) -> Bool {
-        if a.document.room != b.document.room { return a.document.room < b.document.room }
-        if a.document.kind != b.document.kind { return a.document.kind.rawValue < b.document.kind.rawValue }
-        if a.document.name != b.document.name { return a.document.name < b.document.name }
+        if a.document != b.document { return DocumentID.inStoreOrder(a.document, b.document) }
         switch (a.value, b.value) {
         case (let x?, let y?) where x != y: return x < y
         case (nil, _?): return true
         case (_?, nil): return false
         default: return a.dot < b.dot
+        }
+    }
+}
+
+extension DocumentID {
+    /// By room, kind, name.
+    static func inStoreOrder(_ a: DocumentID, _ b: DocumentID) -> Bool {
+        if a.room != b.room { return a.room < b.room }
+        if a.kind != b.kind { return a.kind.rawValue < b.kind.rawValue }
+        return a.name < b.name
+    }
+}
+
+extension Entry {
+    /// What folding does with an entry.
+    enum Folding {
+        /// What it says is in a document: it can go.
+        case folded
+        /// It is shown in history, or nothing is known of it: it stays below the floor.
+        case retained
+        /// A newer build may know what it says to a document, which this one has not taken up: it must stay above.
+        case barred
+    }
+
+    var folding: Folding {
+        guard namespace == 0, kind == .document, !flags.contains(.redacted) else { return .retained }
+        return payload.withUnsafeBytes { bytes in
+            do throws(EntryCodecError) {
+                _ = try DocumentPayload(decoding: bytes)
+                return .folded
+            } catch {
+                return error.isUnknown ? .barred : .retained
+            }
         }
     }
 }

@@ -109,7 +109,13 @@ struct GoAdoption {
     private(set) var seq: UInt64 = 0
     private(set) var hash = EntryHash.zero
     private var clock = HybridClock()
+    private var turns: [Seat: UInt64] = [:]
     private let chain = EntryChain()
+
+    private struct Seat: Hashable {
+        var room: Text
+        var user: Text
+    }
 
     init(replica: ReplicaID) { self.replica = replica }
 
@@ -138,9 +144,15 @@ struct GoAdoption {
         batch.entries.append(entry)
         batch.effects.append(.key(id, position: entry.position))
         if let event {
-            let who = Attendance(room: row.room, user: user, displayName: event.name)
+            // Two of a kind after each other leave one number out.
+            let seat = Seat(room: row.room, user: user)
+            let before = turns[seat] ?? 0
+            let turn = before + (before % 2 == (event.event == .joined ? 0 : 1) ? 1 : 2)
+            turns[seat] = turn
             batch.effects.append(
-                .attendance(who, joined: event.event == .joined, position: entry.position))
+                .attendance(
+                    AttendanceRecord(
+                        room: row.room, user: user, displayName: event.name, turn: turn, position: entry.position)))
         }
         return true
     }

@@ -1,7 +1,8 @@
-// What a store holds, as a plain value: the reference for what `Batch` means.
+// What a store holds, as a plain value: the reference for what `Batch`, `Pruning` and a snapshot mean.
 //
-// Invariant: applying a batch either checks out whole or changes nothing, and the result depends on the batches alone
-// (nothing that is handed out follows the order of a Dictionary or Set).
+// Invariant: applying a batch either checks out whole or changes nothing, and the result depends on the set of entries
+// alone, not on the order in which their logs came in (and nothing that is handed out follows the order of a Dictionary
+// or Set).
 
 import ConvergeCRDT
 import ConvergeWire
@@ -9,149 +10,277 @@ import ConvergeWire
 struct MemoryContents: Sendable {
     private(set) var vector = VersionVector()
     private(set) var clock = HybridTimestamp.zero
-    private var logs: [ReplicaID: [Entry]] = [:]
-    /// How many entries each log has lost at its beginning, and the hash of the last of a log that has lost all.
-    private(set) var floors = VersionVector()
-    private var lastHashes: [ReplicaID: EntryHash] = [:]
-    private var rooms: [Text: Room] = [:]
-    private var hidden: Set<Dot> = []
+    private var logs: [ReplicaID: MemoryLog] = [:]
+    private var rooms: [Text: MemoryRoom] = [:]
     private var keys: [MessageID: Position] = [:]
-    private var elements: [DocumentID: [ElementDot: HybridTimestamp]] = [:]
-    private var registers: [DocumentID: DocumentRow] = [:]
-    private var touched: [DocumentID: VersionVector] = [:]
-    private var attendance: [Seat: Presence] = [:]
+    private var documents: [DocumentID: MemoryDocument] = [:]
+    private var attendance: [Seat: AttendanceRecord] = [:]
+    private var members: [Text: StoredMember] = [:]
+    /// The sum over what history shows, documents and attendance, as `ContentHash` has them.
+    private(set) var fingerprint: UInt64 = 0
+    private let faults: StoreFaults
 
-    /// Positions in order. Messages and system events stand apart, so that paging history never wades through documents.
-    private struct Room: Sendable {
-        var history: [Position] = []
-        var others: [Position] = []
-    }
-
-    private struct ElementDot: Hashable, Sendable {
-        var element: Text
-        var dot: Dot
-    }
+    init(faults: StoreFaults = StoreFaults()) { self.faults = faults }
 
     private struct Seat: Hashable, Sendable {
         var room: Text
         var user: Text
     }
 
-    private struct Presence: Sendable {
-        var attendance: Attendance
-        var joined: Bool
-        var position: Position
-    }
-
     // MARK: Writing
 
     /// Applies the whole batch, or throws and leaves everything as it was. O(entries + effects).
     mutating func apply(_ batch: Batch) throws(StoreError) {
-        try BatchRules.check(batch, after: vector)
-        for entry in batch.entries { apply(entry) }
+        vector = try BatchRules.check(batch, after: vector)
+        for entry in batch.entries {
+            clock = max(clock, entry.timestamp)
+            logs[entry.dot.replica, default: MemoryLog()].append(entry)
+            show(entry)
+        }
         for effect in batch.effects { apply(effect) }
     }
 
-    private mutating func apply(_ entry: Entry) {
-        vector[entry.dot.replica] = entry.dot.seq
-        clock = max(clock, entry.timestamp)
-        logs[entry.dot.replica, default: []].append(entry)
-        lastHashes[entry.dot.replica] = entry.hash
-        switch BatchRules.shelf(of: entry) {
-        case .hidden: break
-        case .history: Self.insert(entry.position, into: &rooms[entry.room, default: Room()].history)
-        case .others: Self.insert(entry.position, into: &rooms[entry.room, default: Room()].others)
+    private mutating func show(_ entry: Entry) {
+        let shelf = BatchRules.shelf(of: entry)
+        if shelf == .hidden { return }
+        rooms[entry.room, default: MemoryRoom()].insert(entry.position, on: shelf)
+        if shelf == .history { fingerprint &+= ContentHash.shown(entry) }
+    }
+
+    private mutating func hide(_ entry: Entry) {
+        if rooms[entry.room]?.remove(entry.position, kind: entry.kind) ?? false {
+            fingerprint &-= ContentHash.shown(entry)
         }
     }
 
     private mutating func apply(_ effect: StoreEffect) {
         switch effect {
         case .key(let id, let position):
-            keys[id] = min(keys[id] ?? position, position)
+            take(id, at: position)
         case .hide(let dot):
-            hide(dot)
-        case .insert(let document, let element, let dot, let timestamp, let replacing):
-            for old in replacing { elements[document]?[ElementDot(element: element, dot: old)] = nil }
-            elements[document, default: [:]][ElementDot(element: element, dot: dot)] = timestamp
-        case .delete(let document, let element, let dots):
-            for old in dots { elements[document]?[ElementDot(element: element, dot: old)] = nil }
-        case .write(let document, let value, let dot, let timestamp):
-            let row = DocumentRow(document: document, value: value, dot: dot, timestamp: timestamp)
-            if let held = registers[document], held.position > row.position { return }
-            registers[document] = row
-        case .touch(let document, let dot):
-            touched[document, default: VersionVector()].advance(to: dot)
-        case .attendance(let who, let joined, let position):
-            let seat = Seat(room: who.room, user: who.user)
-            if let held = attendance[seat], held.position > position { return }
-            attendance[seat] = Presence(attendance: who, joined: joined, position: position)
+            if let entry = entry(dot) { hide(entry) }
+        case .redact(let dot):
+            redact(dot)
+        case .insert(let id, let element, let dot, let timestamp, let replacing):
+            change(id) { document in
+                document.remove(element, dots: replacing)
+                document.insert(element, dot: dot, timestamp: timestamp)
+            }
+        case .delete(let id, let element, let dots):
+            change(id) { $0.remove(element, dots: dots) }
+        case .write(let id, let value, let dot, let timestamp):
+            change(id) { $0.write(DocumentRow(document: id, value: value, dot: dot, timestamp: timestamp)) }
+        case .count(let id, let totals, let dot, let timestamp):
+            change(id) {
+                $0.count(DocumentRow(document: id, value: nil, totals: totals, dot: dot, timestamp: timestamp))
+            }
+        case .touch(let id, let dot):
+            change(id) { $0.touch(dot) }
+        case .attendance(let record):
+            take(record)
+        case .remember(let member):
+            members[member.address] = member
+        case .forget(let address):
+            members[address] = nil
         }
     }
 
-    private mutating func hide(_ dot: Dot) {
-        guard let entry = entry(dot), hidden.insert(dot).inserted else { return }
-        Self.remove(entry.position, from: &rooms[entry.room, default: Room()].history)
-        Self.remove(entry.position, from: &rooms[entry.room, default: Room()].others)
+    private mutating func change(_ id: DocumentID, _ body: (inout MemoryDocument) -> Void) {
+        func change(_ document: inout MemoryDocument) -> UInt64 {
+            let before = document.fingerprint
+            body(&document)
+            return document.fingerprint &- before
+        }
+        fingerprint &+= change(&documents[id, default: MemoryDocument(id)])
     }
+
+    /// Of twins the earliest is shown, and no other.
+    private mutating func take(_ id: MessageID, at position: Position) {
+        guard let held = keys[id] else {
+            keys[id] = position
+            return
+        }
+        if position < held { keys[id] = position }
+        if !faults.keepsTwins, position != held, let twin = entry(max(position, held).dot) { hide(twin) }
+    }
+
+    private mutating func take(_ record: AttendanceRecord) {
+        let seat = Seat(room: record.room, user: record.user)
+        if let held = attendance[seat] {
+            guard record.supersedes(held) else { return }
+            fingerprint &-= ContentHash.attendance(held)
+        }
+        attendance[seat] = record
+        fingerprint &+= ContentHash.attendance(record)
+    }
+
+    private mutating func redact(_ dot: Dot) {
+        guard let entry = entry(dot), entry.kind == .message, !entry.flags.contains(.redacted) else { return }
+        hide(entry)
+        logs[dot.replica]?.replace(EntryChain().redacted(entry))
+    }
+
+    // MARK: Pruning
 
     /// See `StoreWriter.prune`.
-    mutating func prune(_ pruning: Pruning) -> Int {
-        var dropped = 0
-        for (replica, log) in logs {
-            let old = log.prefix(pruning.limit).prefix { $0.timestamp < pruning.entriesBefore }
-            for entry in old {
-                Self.remove(entry.position, from: &rooms[entry.room, default: Room()].history)
-                Self.remove(entry.position, from: &rooms[entry.room, default: Room()].others)
-                hidden.remove(entry.dot)
-            }
-            logs[replica]!.removeFirst(old.count)
-            floors[replica] += UInt64(old.count)
-            dropped += old.count
+    mutating func prune(_ pruning: Pruning) -> Pruned {
+        var pruned = Pruned(dropped: 0, floors: VersionVector(), hasMore: false)
+        let limit = max(0, pruning.limit)
+        for head in vector.components {
+            let old = logs[head.replica]?.dropOld(before: pruning.entriesBefore, limit: limit) ?? []
+            let folded =
+                logs[head.replica]?.fold(through: pruning.foldThrough[head.replica], limit: limit - old.count)
+                ?? (gone: [], seen: 0)
+            for entry in old + folded.gone { hide(entry) }
+            pruned.dropped += old.count + folded.gone.count
+            if old.count + folded.seen == limit { pruned.hasMore = true }
+            pruned.floors[head.replica] = logs[head.replica]?.floor ?? 0
         }
-        let forgotten = keys.filter { $0.value.timestamp < pruning.keysBefore }.sorted { $0.value < $1.value }
-            .prefix(pruning.limit)
-        for (id, _) in forgotten { keys[id] = nil }
-        return dropped + forgotten.count
+        if pruning.keysBefore > .zero {
+            let forgotten = keys.filter { $0.value.timestamp < pruning.keysBefore }.sorted { $0.value < $1.value }
+                .prefix(limit)
+            for (id, _) in forgotten { keys[id] = nil }
+            pruned.dropped += forgotten.count
+            if forgotten.count == limit { pruned.hasMore = true }
+        }
+        return pruned
+    }
+
+    // MARK: Snapshots
+
+    /// See `StoreWriter.install`.
+    mutating func install(_ stage: SnapshotStage, _ final: SnapshotChunk, have: VersionVector) throws(StoreError) {
+        let install = try SnapshotInstall(final, have: have, mine: vector)
+        var stage = stage
+        stage.take(final)
+
+        if faults.emptiesUnsent {
+            for id in documents.keys where stage.documents[id] == nil {
+                join(SnapshotDocument(id: id, touched: VersionVector(), rows: []), at: install.theirs)
+            }
+        }
+        for document in stage.sortedDocuments { join(document, at: install.theirs) }
+        let news = stage.sortedEntries.filter { install.takes($0.dot) }
+        var runs = SnapshotInstall.Runs()
+        for entry in news { runs.take(entry.dot) }
+        for log in install.news {
+            let replica = log.dot.replica
+            let own = news.filter { $0.dot.replica == replica }
+            let unbroken = runs.unbroken(upTo: log.dot, after: install.mine)
+            func change(_ held: inout MemoryLog) {
+                let floor = install.floor(of: replica, own: held.floor, unbroken: unbroken)
+                held.install(own, floor: floor, hash: log.hash)
+            }
+            change(&logs[replica, default: MemoryLog()])
+            vector.advance(to: log.dot)
+        }
+        for entry in news { show(entry) }
+        clock = max(clock, install.end.clock)
+        for entry in news {
+            clock = max(clock, entry.timestamp)
+            for effect in SnapshotInstall.followUp(of: entry) { apply(effect) }
+        }
+        for key in stage.keys { take(key.id, at: key.position) }
+        for record in stage.attendance { take(record) }
+    }
+
+    private mutating func join(_ document: SnapshotDocument, at theirs: VersionVector) {
+        let ignores = faults.ignoresSnapshotContext
+        let (context, otherContext) = ignores ? (VersionVector(), VersionVector()) : (vector, theirs)
+        change(document.id) { held in
+            held.apply(
+                SnapshotJoin.changes(
+                    held.rows, document.rows, of: document.id.kind, context: context, otherContext: otherContext))
+            for dot in document.touched.components { held.touch(dot) }
+        }
+    }
+
+    /// The planted fault: what should only be staged takes effect.
+    mutating func installEarly(_ chunk: SnapshotChunk) {
+        for document in chunk.documents { join(document, at: chunk.at) }
     }
 
     // MARK: Reading
 
-    var documents: [DocumentRow] {
-        var rows = Array(registers.values)
-        for (document, held) in elements {
-            for (key, timestamp) in held {
-                rows.append(DocumentRow(document: document, value: key.element, dot: key.dot, timestamp: timestamp))
-            }
-        }
-        return rows.sorted(by: DocumentRow.inStoreOrder)
+    var rows: [DocumentRow] { sortedDocuments.flatMap(\.rows) }
+
+    private var sortedDocuments: [MemoryDocument] {
+        documents.values.sorted { DocumentID.inStoreOrder($0.id, $1.id) }
     }
 
-    var attending: [Attendance] {
-        attendance.values.filter(\.joined).map(\.attendance).sorted {
-            $0.room == $1.room ? $0.user < $1.user : $0.room < $1.room
-        }
+    private var sortedAttendance: [AttendanceRecord] { attendance.values.sorted(by: AttendanceRecord.inStoreOrder) }
+
+    private var sortedKeys: [KeyPosition] {
+        keys.map { KeyPosition(id: $0.key, position: $0.value) }.sorted(by: KeyPosition.inStoreOrder)
     }
 
-    /// The hash of the last entry of a log.
-    func headHash(of replica: ReplicaID) -> EntryHash { lastHashes[replica] ?? .zero }
+    var floors: VersionVector {
+        var floors = VersionVector()
+        for head in vector.components { floors[head.replica] = logs[head.replica]?.floor ?? 0 }
+        return floors
+    }
+
+    var ends: [LogEnd] {
+        vector.components.map { LogEnd(dot: $0, hash: logs[$0.replica]?.lastHash ?? .zero) }
+    }
+
+    /// What opening tells, under this identity.
+    func recovered(_ identity: StoredIdentity, renewal: RenewalReason?, attendanceLimit: Int) -> Recovered {
+        let left = attendance.values.filter { !$0.isJoined }.map(\.position).sorted()
+        let complete = left.count <= attendanceLimit
+        let earliest = complete ? nil : attendanceLimit > 0 ? left[left.count - attendanceLimit] : nil
+        let told = sortedAttendance.filter { record in
+            record.isJoined || complete || earliest.map { record.position >= $0 } ?? false
+        }
+        return Recovered(
+            replica: identity.replica, boot: identity.boot, vector: vector,
+            headHash: logs[identity.replica]?.lastHash ?? .zero, clock: clock, ends: ends, floors: floors,
+            documents: rows, attendance: told, attendanceComplete: complete,
+            members: members.values.sorted { $0.address < $1.address }, renewal: renewal)
+    }
+
+    var state: MemoryState {
+        MemoryState(
+            vector: vector, floors: floors,
+            documents: sortedDocuments.map { SnapshotDocument(id: $0.id, touched: $0.touched, rows: $0.rows) }
+                .filter { !$0.touched.isEmpty || !$0.rows.isEmpty },
+            history: rooms.keys.sorted().compactMap { room in
+                let positions = rooms[room]?.history ?? []
+                return positions.isEmpty ? nil : MemoryState.Shown(room: room, positions: positions)
+            },
+            attendance: sortedAttendance, keys: sortedKeys)
+    }
 
     func history(room: Text, before: Position?, limit: Int) -> [Entry] {
-        guard let positions = rooms[room]?.history, limit > 0 else { return [] }
-        let end = before.map { Self.index(of: $0, in: positions) } ?? positions.count
-        return positions[max(0, end - limit)..<end].compactMap { entry($0.dot) }
+        guard limit > 0, let room = rooms[room] else { return [] }
+        return room.history(before: before, limit: limit).compactMap { entry($0.dot) }
     }
 
     func entries(room: Text, after cursor: VersionVector, limit: Int) -> [Entry] {
-        guard let held = rooms[room], limit > 0 else { return [] }
-        let missed = (held.history + held.others).filter { !cursor.covers($0.dot) }.sorted()
-        return missed.prefix(limit).compactMap { entry($0.dot) }
+        guard limit > 0, let room = rooms[room] else { return [] }
+        // No entry that the cursor lacks stands before this: a replica's timestamps grow with its seq.
+        var earliest: HybridTimestamp?
+        for head in vector.components where !cursor.covers(head) {
+            guard let first = logs[head.replica]?.first(after: cursor[head.replica]) else { continue }
+            earliest = min(earliest ?? first.timestamp, first.timestamp)
+        }
+        guard let earliest else { return [] }
+        var missed: [Entry] = []
+        room.forEach(from: earliest) { position in
+            if !cursor.covers(position.dot), let entry = entry(position.dot) { missed.append(entry) }
+            return missed.count < limit
+        }
+        return missed
     }
 
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) -> [Entry] {
-        guard let log = logs[replica], seq > 0, limit > 0 else { return [] }
-        let floor = floors[replica]
-        guard seq > floor, seq <= floor + UInt64(log.count) else { return [] }
-        return Array(log[Int(seq - floor - 1)...].prefix(limit))
+        logs[replica].map { Array($0.run(from: seq, limit: limit)) } ?? []
+    }
+
+    func range(_ ranges: [LogRange], limit bytes: Int) throws(StoreError) -> RangeRead {
+        try LogMerge.read(
+            ranges, limit: bytes, floor: { (replica) throws(StoreError) in logs[replica]?.floor ?? 0 },
+            entries: { (replica, seq, limit) throws(StoreError) in entries(of: replica, from: seq, limit: limit) })
     }
 
     func positions(of ids: [MessageID]) -> [MessageID: Position] {
@@ -160,35 +289,92 @@ struct MemoryContents: Sendable {
         return found
     }
 
-    private func entry(_ dot: Dot) -> Entry? {
-        let floor = floors[dot.replica]
-        guard let log = logs[dot.replica], dot.seq > floor, dot.seq <= floor + UInt64(log.count) else { return nil }
-        return log[Int(dot.seq - floor - 1)]
+    func attendance(of seats: [(room: Text, user: Text)]) -> [AttendanceRecord] {
+        seats.compactMap { attendance[Seat(room: $0.room, user: $0.user)] }
     }
 
-    // MARK: Sorted arrays
+    func hash(of dot: Dot) -> EntryHash? {
+        if let entry = entry(dot) { return entry.hash }
+        return dot.seq > 0 && vector[dot.replica] == dot.seq ? logs[dot.replica]?.lastHash : nil
+    }
 
-    /// The index of the first position that does not stand before `position`.
-    private static func index(of position: Position, in positions: [Position]) -> Int {
-        var low = 0
-        var high = positions.count
-        while low < high {
-            let middle = (low + high) / 2
-            if positions[middle] < position { low = middle + 1 } else { high = middle }
+    private func entry(_ dot: Dot) -> Entry? { logs[dot.replica]?[dot.seq] }
+}
+
+extension MemoryContents: SnapshotSource {
+    func end() -> SnapshotEnd { SnapshotEnd(heads: ends, floors: floors, clock: clock) }
+
+    func documents(
+        after: DocumentID?, since: VersionVector, _ body: (SnapshotDocument) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool {
+        let news = documents.values.filter { document in
+            !since.covers(document.touched) && after.map { DocumentID.inStoreOrder($0, document.id) } ?? true
         }
-        return low
-    }
-
-    private static func insert(_ position: Position, into positions: inout [Position]) {
-        if let last = positions.last, position < last {
-            positions.insert(position, at: index(of: position, in: positions))
-        } else {
-            positions.append(position)
+        for document in news.sorted(by: { DocumentID.inStoreOrder($0.id, $1.id) }) {
+            let whole = SnapshotDocument(id: document.id, touched: document.touched, rows: document.rows)
+            if try !body(whole) { return false }
         }
+        return true
     }
 
-    private static func remove(_ position: Position, from positions: inout [Position]) {
-        let at = index(of: position, in: positions)
-        if at < positions.count, positions[at] == position { positions.remove(at: at) }
+    func attendance(
+        after: (room: Text, user: Text)?, since: VersionVector, _ body: (AttendanceRecord) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool {
+        let news = attendance.values.filter { record in
+            !since.covers(record.position.dot) && after.map { $0 < (record.room, record.user) } ?? true
+        }
+        for record in news.sorted(by: AttendanceRecord.inStoreOrder) where try !body(record) { return false }
+        return true
     }
+
+    func keys(
+        after: MessageID?, since: VersionVector, _ body: (KeyPosition) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool {
+        var news: [KeyPosition] = []
+        for (id, position) in keys
+        where !since.covers(position.dot) && after.map({ KeyPosition.inStoreOrder($0, id) }) ?? true {
+            news.append(KeyPosition(id: id, position: position))
+        }
+        for key in news.sorted(by: KeyPosition.inStoreOrder) where try !body(key) { return false }
+        return true
+    }
+
+    func entries(
+        of replica: ReplicaID, after seq: UInt64, _ body: (Entry) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool {
+        try logs[replica]?.forEach(after: seq, body) ?? true
+    }
+}
+
+extension AttendanceRecord {
+    static func inStoreOrder(_ a: AttendanceRecord, _ b: AttendanceRecord) -> Bool {
+        a.room == b.room ? a.user < b.user : a.room < b.room
+    }
+}
+
+extension KeyPosition {
+    static func inStoreOrder(_ a: KeyPosition, _ b: KeyPosition) -> Bool { inStoreOrder(a.id, b.id) }
+
+    static func inStoreOrder(_ a: MessageID, _ b: MessageID) -> Bool {
+        a.high == b.high ? a.low < b.low : a.high < b.high
+    }
+}
+
+/// All that a store in memory holds, in one form: equal contents are equal values.
+public struct MemoryState: Hashable, Sendable {
+    public struct Shown: Hashable, Sendable {
+        public var room: Text
+        public var positions: [Position]
+    }
+
+    public var vector: VersionVector
+    public var floors: VersionVector
+    /// Sorted by room, kind, name.
+    public var documents: [SnapshotDocument]
+    /// What history shows, sorted by room; rooms without any are left out.
+    public var history: [Shown]
+    /// Sorted by room, user.
+    public var attendance: [AttendanceRecord]
+    /// Sorted by id.
+    public var keys: [KeyPosition]
 }

@@ -18,19 +18,32 @@ public final class MemoryStore: Store {
         case refuseOpen(StoreError)
     }
 
-    private let state: Mutex<State>
+    private let locked: Mutex<State>
 
     fileprivate struct State: Sendable {
-        var contents = MemoryContents()
+        var contents: MemoryContents
         var syncsEachCommit: Bool
-        /// What a crash of the machine leaves, where not each commit is synced.
-        var synced = MemoryContents()
+        /// What a crash of the machine leaves, where not each commit is synced; and what has been done since. A second
+        /// copy that follows costs less than one that is made at each sync: that would be copied again by the next
+        /// commit.
+        var synced: MemoryContents
+        var unsynced: [Change] = []
+        var stage = SnapshotStage()
+        let faults: StoreFaults
         var identity: StoredIdentity?
         var file: FileIdentity
         /// Counts writers: only the newest may write.
         var epoch: UInt64 = 0
-        var faults: [Fault] = []
+        var injected: [Fault] = []
+        var attendanceLimit = 0
         var outage: StoreError?
+    }
+
+    /// Something that was committed.
+    fileprivate enum Change: Sendable {
+        case append(Batch)
+        case prune(Pruning)
+        case install(SnapshotStage, final: SnapshotChunk, have: VersionVector)
     }
 
     /// Stands in for inode numbers: no two stores of one process are the same file.
@@ -41,76 +54,100 @@ public final class MemoryStore: Store {
     }
 
     /// With `sync: .normal`, commits since the last `sync` or `close` are lost by `crash`.
-    public init(sync: SyncMode = .full) {
-        state = Mutex(State(syncsEachCommit: sync == .full, file: Self.newFile()))
+    public init(sync: SyncMode = .full, planted faults: StoreFaults = StoreFaults()) {
+        locked = Mutex(
+            State(
+                contents: MemoryContents(faults: faults), syncsEachCommit: sync == .full,
+                synced: MemoryContents(faults: faults), faults: faults, file: Self.newFile()))
     }
 
-    private init(_ state: State) { self.state = Mutex(state) }
+    private init(_ state: State) { locked = Mutex(state) }
 
     public var summary: String { "memory" }
 
     public func openWriter(_ start: WriterStart) throws(StoreError) -> (writer: any StoreWriter, recovered: Recovered) {
-        let (epoch, recovered) = try state.withLock { state throws(StoreError) in
+        let (epoch, recovered) = try locked.withLock { state throws(StoreError) in
             try state.open(start)
         }
         return (MemoryWriter(self, epoch: epoch), recovered)
     }
 
     public func openReader() throws(StoreError) -> any StoreReader {
-        try state.withLock { state throws(StoreError) in try state.checkOutage() }
+        try locked.withLock { state throws(StoreError) in try state.checkOutage() }
         return MemoryReader(self)
     }
 
     // MARK: What goes wrong
 
     /// Makes one thing go wrong; faults of one operation happen in the order in which they were injected.
-    public func inject(_ fault: Fault) { state.withLock { $0.faults.append(fault) } }
+    public func inject(_ fault: Fault) { locked.withLock { $0.injected.append(fault) } }
 
     /// Until it is called with nil, every operation throws `error`.
-    public func setOutage(_ error: StoreError?) { state.withLock { $0.outage = error } }
+    public func setOutage(_ error: StoreError?) { locked.withLock { $0.outage = error } }
 
-    /// All that is committed now survives a crash.
-    public func sync() { state.withLock { $0.sync() } }
+    /// All that is committed now survives a crash. O(what was committed since the last call).
+    public func sync() { locked.withLock { $0.sync() } }
 
     /// The machine goes down: commits that were not synced are gone, and the writer with them.
     public func crash() {
-        state.withLock { state in
-            if !state.syncsEachCommit { state.contents = state.synced }
+        locked.withLock { state in
+            if !state.syncsEachCommit {
+                state.contents = state.synced
+                state.unsynced = []
+            }
+            state.stage = SnapshotStage()
             state.epoch += 1
         }
     }
 
-    /// A copy of the whole store, as `cp` makes one of a file: the same replica inside, but another file.
-    public func copy() -> MemoryStore {
-        var copied = state.withLock { $0 }
-        copied.file = Self.newFile()
-        copied.faults = []
+    /// A copy of the whole store, as `cp` makes one of a file: the same replica inside.
+    ///
+    /// - Parameter keepingFile: the copy can't be told from the original, as on a file system without inode numbers or
+    ///   in an image of a machine. Otherwise it is another file, which the next open notices.
+    public func copy(keepingFile: Bool = false) -> MemoryStore {
+        var copied = locked.withLock { $0 }
+        if !keepingFile { copied.file = Self.newFile() }
+        copied.injected = []
+        copied.stage = SnapshotStage()
         return MemoryStore(copied)
     }
 
+    // MARK: What is in it
+
+    /// All that is committed, sorted. O(n log n).
+    public var state: MemoryState { locked.withLock { $0.contents.state } }
+
+    /// The vector of what is committed. O(1).
+    public var vector: VersionVector { locked.withLock { $0.contents.vector } }
+
+    /// A number for what history shows, the documents and attendance; it depends on nothing else, nor on the order in
+    /// which they came, nor on the process. O(1).
+    public func fingerprint() -> UInt64 { locked.withLock { $0.contents.fingerprint } }
+
     // MARK: For the writer and the readers
 
-    fileprivate func append(_ batch: Batch, epoch: UInt64) throws(StoreError) {
-        try state.withLock { state throws(StoreError) in try state.append(batch, epoch: epoch) }
-    }
-
-    fileprivate func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Int {
-        try state.withLock { state throws(StoreError) in try state.prune(pruning, epoch: epoch) }
+    fileprivate func write<R: Sendable>(
+        epoch: UInt64, _ body: (inout State) throws(StoreError) -> sending R
+    ) throws(StoreError) -> R {
+        try locked.withLock { state throws(StoreError) in try state.write(epoch: epoch, body) }
     }
 
     fileprivate func close(epoch: UInt64) {
-        state.withLock { state in
+        locked.withLock { state in
             guard state.epoch == epoch else { return }
             state.epoch += 1
+            state.stage = SnapshotStage()
             state.sync()
             state.identity?.clean = true
         }
     }
 
-    fileprivate func read<R: Sendable>(_ body: @Sendable (borrowing MemoryContents) -> R) throws(StoreError) -> R {
-        try state.withLock { state throws(StoreError) in
+    fileprivate func read<R: Sendable>(
+        _ body: (borrowing MemoryContents) throws(StoreError) -> sending R
+    ) throws(StoreError) -> R {
+        try locked.withLock { state throws(StoreError) in
             try state.checkOutage()
-            return body(state.contents)
+            return try body(state.contents)
         }
     }
 }
@@ -122,57 +159,86 @@ extension MemoryStore.State {
 
     mutating func open(_ start: WriterStart) throws(StoreError) -> (epoch: UInt64, recovered: Recovered) {
         try checkOutage()
-        for (index, fault) in faults.enumerated() {
+        for (index, fault) in injected.enumerated() {
             guard case .refuseOpen(let error) = fault else { continue }
-            faults.remove(at: index)
+            injected.remove(at: index)
             throw error
         }
         let (settled, renewal) = try StoredIdentity.settle(
             identity, at: file, synced: syncsEachCommit, start: start, vector: contents.vector)
         identity = settled
         epoch += 1
-        let recovered = Recovered(
-            replica: settled.replica, boot: settled.boot, vector: contents.vector,
-            headHash: contents.headHash(of: settled.replica),
-            clock: contents.clock, documents: contents.documents, attending: contents.attending, renewal: renewal)
-        return (epoch, recovered)
+        stage = SnapshotStage()
+        attendanceLimit = start.attendanceLimit
+        return (epoch, contents.recovered(settled, renewal: renewal, attendanceLimit: attendanceLimit))
     }
 
-    mutating func append(_ batch: Batch, epoch: UInt64) throws(StoreError) {
+    /// The writer is spent after any error, as the contract has it.
+    mutating func write<R>(
+        epoch: UInt64, _ body: (inout MemoryStore.State) throws(StoreError) -> sending R
+    ) throws(StoreError) -> sending R {
         try checkOutage()
         guard epoch == self.epoch else { throw .fenced("the store in memory was opened again, closed, or has crashed") }
-        // The writer is spent after any error, as the contract has it.
         do throws(StoreError) {
-            switch takeAppendFault() {
-            case .refuse(let error): throw error
-            case .unknownOutcome(let stored):
-                if stored { try contents.apply(batch) }
-                throw StoreError.unknownOutcome("injected")
-            case .refuseOpen, nil: try contents.apply(batch)
-            }
+            return try body(&self)
         } catch {
             self.epoch += 1
             throw error
         }
     }
 
-    mutating func prune(_ pruning: Pruning, epoch: UInt64) throws(StoreError) -> Int {
-        try checkOutage()
-        guard epoch == self.epoch else { throw .fenced("the store in memory was opened again, closed, or has crashed") }
-        return contents.prune(pruning)
+    mutating func append(_ batch: Batch) throws(StoreError) {
+        switch takeAppendFault() {
+        case .refuse(let error): throw error
+        case .unknownOutcome(let stored):
+            if stored { try commit(.append(batch)) }
+            throw .unknownOutcome("injected")
+        case .refuseOpen, nil: try commit(.append(batch))
+        }
+    }
+
+    mutating func stage(_ chunk: SnapshotChunk) {
+        if faults.installsByChunk { contents.installEarly(chunk) }
+        if faults.dropsChunk && !stage.hasLost { stage.lose() } else { stage.take(chunk) }
+    }
+
+    mutating func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {
+        guard let identity else { throw .failed("the store in memory was never opened") }
+        try commit(.install(stage, final: final, have: have))
+        stage = SnapshotStage()
+        return contents.recovered(identity, renewal: nil, attendanceLimit: attendanceLimit)
+    }
+
+    @discardableResult
+    mutating func commit(_ change: MemoryStore.Change) throws(StoreError) -> Pruned? {
+        let pruned = try contents.commit(change)
+        if !syncsEachCommit { unsynced.append(change) }
+        return pruned
     }
 
     private mutating func takeAppendFault() -> MemoryStore.Fault? {
-        for (index, fault) in faults.enumerated() {
+        for (index, fault) in injected.enumerated() {
             if case .refuseOpen = fault { continue }
-            return faults.remove(at: index)
+            return injected.remove(at: index)
         }
         return nil
     }
 
     mutating func sync() {
-        // Kept only where it can be needed: a second reference makes the next commit copy what it touches.
-        if !syncsEachCommit { synced = contents }
+        // What was committed once applies to the same contents again.
+        for change in unsynced { _ = try? synced.commit(change) }
+        unsynced = []
+    }
+}
+
+extension MemoryContents {
+    fileprivate mutating func commit(_ change: MemoryStore.Change) throws(StoreError) -> Pruned? {
+        switch change {
+        case .append(let batch): try apply(batch)
+        case .prune(let pruning): return prune(pruning)
+        case .install(let stage, let final, let have): try install(stage, final, have: have)
+        }
+        return nil
     }
 }
 
@@ -185,9 +251,27 @@ private final class MemoryWriter: StoreWriter {
         self.epoch = epoch
     }
 
-    func append(_ batch: Batch) throws(StoreError) { try store.append(batch, epoch: epoch) }
+    func append(_ batch: Batch) throws(StoreError) {
+        try store.write(epoch: epoch) { (state) throws(StoreError) in try state.append(batch) }
+    }
 
-    func prune(_ pruning: Pruning) throws(StoreError) -> Int { try store.prune(pruning, epoch: epoch) }
+    func prune(_ pruning: Pruning) throws(StoreError) -> Pruned {
+        try store.write(epoch: epoch) { (state) throws(StoreError) in
+            try state.commit(.prune(pruning)) ?? Pruned(dropped: 0, floors: VersionVector(), hasMore: false)
+        }
+    }
+
+    func stage(_ chunk: SnapshotChunk) throws(StoreError) {
+        try store.write(epoch: epoch) { (state) throws(StoreError) in state.stage(chunk) }
+    }
+
+    func discardStage() throws(StoreError) {
+        try store.write(epoch: epoch) { (state) throws(StoreError) in state.stage = SnapshotStage() }
+    }
+
+    func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {
+        try store.write(epoch: epoch) { (state) throws(StoreError) in try state.install(final, have: have) }
+    }
 
     func close() { store.close(epoch: epoch) }
 }
@@ -211,9 +295,23 @@ private final class MemoryReader: StoreReader {
         try store.read { $0.entries(of: replica, from: seq, limit: limit) }
     }
 
+    func range(_ ranges: [LogRange], limit bytes: Int) throws(StoreError) -> RangeRead {
+        try store.read { (contents) throws(StoreError) in try contents.range(ranges, limit: bytes) }
+    }
+
+    func snapshot(_ want: SnapshotWant) throws(StoreError) -> SnapshotChunk {
+        try store.read { (contents) throws(StoreError) in try SnapshotPass.read(want, from: copy contents) }
+    }
+
     func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position] {
         try store.read { $0.positions(of: ids) }
     }
 
     func prunedThrough() throws(StoreError) -> VersionVector { try store.read { $0.floors } }
+
+    func attendance(of seats: [(room: Text, user: Text)]) throws(StoreError) -> [AttendanceRecord] {
+        try store.read { $0.attendance(of: seats) }
+    }
+
+    func hash(of dot: Dot) throws(StoreError) -> EntryHash? { try store.read { $0.hash(of: dot) } }
 }

@@ -28,29 +28,28 @@ struct PostgresBatch {
         if known != nil { statements += foreignHeads(fresh) }
         if !fresh.isEmpty {
             statements.append(
-                PostgresStatement(
-                    """
-                    INSERT INTO converge_entry
-                        (replica, seq, ts, shelf, kind, namespace, flags, room, hash, deps, payload)
-                    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::smallint[],
-                        $6::smallint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[])
-                    """
-                ).binding(each: fresh, int8: \.dot.replica.postgres).binding(each: fresh, int8: \.dot.postgresSeq)
-                    .binding(each: fresh, int8: \.timestamp.postgres)
-                    .binding(
-                        each: fresh,
-                        int2: { entry in
-                            Int16((effects.hides(entry.dot) ? .hidden : BatchRules.shelf(of: entry)).rawValue)
-                        }
-                    ).binding(each: fresh, int2: { Int16($0.kind.rawValue) })
-                    .binding(each: fresh, int2: { Int16($0.namespace) })
-                    .binding(each: fresh, int2: { Int16($0.flags.rawValue) })
-                    .binding(each: fresh, text: \.room).binding(each: fresh, bytes: \.hash.postgres)
-                    .binding(each: fresh, bytes: { $0.encodedDependencies })
-                    .binding(each: fresh, bytes: \.payload))
+                Self.insert(fresh) { effects.hides($0.dot) ? .hidden : BatchRules.shelf(of: $0) })
         }
         let stored = Set(batch.effects.isEmpty ? [] : fresh.map(\.dot))
         return statements + effects.statements(settled: stored.contains)
+    }
+
+    static func insert(_ entries: [Entry], shelf: (Entry) -> BatchRules.Shelf) -> PostgresStatement {
+        PostgresStatement(
+            """
+            INSERT INTO converge_entry
+                (replica, seq, ts, shelf, kind, namespace, flags, room, hash, deps, payload)
+            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::smallint[], $5::smallint[],
+                $6::smallint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[])
+            """
+        ).binding(dots: entries.map(\.dot)).binding(each: entries, int8: \.timestamp.postgres)
+            .binding(each: entries, int2: { Int16(shelf($0).rawValue) })
+            .binding(each: entries, int2: { Int16($0.kind.rawValue) })
+            .binding(each: entries, int2: { Int16($0.namespace) })
+            .binding(each: entries, int2: { Int16($0.flags.rawValue) })
+            .binding(each: entries, text: \.room).binding(each: entries, bytes: \.hash.postgres)
+            .binding(each: entries, bytes: { $0.encodedDependencies })
+            .binding(each: entries, bytes: \.payload)
     }
 
     /// Locks this replica's row, checks epoch and head (see PostgresFailure for what becomes of their NULLs), and moves

@@ -9,12 +9,16 @@ import ConvergeWire
 // sorted, so that two nodes that change the same rows take their locks in the same order.
 
 struct PostgresEffects {
-    private var keys: [MessageID: Position] = [:]
+    /// All positions of each id, the earliest first.
+    private var keys: [MessageID: [Position]] = [:]
+    private var redacted: Set<Dot> = []
     private var hidden: Set<Dot> = []
     private var elements: [ElementKey: ElementChange] = [:]
     private var registers: [DocumentID: DocumentRow] = [:]
     private var touched: [TouchKey: UInt64] = [:]
-    private var attendance: [AttendanceKey: AttendanceRow] = [:]
+    private var counters: [TouchKey: DocumentRow] = [:]
+    private var attendance: [AttendanceKey: AttendanceRecord] = [:]
+    private var members: [Text: StoredMember?] = [:]
 
     private struct ElementKey: Hashable {
         var document: DocumentID
@@ -37,19 +41,13 @@ struct PostgresEffects {
         var user: Text
     }
 
-    private struct AttendanceRow {
-        var displayName: Text
-        var joined: Bool
-        var position: Position
-    }
-
     /// - Parameter isNew: whether the entry of a dot comes into the database with this batch. Where it was there
     ///   already (another node wrote it), an element of its may have been removed since, and must not come back.
     init(_ effects: [StoreEffect], isNew: (Dot) -> Bool) {
         for effect in effects {
             switch effect {
             case .key(let id, let position):
-                keys[id] = min(keys[id] ?? position, position)
+                keys[id, default: []].append(position)
             case .hide(let dot):
                 hidden.insert(dot)
             case .insert(let document, let element, let dot, let timestamp, let replacing):
@@ -70,10 +68,18 @@ struct PostgresEffects {
             case .touch(let document, let dot):
                 let key = TouchKey(document: document, replica: dot.replica)
                 touched[key] = max(touched[key] ?? 0, dot.seq)
-            case .attendance(let who, let joined, let position):
-                let key = AttendanceKey(room: who.room, user: who.user)
-                if let held = attendance[key], position < held.position { continue }
-                attendance[key] = AttendanceRow(displayName: who.displayName, joined: joined, position: position)
+            case .count(let document, let totals, let dot, let timestamp):
+                let key = TouchKey(document: document, replica: dot.replica)
+                let row = DocumentRow(document: document, value: nil, totals: totals, dot: dot, timestamp: timestamp)
+                counters[key] = counters[key].map { $0.joined(with: row) } ?? row
+            case .redact(let dot):
+                redacted.insert(dot)
+            case .attendance(let record):
+                let key = AttendanceKey(room: record.room, user: record.user)
+                if let held = attendance[key], !record.supersedes(held) { continue }
+                attendance[key] = record
+            case .remember(let member): members[member.address] = .some(member)
+            case .forget(let address): members[address] = .some(nil)
             }
         }
     }
@@ -87,8 +93,11 @@ struct PostgresEffects {
         appendHidden(hidden.filter { !settled($0) }.sorted(), to: &statements)
         appendElements(to: &statements)
         appendRegisters(to: &statements)
+        appendCounters(to: &statements)
         appendTouched(to: &statements)
         appendAttendance(to: &statements)
+        appendMembers(to: &statements)
+        appendRedacted(to: &statements)
         return statements
     }
 
@@ -96,16 +105,64 @@ struct PostgresEffects {
 
     private func appendKeys(to statements: inout [PostgresStatement]) {
         guard !keys.isEmpty else { return }
-        let rows = keys.sorted { ($0.key.high, $0.key.low) < ($1.key.high, $1.key.low) }
+        let ids = keys.keys.sorted { ($0.high, $0.low) < ($1.high, $1.low) }
+        let earliest = ids.map { id in
+            keys[id]?.min() ?? Position(timestamp: .zero, dot: Dot(replica: .init(rawValue: 0), seq: 0))
+        }
+        let all = ids.flatMap { id in (keys[id] ?? []).map { (id: id, position: $0) } }
+        // The first takes the lock of each id's row, of another's transaction that makes it too; then the row is settled.
         statements.append(
             PostgresStatement(
                 """
                 INSERT INTO converge_message_key AS k (id, ts, replica, seq)
                 SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[])
-                ON CONFLICT (id) DO UPDATE SET ts = excluded.ts, replica = excluded.replica, seq = excluded.seq
-                WHERE (excluded.ts, excluded.replica, excluded.seq) < (k.ts, k.replica, k.seq)
+                ON CONFLICT (id) DO UPDATE SET id = excluded.id
                 """
-            ).binding(each: rows, bytes: \.key.postgres).binding(positions: rows.map(\.value)))
+            ).binding(each: ids, bytes: \.postgres).binding(positions: earliest))
+        statements.append(
+            PostgresStatement(
+                """
+                UPDATE converge_entry AS e SET shelf = 0
+                FROM converge_message_key AS k,
+                    unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[]) AS n (id, ts, replica, seq)
+                WHERE k.id = n.id AND (n.ts, n.replica, n.seq) < (k.ts, k.replica, k.seq)
+                    AND e.replica = k.replica AND e.seq = k.seq AND e.shelf <> 0
+                """
+            ).binding(each: ids, bytes: \.postgres).binding(positions: earliest))
+        statements.append(
+            PostgresStatement(
+                """
+                UPDATE converge_message_key AS k SET ts = n.ts, replica = n.replica, seq = n.seq
+                FROM unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[]) AS n (id, ts, replica, seq)
+                WHERE k.id = n.id AND (n.ts, n.replica, n.seq) < (k.ts, k.replica, k.seq)
+                """
+            ).binding(each: ids, bytes: \.postgres).binding(positions: earliest))
+        statements.append(
+            PostgresStatement(
+                """
+                UPDATE converge_entry AS e SET shelf = 0
+                FROM converge_message_key AS k,
+                    unnest($1::bytea[], $2::bigint[], $3::bigint[], $4::bigint[]) AS n (id, ts, replica, seq)
+                WHERE k.id = n.id AND (n.ts, n.replica, n.seq) <> (k.ts, k.replica, k.seq)
+                    AND e.replica = n.replica AND e.seq = n.seq AND e.shelf <> 0
+                """
+            ).binding(each: all, bytes: \.id.postgres).binding(positions: all.map(\.position)))
+    }
+
+    /// The shell is what `EntryChain.redacted` makes. sha256 is PostgreSQL's own.
+    private func appendRedacted(to statements: inout [PostgresStatement]) {
+        guard !redacted.isEmpty else { return }
+        statements.append(
+            PostgresStatement(
+                """
+                UPDATE converge_entry AS e SET shelf = 0, flags = flags | 1::smallint,
+                    payload = sha256(payload) || CASE
+                        WHEN namespace = 0 AND length(payload) >= 21 AND substring(payload FROM 1 FOR 2) = $3
+                        THEN substring(payload FROM 3 FOR 16) ELSE ''::bytea END
+                FROM unnest($1::bigint[], $2::bigint[]) AS r (replica, seq)
+                WHERE e.replica = r.replica AND e.seq = r.seq AND e.kind = 1 AND e.flags & 1::smallint = 0
+                """
+            ).binding(dots: redacted.sorted()).binding([1, 1]))
     }
 
     private func appendHidden(_ dots: [Dot], to statements: inout [PostgresStatement]) {
@@ -178,6 +235,26 @@ struct PostgresEffects {
                 .binding(positions: rows.map(\.position)))
     }
 
+    private func appendCounters(to statements: inout [PostgresStatement]) {
+        guard !counters.isEmpty else { return }
+        let rows = counters.values.sorted(by: DocumentRow.inStoreOrder)
+        statements.append(
+            PostgresStatement(
+                """
+                INSERT INTO converge_counter AS c (room, kind, name, up, down, ts, replica, seq)
+                SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::bigint[], $5::bigint[],
+                    $6::bigint[], $7::bigint[], $8::bigint[])
+                ON CONFLICT (room, kind, name, replica) DO UPDATE
+                SET up = greatest(c.up, excluded.up), down = greatest(c.down, excluded.down),
+                    ts = CASE WHEN excluded.seq > c.seq THEN excluded.ts ELSE c.ts END,
+                    seq = greatest(c.seq, excluded.seq)
+                """
+            ).binding(documents: rows.map(\.document))
+                .binding(each: rows, int8: { ($0.totals?.up ?? 0).postgresOrdered })
+                .binding(each: rows, int8: { ($0.totals?.down ?? 0).postgresOrdered })
+                .binding(positions: rows.map(\.position)))
+    }
+
     private func appendTouched(to statements: inout [PostgresStatement]) {
         guard !touched.isEmpty else { return }
         let rows = touched.sorted { a, b in
@@ -197,32 +274,50 @@ struct PostgresEffects {
 
     private func appendAttendance(to statements: inout [PostgresStatement]) {
         guard !attendance.isEmpty else { return }
-        let rows = attendance.sorted { a, b in
-            a.key.room == b.key.room ? a.key.user < b.key.user : a.key.room < b.key.room
-        }
+        let rows = attendance.values.sorted(by: AttendanceRecord.inStoreOrder)
         statements.append(
             PostgresStatement(
                 """
-                INSERT INTO converge_attendance AS a (room, user_id, display_name, joined, ts, replica, seq)
-                SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::boolean[], $5::bigint[],
+                INSERT INTO converge_attendance AS a (room, user_id, display_name, turn, ts, replica, seq)
+                SELECT * FROM unnest($1::bytea[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[],
                     $6::bigint[], $7::bigint[])
                 ON CONFLICT (room, user_id) DO UPDATE
-                SET display_name = excluded.display_name, joined = excluded.joined, ts = excluded.ts,
+                SET display_name = excluded.display_name, turn = excluded.turn, ts = excluded.ts,
                     replica = excluded.replica, seq = excluded.seq
-                WHERE (excluded.ts, excluded.replica, excluded.seq) >= (a.ts, a.replica, a.seq)
+                WHERE excluded.turn > a.turn OR (excluded.turn = a.turn
+                    AND (excluded.ts, excluded.replica, excluded.seq) < (a.ts, a.replica, a.seq))
                 """
-            ).binding(each: rows, text: \.key.room).binding(each: rows, text: \.key.user)
-                .binding(each: rows, text: \.value.displayName).binding(each: rows, bool: \.value.joined)
-                .binding(positions: rows.map(\.value.position)))
+            ).binding(each: rows, text: \.room).binding(each: rows, text: \.user)
+                .binding(each: rows, text: \.displayName).binding(each: rows, int8: { Int64(clamping: $0.turn) })
+                .binding(positions: rows.map(\.position)))
+    }
+
+    private func appendMembers(to statements: inout [PostgresStatement]) {
+        let known = members.keys.sorted()
+        let met = known.compactMap { members[$0] ?? nil }
+        let gone = known.filter { (members[$0] ?? nil) == nil }
+        if !met.isEmpty {
+            statements.append(
+                PostgresStatement(
+                    """
+                    INSERT INTO converge_member (address, replica, name, seen)
+                    SELECT * FROM unnest($1::bytea[], $2::bigint[], $3::bytea[], $4::bigint[])
+                    ON CONFLICT (address) DO UPDATE
+                    SET replica = excluded.replica, name = excluded.name, seen = excluded.seen
+                    """
+                ).binding(each: met, text: \.address).binding(each: met, optionalInt8: { $0.replica?.postgres })
+                    .binding(each: met, text: \.name).binding(each: met, int8: { Int64(clamping: $0.seen) }))
+        }
+        if !gone.isEmpty {
+            statements.append(
+                PostgresStatement("DELETE FROM converge_member WHERE address = ANY ($1)")
+                    .binding(each: gone, text: { $0 }))
+        }
     }
 
     // MARK: Order
 
-    private static func inOrder(_ a: DocumentID, _ b: DocumentID) -> Bool {
-        if a.room != b.room { return a.room < b.room }
-        if a.kind != b.kind { return a.kind.rawValue < b.kind.rawValue }
-        return a.name < b.name
-    }
+    private static func inOrder(_ a: DocumentID, _ b: DocumentID) -> Bool { DocumentID.inStoreOrder(a, b) }
 
     private static func inOrder(_ a: ElementKey, _ b: ElementKey) -> Bool {
         if a.document != b.document { return inOrder(a.document, b.document) }
@@ -234,19 +329,5 @@ struct PostgresEffects {
         var digest = [UInt8](repeating: 0, count: 32)
         element.withUTF8 { utf8 in _ = SHA256(utf8.baseAddress, utf8.count, &digest) }
         return Array(digest[..<16])
-    }
-}
-
-extension PostgresStatement {
-    /// Three parameters: ts, replica, seq.
-    fileprivate func binding(positions: [Position]) -> PostgresStatement {
-        binding(each: positions, int8: \.timestamp.postgres).binding(each: positions, int8: \.dot.replica.postgres)
-            .binding(each: positions, int8: \.dot.postgresSeq)
-    }
-
-    /// Three parameters: room, kind, name.
-    fileprivate func binding(documents: [DocumentID]) -> PostgresStatement {
-        binding(each: documents, text: \.room).binding(each: documents, int2: { Int16($0.kind.rawValue) })
-            .binding(each: documents, text: \.name)
     }
 }

@@ -149,45 +149,99 @@ enum PostgresIdentity {
     ///
     /// Its length has no bound but the documents', so `timeout` is for each wait, not for the whole.
     static func recover(
-        _ settled: Settled, adopted: Int, _ connection: PostgresConnection, within timeout: Duration
+        _ settled: Settled, adopted: Int = 0, attendanceLimit: Int, _ connection: PostgresConnection,
+        within timeout: Duration
     ) throws(StoreError) -> Recovered {
+        let attendance = "SELECT room, user_id, display_name, turn, ts, replica, seq FROM converge_attendance"
+        // One more than the limit tells whether there are more.
+        let limit = Int64(clamping: max(0, attendanceLimit)).addingReportingOverflow(1)
         let results = try connection.query(
             [
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-                "SELECT replica, head, clock, hash FROM converge_replica",
-                """
-                SELECT room, kind, name, element, ts, replica, seq FROM converge_element
-                ORDER BY room, kind, name, element, replica, seq
-                """,
-                "SELECT room, kind, name, value, ts, replica, seq FROM converge_register ORDER BY room, kind, name",
-                "SELECT room, user_id, display_name FROM converge_attendance WHERE joined ORDER BY room, user_id",
-                "COMMIT",
-            ].map { PostgresStatement($0) }, by: PostgresDeadline(after: timeout), renewing: timeout)
+                PostgresStatement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
+                PostgresStatement("SELECT replica, head, clock, hash, floor FROM converge_replica ORDER BY replica"),
+                PostgresStatement(
+                    """
+                    SELECT room, kind, name, element, ts, replica, seq FROM converge_element
+                    ORDER BY room, kind, name, element, replica, seq
+                    """),
+                PostgresStatement(
+                    "SELECT room, kind, name, value, ts, replica, seq FROM converge_register ORDER BY room, kind, name"),
+                PostgresStatement(
+                    """
+                    SELECT room, kind, name, NULL::bytea, ts, replica, seq, up, down FROM converge_counter
+                    ORDER BY room, kind, name, replica
+                    """),
+                PostgresStatement(attendance + " WHERE turn & 1 = 1"),
+                PostgresStatement(
+                    attendance + " WHERE turn & 1 = 0 ORDER BY ts DESC, replica DESC, seq DESC LIMIT $1"
+                ).binding(limit.overflow ? Int64.max : limit.partialValue),
+                PostgresStatement("SELECT address, replica, name, seen FROM converge_member ORDER BY address"),
+                PostgresStatement("COMMIT"),
+            ], by: PostgresDeadline(after: timeout), renewing: timeout)
         var recovered = Recovered(
             replica: settled.replica, boot: settled.boot, renewal: settled.renewal, adopted: adopted)
         let replicas = results[1]
         for row in 0..<replicas.count {
             let dot = replicas.dot(row, 0)
+            let hash = EntryHash(postgres: replicas.array(row, 3))
             recovered.vector[dot.replica] = dot.seq
             recovered.clock = max(recovered.clock, replicas.timestamp(row, 2))
-            if dot.replica == settled.replica { recovered.headHash = EntryHash(postgres: replicas.array(row, 3)) }
+            recovered.floors[dot.replica] = UInt64(clamping: replicas.int(row, 4))
+            if dot.seq > 0 { recovered.ends.append(LogEnd(dot: dot, hash: hash)) }
+            if dot.replica == settled.replica { recovered.headHash = hash }
         }
-        for rows in results[2...3] {
-            for row in 0..<rows.count {
-                guard let kind = DocumentKind(rawValue: UInt8(clamping: rows.int(row, 1))) else { continue }
-                let position = rows.position(row, 4)
-                recovered.documents.append(
-                    DocumentRow(
-                        document: DocumentID(room: rows.text(row, 0), kind: kind, name: rows.text(row, 2)),
-                        value: rows.optionalText(row, 3), dot: position.dot, timestamp: position.timestamp))
-            }
+        for rows in results[2...4] {
+            for row in 0..<rows.count { if let found = rows.documentRow(row) { recovered.documents.append(found) } }
         }
-        let attending = results[4]
-        for row in 0..<attending.count {
-            recovered.attending.append(
-                Attendance(
-                    room: attending.text(row, 0), user: attending.text(row, 1), displayName: attending.text(row, 2)))
+        let left = results[6]
+        recovered.attendanceComplete = left.count <= max(0, attendanceLimit)
+        recovered.attendance =
+            (0..<results[5].count).map { results[5].attendanceRecord($0) }
+            + (0..<min(left.count, max(0, attendanceLimit))).map { left.attendanceRecord($0) }
+        recovered.attendance.sort(by: AttendanceRecord.inStoreOrder)
+        let members = results[7]
+        for row in 0..<members.count {
+            recovered.members.append(
+                StoredMember(
+                    address: members.text(row, 0), replica: members.isNull(row, 1) ? nil : members.replica(row, 1),
+                    name: members.text(row, 2), seen: UInt64(clamping: members.int(row, 3))))
         }
         return recovered
+    }
+}
+
+extension PostgresResult {
+    /// The columns `room, kind, name, value, ts, replica, seq`, and for counters `up, down` behind them.
+    func documentRow(_ row: Int) -> DocumentRow? {
+        guard let kind = DocumentKind(rawValue: UInt8(clamping: int(row, 1))) else { return nil }
+        let position = position(row, 4)
+        let totals =
+            kind == .counter
+            ? CounterTotals(up: UInt64(postgresOrdered: int(row, 7)), down: UInt64(postgresOrdered: int(row, 8))) : nil
+        return DocumentRow(
+            document: DocumentID(room: text(row, 0), kind: kind, name: text(row, 2)), value: optionalText(row, 3),
+            totals: totals, dot: position.dot, timestamp: position.timestamp)
+    }
+
+    /// The columns `room, user, display_name, turn, ts, replica, seq`.
+    func attendanceRecord(_ row: Int) -> AttendanceRecord {
+        AttendanceRecord(
+            room: text(row, 0), user: text(row, 1), displayName: text(row, 2), turn: UInt64(clamping: int(row, 3)),
+            position: position(row, 4))
+    }
+
+    /// The columns that `PostgresReader.columns` names.
+    func entry(_ row: Int) throws(StoreError) -> Entry {
+        var entry = Entry(
+            dot: dot(row, 0), timestamp: timestamp(row, 2), kind: EntryKind(rawValue: UInt8(clamping: int(row, 3))),
+            room: text(row, 7), payload: array(row, 8))
+        entry.namespace = UInt8(clamping: int(row, 4))
+        entry.flags = Entry.Flags(rawValue: UInt8(clamping: int(row, 5)))
+        entry.hash = EntryHash(postgres: array(row, 9))
+        guard let dependencies = try? Entry.dependencies(decoding: bytes(row, 6)) else {
+            throw .corrupt("entry \(entry.dot.seq) of \(entry.dot.replica) has torn dependencies")
+        }
+        entry.dependencies = dependencies
+        return entry
     }
 }

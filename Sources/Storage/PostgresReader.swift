@@ -16,7 +16,7 @@ final class PostgresReader: StoreReader {
     }
 
     /// In the order that `entry` reads.
-    private static let columns = "replica, seq, ts, kind, namespace, flags, deps, room, payload, hash"
+    static let columns = "replica, seq, ts, kind, namespace, flags, deps, room, payload, hash"
 
     // MARK: The contract
 
@@ -35,7 +35,7 @@ final class PostgresReader: StoreReader {
             ).binding(room).binding(before.timestamp.postgres).binding(before.dot.replica.postgres)
                 .binding(before.dot.postgresSeq).binding(Int64(limit))
         ])[0]
-        return try (0..<rows.count).reversed().map { (row) throws(StoreError) in try Self.entry(rows, row) }
+        return try (0..<rows.count).reversed().map { (row) throws(StoreError) in try rows.entry(row) }
     }
 
     func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
@@ -64,24 +64,84 @@ final class PostgresReader: StoreReader {
         var through = VersionVector()
         for row in 0..<results[1].count { through.advance(to: results[1].dot(row, 0)) }
         let rows = results[2]
-        return (try (0..<rows.count).map { (row) throws(StoreError) in try Self.entry(rows, row) }, through)
+        return (try (0..<rows.count).map { (row) throws(StoreError) in try rows.entry(row) }, through)
     }
 
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
-        let rows = try read([
-            PostgresStatement(
-                "SELECT \(Self.columns) FROM converge_entry WHERE replica = $1 AND seq >= $2 ORDER BY seq LIMIT $3"
-            ).binding(replica.postgres).binding(Dot(replica: replica, seq: seq).postgresSeq).binding(Int64(limit))
-        ])[0]
+        let rows = try read([Self.run(of: replica, from: seq, limit: limit)])[0]
+        return try Self.withoutGaps(rows, from: seq)
+    }
+
+    /// Above the floor.
+    private static func run(of replica: ReplicaID, from seq: UInt64, limit: Int) -> PostgresStatement {
+        PostgresStatement(
+            """
+            SELECT \(columns) FROM converge_entry WHERE replica = $1 AND seq >= $2
+                AND $2 > (SELECT floor FROM converge_replica WHERE replica = $1) ORDER BY seq LIMIT $3
+            """
+        ).binding(replica.postgres).binding(Dot(replica: replica, seq: seq).postgresSeq).binding(Int64(limit))
+    }
+
+    private static func withoutGaps(_ rows: PostgresResult, from seq: UInt64) throws(StoreError) -> [Entry] {
         var entries: [Entry] = []
-        // Below its floor a log may be gone: what is handed out starts at `seq` and has no gap, or is nothing.
         for row in 0..<rows.count {
-            let entry = try Self.entry(rows, row)
+            let entry = try rows.entry(row)
             guard entry.dot.seq == seq &+ UInt64(entries.count) else { break }
             entries.append(entry)
         }
         return entries
+    }
+
+    func range(_ ranges: [LogRange], limit bytes: Int) throws(StoreError) -> RangeRead {
+        try inOneView { (run) throws(StoreError) in
+            let rows = try run([
+                PostgresStatement("SELECT replica, floor FROM converge_replica WHERE replica = ANY ($1)")
+                    .binding(each: ranges, int8: \.replica.postgres)
+            ])[0]
+            var floors = VersionVector()
+            for row in 0..<rows.count { floors.advance(to: rows.dot(row, 0)) }
+            return try LogMerge.read(
+                ranges, limit: bytes, floor: { (replica) throws(StoreError) in floors[replica] },
+                entries: { (replica, seq, limit) throws(StoreError) in
+                    try Self.withoutGaps(try run([Self.run(of: replica, from: seq, limit: limit)])[0], from: seq)
+                })
+        }
+    }
+
+    func snapshot(_ want: SnapshotWant) throws(StoreError) -> SnapshotChunk {
+        try inOneView { (run) throws(StoreError) in
+            try SnapshotPass.read(want, from: try PostgresSnapshot(since: want.since, run: run))
+        }
+    }
+
+    func attendance(of seats: [(room: Text, user: Text)]) throws(StoreError) -> [AttendanceRecord] {
+        guard !seats.isEmpty else { return [] }
+        let rows = try read([
+            PostgresStatement(
+                """
+                SELECT a.room, a.user_id, display_name, turn, ts, replica, seq
+                FROM converge_attendance AS a
+                JOIN unnest($1::bytea[], $2::bytea[]) WITH ORDINALITY AS s (room, user_id, number)
+                    ON a.room = s.room AND a.user_id = s.user_id
+                ORDER BY s.number
+                """
+            ).binding(each: seats, text: \.room).binding(each: seats, text: \.user)
+        ])[0]
+        return (0..<rows.count).map { rows.attendanceRecord($0) }
+    }
+
+    func hash(of dot: Dot) throws(StoreError) -> EntryHash? {
+        guard dot.seq > 0 else { return nil }
+        let rows = try read([
+            PostgresStatement(
+                """
+                SELECT hash FROM converge_entry WHERE replica = $1 AND seq = $2
+                UNION SELECT hash FROM converge_replica WHERE replica = $1 AND head = $2
+                """
+            ).binding(dot.replica.postgres).binding(dot.postgresSeq)
+        ])[0]
+        return rows.count > 0 ? EntryHash(postgres: rows.array(0, 0)) : nil
     }
 
     func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position] {
@@ -101,6 +161,24 @@ final class PostgresReader: StoreReader {
     }
 
     // MARK: Parts
+
+    /// Several round trips that see one state. A connection that was lost before is made again.
+    private func inOneView<R>(
+        _ body: (_ run: @escaping PostgresSnapshot.Run) throws(StoreError) -> R
+    ) throws(StoreError) -> R {
+        _ = try read([PostgresStatement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")])
+        do throws(StoreError) {
+            let deadline = PostgresDeadline(after: timeout)
+            let result = try body { [connection] (statements) throws(StoreError) in
+                try connection.query(statements, by: deadline)
+            }
+            _ = try connection.query([PostgresStatement("COMMIT")], by: deadline)
+            return result
+        } catch {
+            connection.close()
+            throw error
+        }
+    }
 
     private func read(_ statements: [PostgresStatement]) throws(StoreError) -> [PostgresResult] {
         let deadline = PostgresDeadline(after: timeout)
@@ -124,20 +202,5 @@ final class PostgresReader: StoreReader {
             connection.close()
             throw error.storeError(committing: false)
         }
-    }
-
-    private static func entry(_ rows: PostgresResult, _ row: Int) throws(StoreError) -> Entry {
-        var entry = Entry(
-            dot: rows.dot(row, 0), timestamp: rows.timestamp(row, 2),
-            kind: EntryKind(rawValue: UInt8(clamping: rows.int(row, 3))),
-            room: rows.text(row, 7), payload: rows.array(row, 8))
-        entry.namespace = UInt8(clamping: rows.int(row, 4))
-        entry.flags = Entry.Flags(rawValue: UInt8(clamping: rows.int(row, 5)))
-        entry.hash = EntryHash(postgres: rows.array(row, 9))
-        guard let dependencies = try? Entry.dependencies(decoding: rows.bytes(row, 6)) else {
-            throw .corrupt("entry \(entry.dot.seq) of \(entry.dot.replica) has torn dependencies")
-        }
-        entry.dependencies = dependencies
-        return entry
     }
 }

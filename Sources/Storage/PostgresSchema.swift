@@ -10,7 +10,7 @@ import ConvergeWire
 // foreign keys, no sequences; every key begins with what such an engine would divide the table by.
 
 enum PostgresSchema {
-    static let version = 1
+    static let version = 2
 
     /// Makes or migrates the tables where that is needed.
     ///
@@ -68,7 +68,7 @@ enum PostgresSchema {
             _ = try run(["ROLLBACK"])
             throw .newer(found)
         }
-        let steps = found < 1 ? tables : []
+        let steps = (found < 1 ? first : []) + (found < 2 ? second : [])
         _ = try run(steps + ["UPDATE converge_meta SET value = \(version) WHERE name = 'schema'", "COMMIT"])
     }
 
@@ -80,7 +80,7 @@ enum PostgresSchema {
 
     /// Replica ids have their top bit turned over, so that the signed order is theirs; `ts` are hybrid timestamps.
     /// Texts from users are `bytea`: `convert_from(room, 'UTF8')` shows them.
-    private static let tables = [
+    private static let first = [
         // One row a replica: who writes it (node_name, holder, epoch; no name: nobody), how much of its log is here
         // (head, with the hash and the highest timestamp), and from where on it can be served (floor).
         """
@@ -166,6 +166,34 @@ enum PostgresSchema {
             replica bigint NOT NULL,
             seq bigint NOT NULL,
             PRIMARY KEY (room, user_id))
+        """,
+    ]
+    /// Attendance gets turns: an event of version 1 is the first or second of its (room, user). Counters and members.
+    private static let second = [
+        "ALTER TABLE converge_attendance ADD COLUMN turn bigint NOT NULL DEFAULT 0",
+        "UPDATE converge_attendance SET turn = CASE WHEN joined THEN 1 ELSE 2 END",
+        "ALTER TABLE converge_attendance DROP COLUMN joined",
+        "CREATE INDEX IF NOT EXISTS converge_attendance_newest ON converge_attendance (ts, replica, seq)",
+        // One row a replica: what it has added and taken away in all, with the top bit turned over as in replica ids.
+        """
+        CREATE TABLE IF NOT EXISTS converge_counter (
+            room bytea NOT NULL,
+            kind smallint NOT NULL,
+            name bytea NOT NULL,
+            replica bigint NOT NULL,
+            up bigint NOT NULL,
+            down bigint NOT NULL,
+            seq bigint NOT NULL,
+            ts bigint NOT NULL,
+            PRIMARY KEY (room, kind, name, replica))
+        """,
+        // Addresses of other nodes.
+        """
+        CREATE TABLE IF NOT EXISTS converge_member (
+            address bytea PRIMARY KEY,
+            replica bigint,
+            name bytea NOT NULL,
+            seen bigint NOT NULL)
         """,
     ]
 }

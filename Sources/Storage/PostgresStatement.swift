@@ -87,6 +87,20 @@ struct PostgresStatement {
         }
     }
 
+    func binding<C: Collection>(each items: C, optionalInt8 value: (C.Element) -> Int64?) -> PostgresStatement {
+        with(TypeID.int8Array) { bytes in
+            Self.header(items.count, hasNull: true, of: TypeID.int8, into: &bytes)
+            for item in items {
+                if let number = value(item) {
+                    Self.put(UInt32(8), into: &bytes)
+                    Self.put(number, into: &bytes)
+                } else {
+                    Self.put(UInt32.max, into: &bytes)
+                }
+            }
+        }
+    }
+
     // MARK: bytes
 
     private func with(_ type: UInt32, _ write: (inout [UInt8]) -> Void) -> PostgresStatement {
@@ -141,6 +155,12 @@ extension ReplicaID {
     init(postgres value: Int64) { self.init(rawValue: UInt64(bitPattern: value) ^ 1 << 63) }
 }
 
+// Totals have all 64 bits too.
+extension UInt64 {
+    var postgresOrdered: Int64 { Int64(bitPattern: self ^ 1 << 63) }
+    init(postgresOrdered value: Int64) { self = UInt64(bitPattern: value) ^ 1 << 63 }
+}
+
 // Timestamps and seqs stay below 2⁶³ (BatchRules); what a client asks for beyond that is beyond all rows.
 extension HybridTimestamp {
     var postgres: Int64 { Int64(clamping: rawValue) }
@@ -180,4 +200,23 @@ private func words128(_ bytes: [UInt8]) -> (UInt64, UInt64) {
     guard bytes.count == 16 else { return (0, 0) }
     func word(_ at: Int) -> UInt64 { bytes[at..<at + 8].reduce(0) { $0 << 8 | UInt64($1) } }
     return (word(0), word(8))
+}
+
+extension PostgresStatement {
+    /// Three parameters: ts, replica, seq.
+    func binding(positions: [Position]) -> PostgresStatement {
+        binding(each: positions, int8: \.timestamp.postgres).binding(each: positions, int8: \.dot.replica.postgres)
+            .binding(each: positions, int8: \.dot.postgresSeq)
+    }
+
+    /// Three parameters: room, kind, name.
+    func binding(documents: [DocumentID]) -> PostgresStatement {
+        binding(each: documents, text: \.room).binding(each: documents, int2: { Int16($0.kind.rawValue) })
+            .binding(each: documents, text: \.name)
+    }
+
+    /// Two parameters: replica, seq.
+    func binding(dots: [Dot]) -> PostgresStatement {
+        binding(each: dots, int8: \.replica.postgres).binding(each: dots, int8: \.postgresSeq)
+    }
 }

@@ -31,8 +31,11 @@ public struct PostgresStore: Store {
         let settled = try PostgresIdentity.settle(
             start, holder: holder, connection, by: PostgresDeadline(after: timeout))
         let adopted = try PostgresAdoption.adopt(under: settled, connection, within: timeout)
-        let recovered = try PostgresIdentity.recover(settled, adopted: adopted, connection, within: timeout)
-        let writer = PostgresWriter(connection, settled: settled, recovered: recovered, timeout: timeout)
+        let recovered = try PostgresIdentity.recover(
+            settled, adopted: adopted, attendanceLimit: start.attendanceLimit, connection, within: timeout)
+        let writer = PostgresWriter(
+            connection, settled: settled, recovered: recovered, attendanceLimit: start.attendanceLimit, timeout: timeout
+        )
         return (writer, recovered)
     }
 

@@ -17,16 +17,22 @@ final class PostgresWriter: StoreWriter {
     private let epoch: Int64
     private var vector: VersionVector
     private var hash: EntryHash
+    private let boot: UInt64
+    private let attendanceLimit: Int
+    private var stage = SnapshotStage()
     /// Set once the writer must not go on.
     private var spent: StoreError?
 
     init(
-        _ connection: PostgresConnection, settled: PostgresIdentity.Settled, recovered: Recovered, timeout: Duration
+        _ connection: PostgresConnection, settled: PostgresIdentity.Settled, recovered: Recovered,
+        attendanceLimit: Int, timeout: Duration
     ) {
         self.connection = connection
         self.timeout = timeout
         replica = settled.replica
         epoch = settled.epoch
+        boot = settled.boot
+        self.attendanceLimit = attendanceLimit
         vector = recovered.vector
         hash = recovered.headHash
     }
@@ -47,11 +53,56 @@ final class PostgresWriter: StoreWriter {
         }
     }
 
-    func prune(_ pruning: Pruning) throws(StoreError) -> Int {
+    func prune(_ pruning: Pruning) throws(StoreError) -> Pruned {
+        try alone { () throws(StoreError) in
+            do throws(PostgresFailure) {
+                return try PostgresPruning(
+                    connection: connection, deadline: PostgresDeadline(after: timeout), pruning: pruning
+                ).run(
+                    guarded: PostgresBatch(replica: replica, epoch: epoch, head: vector[replica], hash: hash)
+                        .guarded([]))
+            } catch {
+                throw error.storeError(committing: false)
+            }
+        }
+    }
+
+    // MARK: Snapshots
+
+    /// Kept in this process: the stage is as good as lost with it. Beyond this the node must take smaller ones.
+    private static let stageLimit = 1 << 30
+
+    func stage(_ chunk: SnapshotChunk) throws(StoreError) {
+        try alone { () throws(StoreError) in
+            stage.take(chunk)
+            if stage.byteCount > Self.stageLimit { throw .failed("a snapshot of over \(Self.stageLimit) bytes") }
+        }
+    }
+
+    func discardStage() throws(StoreError) { try alone { stage = SnapshotStage() } }
+
+    func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {
+        try alone { () throws(StoreError) in
+            stage.take(final)
+            let guarded = PostgresBatch(replica: replica, epoch: epoch, head: vector[replica], hash: hash).guarded([])
+            try PostgresInstall(connection: connection, timeout: timeout)
+                .run(stage, final, have: have, guarded: guarded)
+            stage = SnapshotStage()
+            let recovered = try PostgresIdentity.recover(
+                PostgresIdentity.Settled(replica: replica, epoch: epoch, boot: boot, renewal: nil),
+                attendanceLimit: attendanceLimit, connection, within: timeout)
+            vector = recovered.vector
+            hash = recovered.headHash
+            return recovered
+        }
+    }
+
+    /// Does one thing; after an error the writer must not go on.
+    private func alone<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
         do throws(StoreError) {
             guard connection.isAlive() else { throw .unreachable("the connection was lost") }
-            return try drop(pruning)
+            return try body()
         } catch {
             spent = error
             connection.close()
@@ -123,50 +174,5 @@ final class PostgresWriter: StoreWriter {
                 "40000", message: "the database has lost entries of \(first.replica) since it was opened", column: nil)
         }
         return known
-    }
-
-    // MARK: Pruning
-
-    /// Of all logs, whoever wrote them, since a replica that is gone drops nothing any more. The replicas' rows are locked
-    /// in the order of their ids, as everywhere.
-    private func drop(_ pruning: Pruning) throws(StoreError) -> Int {
-        do throws(PostgresFailure) {
-            let results = try connection.run(
-                [
-                    PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
-                    PostgresStatement("SELECT replica FROM converge_replica ORDER BY replica FOR UPDATE"),
-                    PostgresBatch(replica: replica, epoch: epoch, head: vector[replica], hash: hash).guarded([]),
-                    PostgresStatement(
-                        """
-                        UPDATE converge_replica AS r SET floor = old.last
-                        FROM (SELECT o.replica, (
-                                SELECT max(f.seq) FROM (
-                                    SELECT e.seq, e.ts FROM converge_entry AS e
-                                    WHERE e.replica = o.replica AND e.seq > o.floor ORDER BY e.seq LIMIT $2) AS f
-                                WHERE f.ts < $1) AS last
-                            FROM converge_replica AS o) AS old
-                        WHERE r.replica = old.replica AND old.last IS NOT NULL
-                        """
-                    ).binding(pruning.entriesBefore.postgres).binding(Int64(clamping: pruning.limit)),
-                    PostgresStatement(
-                        """
-                        DELETE FROM converge_entry AS e USING converge_replica AS r
-                        WHERE e.replica = r.replica AND e.seq <= r.floor
-                        """),
-                    PostgresStatement(
-                        """
-                        DELETE FROM converge_message_key WHERE id IN (
-                            SELECT id FROM converge_message_key WHERE ts < $1 ORDER BY ts LIMIT $2)
-                        """
-                    ).binding(pruning.keysBefore.postgres).binding(Int64(clamping: pruning.limit)),
-                    PostgresStatement("COMMIT"),
-                ], by: PostgresDeadline(after: timeout))
-            guard results.last?.tag == "COMMIT" else {
-                throw .refused("40000", message: "the transaction was rolled back", column: nil)
-            }
-            return results[4].affected + results[5].affected
-        } catch {
-            throw error.storeError(committing: false)
-        }
     }
 }

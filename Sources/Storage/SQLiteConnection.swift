@@ -90,6 +90,18 @@ final class SQLiteConnection {
         try once(sql) { (row) throws(StoreError) in row.text(0).string }
     }
 
+    /// Runs `sql` once.
+    func forEachRow(
+        of sql: String, _ body: (SQLiteStatement) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        var compiled: OpaquePointer?
+        let code = sqlite3_prepare_v3(handle, sql, -1, 0, &compiled, nil)
+        guard code == SQLITE_OK, let compiled else { throw error(code) }
+        let statement = SQLiteStatement(compiled, of: self)
+        defer { statement.finalize() }
+        try statement.forEachRow(body)
+    }
+
     private func once<R>(_ sql: String, _ body: (SQLiteStatement) throws(StoreError) -> R) throws(StoreError) -> R? {
         var compiled: OpaquePointer?
         let code = sqlite3_prepare_v3(handle, sql, -1, 0, &compiled, nil)

@@ -1,121 +1,116 @@
-// What a batch changes beside the log: keys, documents, attendance. One prepared statement an effect.
+// What a batch changes beside the log: keys, what is shown, attendance, members. One prepared statement an effect.
+// Documents stand in SQLiteDocuments.swift.
 
 import CSQLite
 import ConvergeCRDT
 import ConvergeWire
 
 struct SQLiteEffects {
-    private let key: SQLiteStatement
+    let documents: SQLiteDocuments
+    private let findKey: SQLiteStatement
+    private let setKey: SQLiteStatement
     private let hide: SQLiteStatement
-    private let insert: SQLiteStatement
-    private let delete: SQLiteStatement
-    private let write: SQLiteStatement
-    private let touch: SQLiteStatement
+    private let findMessage: SQLiteStatement
+    private let redact: SQLiteStatement
     private let attendance: SQLiteStatement
+    private let remember: SQLiteStatement
+    private let forget: SQLiteStatement
+    private let chain = EntryChain()
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
-        key = try connection.prepare(
-            """
-            INSERT INTO message_key(id, ts, replica, seq) VALUES (?1, ?2, ?3, ?4)
-            ON CONFLICT DO UPDATE SET ts = excluded.ts, replica = excluded.replica, seq = excluded.seq
-            WHERE (excluded.ts, excluded.replica, excluded.seq) < (message_key.ts, message_key.replica, message_key.seq)
-            """)
+        documents = try SQLiteDocuments(connection)
+        findKey = try connection.prepare("SELECT ts, replica, seq FROM message_key WHERE id = ?1")
+        setKey = try connection.prepare(
+            "INSERT OR REPLACE INTO message_key(id, ts, replica, seq) VALUES (?1, ?2, ?3, ?4)")
         hide = try connection.prepare("UPDATE entry SET shown = 0 WHERE replica = ?1 AND seq = ?2 AND shown <> 0")
-        insert = try connection.prepare(
+        findMessage = try connection.prepare(
             """
-            INSERT OR REPLACE INTO element(room, kind, name, element, replica, seq, ts)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+            SELECT namespace, flags, payload FROM entry
+            WHERE replica = ?1 AND seq = ?2 AND kind = \(EntryKind.message.rawValue) AND flags & 1 = 0
             """)
-        delete = try connection.prepare(
-            """
-            DELETE FROM element
-            WHERE room = ?1 AND kind = ?2 AND name = ?3 AND element = ?4 AND replica = ?5 AND seq = ?6
-            """)
-        write = try connection.prepare(
-            """
-            INSERT INTO register(room, name, value, ts, replica, seq) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-            ON CONFLICT DO UPDATE
-            SET value = excluded.value, ts = excluded.ts, replica = excluded.replica, seq = excluded.seq
-            WHERE (excluded.ts, excluded.replica, excluded.seq) >= (register.ts, register.replica, register.seq)
-            """)
-        touch = try connection.prepare(
-            """
-            INSERT INTO touched(room, kind, name, replica, seq) VALUES (?1, ?2, ?3, ?4, ?5)
-            ON CONFLICT DO UPDATE SET seq = excluded.seq WHERE excluded.seq > touched.seq
-            """)
+        redact = try connection.prepare(
+            "UPDATE entry SET shown = 0, flags = ?3, payload = ?4 WHERE replica = ?1 AND seq = ?2")
         attendance = try connection.prepare(
             """
-            INSERT INTO attendance(room, user, display_name, joined, ts, replica, seq)
+            INSERT INTO attendance(room, user, display_name, turn, ts, replica, seq)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
             ON CONFLICT DO UPDATE
-            SET display_name = excluded.display_name, joined = excluded.joined, ts = excluded.ts,
+            SET display_name = excluded.display_name, turn = excluded.turn, ts = excluded.ts,
                 replica = excluded.replica, seq = excluded.seq
-            WHERE (excluded.ts, excluded.replica, excluded.seq) >= (attendance.ts, attendance.replica, attendance.seq)
+            WHERE excluded.turn > attendance.turn OR (excluded.turn = attendance.turn AND
+                (excluded.ts, excluded.replica, excluded.seq) < (attendance.ts, attendance.replica, attendance.seq))
             """)
+        remember = try connection.prepare(
+            "INSERT OR REPLACE INTO member(address, replica, name, seen) VALUES (?1, ?2, ?3, ?4)")
+        forget = try connection.prepare("DELETE FROM member WHERE address = ?1")
     }
 
     func apply(_ effect: StoreEffect) throws(StoreError) {
         switch effect {
-        case .key(let id, let position):
-            key.bind(2, position)
-            let code = id.withBytes { bytes in
-                key.bind(1, blob: bytes)
-                return key.runForCode()
-            }
-            try key.check(code)
-        case .hide(let dot):
-            hide.bind(1, dot.replica)
-            hide.bind(2, clamping: dot.seq)
-            try hide.run()
-        case .insert(let document, let element, let dot, let timestamp, let replacing):
-            try remove(replacing, of: element, from: document)
-            insert.bind(document, element, dot)
-            insert.bind(7, clamping: timestamp.rawValue)
-            try insert.run()
-        case .delete(let document, let element, let dots):
-            try remove(dots, of: element, from: document)
-        case .write(let document, let value, let dot, let timestamp):
-            write.bind(1, copying: document.room)
-            write.bind(2, copying: document.name)
-            if let value { write.bind(3, copying: value) } else { write.bindNull(3) }
-            write.bind(4, Position(timestamp: timestamp, dot: dot))
-            try write.run()
-        case .touch(let document, let dot):
-            touch.bind(document)
-            touch.bind(4, dot.replica)
-            touch.bind(5, clamping: dot.seq)
-            try touch.run()
-        case .attendance(let who, let joined, let position):
-            attendance.bind(1, copying: who.room)
-            attendance.bind(2, copying: who.user)
-            attendance.bind(3, copying: who.displayName)
-            attendance.bind(4, joined ? 1 : 0)
-            attendance.bind(5, position)
-            try attendance.run()
+        case .key(let id, let position): try take(id, at: position)
+        case .hide(let dot): try hide(dot)
+        case .redact(let dot): try redact(dot)
+        case .insert, .delete, .write, .count, .touch: try documents.apply(effect)
+        case .attendance(let record): try take(record)
+        case .remember(let member):
+            remember.bind(1, copying: member.address)
+            if let replica = member.replica { remember.bind(2, replica) } else { remember.bindNull(2) }
+            remember.bind(3, copying: member.name)
+            remember.bind(4, clamping: member.seen)
+            try remember.run()
+        case .forget(let address):
+            forget.bind(1, copying: address)
+            try forget.run()
         }
     }
 
-    private func remove(_ dots: [Dot], of element: Text, from document: DocumentID) throws(StoreError) {
-        for dot in dots {
-            delete.bind(document, element, dot)
-            try delete.run()
+    /// Of twins the earliest is shown, and no other.
+    func take(_ id: MessageID, at position: Position) throws(StoreError) {
+        var held: Position?
+        id.withBytes { findKey.bind(1, copying: Array($0)) }
+        try findKey.forEachRow { (row) throws(StoreError) in held = row.position(0) }
+        if held == position { return }
+        if let held { try hide(max(held, position).dot) }
+        guard held.map({ position < $0 }) ?? true else { return }
+        setKey.bind(2, position)
+        let code = id.withBytes { bytes in
+            setKey.bind(1, blob: bytes)
+            return setKey.runForCode()
         }
-    }
-}
-
-extension SQLiteStatement {
-    /// Parameters 1 to 3.
-    fileprivate func bind(_ document: DocumentID) {
-        bind(1, copying: document.room)
-        bind(2, Int64(document.kind.rawValue))
-        bind(3, copying: document.name)
+        try setKey.check(code)
     }
 
-    /// Parameters 1 to 6.
-    fileprivate func bind(_ document: DocumentID, _ element: Text, _ dot: Dot) {
-        bind(document)
-        bind(4, copying: element)
-        bind(5, dot.replica)
-        bind(6, clamping: dot.seq)
+    func take(_ record: AttendanceRecord) throws(StoreError) {
+        attendance.bind(1, copying: record.room)
+        attendance.bind(2, copying: record.user)
+        attendance.bind(3, copying: record.displayName)
+        attendance.bind(4, clamping: record.turn)
+        attendance.bind(5, record.position)
+        try attendance.run()
+    }
+
+    private func hide(_ dot: Dot) throws(StoreError) {
+        hide.bind(1, dot.replica)
+        hide.bind(2, clamping: dot.seq)
+        try hide.run()
+    }
+
+    private func redact(_ dot: Dot) throws(StoreError) {
+        var shell: Entry?
+        findMessage.bind(1, dot.replica)
+        findMessage.bind(2, clamping: dot.seq)
+        try findMessage.forEachRow { (row) throws(StoreError) in
+            // What is not read here is not part of the shell.
+            var entry = Entry(dot: dot, timestamp: .zero, kind: .message, room: "", payload: row.blob(2))
+            entry.namespace = UInt8(clamping: row.int(0))
+            entry.flags = Entry.Flags(rawValue: UInt8(clamping: row.int(1)))
+            shell = chain.redacted(entry)
+        }
+        guard let shell else { return }
+        redact.bind(1, dot.replica)
+        redact.bind(2, clamping: dot.seq)
+        redact.bind(3, Int64(shell.flags.rawValue))
+        redact.bind(4, copying: shell.payload)
+        try redact.run()
     }
 }

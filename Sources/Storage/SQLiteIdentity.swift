@@ -58,38 +58,78 @@ enum SQLiteIdentity {
 
     /// All that `Recovered` tells of, under the identity that was settled.
     static func recover(
-        _ connection: SQLiteConnection, under identity: StoredIdentity, vector: VersionVector,
-        renewal: RenewalReason?, adopted: Int
+        _ connection: SQLiteConnection, under identity: StoredIdentity, vector: VersionVector, attendanceLimit: Int,
+        renewal: RenewalReason? = nil, adopted: Int = 0
     ) throws(StoreError) -> Recovered {
         var recovered = Recovered(
             replica: identity.replica, boot: identity.boot, vector: vector, renewal: renewal, adopted: adopted)
-        try connection.prepare("SELECT replica, clock, hash FROM replica").forEachRow { (row) throws(StoreError) in
-            recovered.clock = max(recovered.clock, HybridTimestamp(rawValue: row.unsigned(1)))
-            if row.replica(0) == identity.replica { recovered.headHash = row.hash(2) }
+        try connection.forEachRow(of: "SELECT replica, head, floor, clock, hash FROM replica ORDER BY 1") {
+            (row) throws(StoreError) in
+            let head = Dot(replica: row.replica(0), seq: row.unsigned(1))
+            recovered.floors[head.replica] = row.unsigned(2)
+            recovered.clock = max(recovered.clock, HybridTimestamp(rawValue: row.unsigned(3)))
+            if head.seq > 0 { recovered.ends.append(LogEnd(dot: head, hash: row.hash(4))) }
+            if head.replica == identity.replica { recovered.headHash = row.hash(4) }
         }
-        try connection.prepare(
-            "SELECT room, kind, name, element, ts, replica, seq FROM element ORDER BY 1, 2, 3, 4, 6, 7"
-        ).forEachRow { (row) throws(StoreError) in
+        try documents(connection, into: &recovered.documents)
+        try attendance(connection, limit: attendanceLimit, into: &recovered)
+        try connection.forEachRow(of: "SELECT address, replica, name, seen FROM member ORDER BY 1") {
+            (row) throws(StoreError) in
+            recovered.members.append(
+                StoredMember(
+                    address: row.text(0), replica: row.isNull(1) ? nil : row.replica(1), name: row.text(2),
+                    seen: row.unsigned(3)))
+        }
+        return recovered
+    }
+
+    private static func documents(
+        _ connection: SQLiteConnection, into documents: inout [DocumentRow]
+    ) throws(StoreError) {
+        try connection.forEachRow(
+            of: "SELECT room, kind, name, element, ts, replica, seq FROM element ORDER BY 1, 2, 3, 4, 6, 7"
+        ) { (row) throws(StoreError) in
             guard let kind = DocumentKind(rawValue: UInt8(clamping: row.int(1))) else { return }
             let position = row.position(4)
-            recovered.documents.append(
+            documents.append(
                 DocumentRow(
                     document: DocumentID(room: row.text(0), kind: kind, name: row.text(2)), value: row.text(3),
                     dot: position.dot, timestamp: position.timestamp))
         }
-        try connection.prepare("SELECT room, name, value, ts, replica, seq FROM register ORDER BY 1, 2")
-            .forEachRow { (row) throws(StoreError) in
-                let position = row.position(3)
-                recovered.documents.append(
-                    DocumentRow(
-                        document: DocumentID(room: row.text(0), kind: .register, name: row.text(1)),
-                        value: row.isNull(2) ? nil : row.text(2), dot: position.dot, timestamp: position.timestamp))
-            }
-        try connection.prepare("SELECT room, user, display_name FROM attendance WHERE joined = 1 ORDER BY 1, 2")
-            .forEachRow { (row) throws(StoreError) in
-                recovered.attending.append(
-                    Attendance(room: row.text(0), user: row.text(1), displayName: row.text(2)))
-            }
-        return recovered
+        try connection.forEachRow(of: "SELECT room, name, value, ts, replica, seq FROM register ORDER BY 1, 2") {
+            (row) throws(StoreError) in
+            let position = row.position(3)
+            documents.append(
+                DocumentRow(
+                    document: DocumentID(room: row.text(0), kind: .register, name: row.text(1)),
+                    value: row.isNull(2) ? nil : row.text(2), dot: position.dot, timestamp: position.timestamp))
+        }
+        try connection.forEachRow(of: "SELECT room, name, up, down, ts, replica, seq FROM counter ORDER BY 1, 2, 6") {
+            (row) throws(StoreError) in
+            let position = row.position(4)
+            documents.append(
+                DocumentRow(
+                    document: DocumentID(room: row.text(0), kind: .counter, name: row.text(1)), value: nil,
+                    totals: CounterTotals(up: row.ordered(2), down: row.ordered(3)), dot: position.dot,
+                    timestamp: position.timestamp))
+        }
+    }
+
+    private static func attendance(
+        _ connection: SQLiteConnection, limit: Int, into recovered: inout Recovered
+    ) throws(StoreError) {
+        let columns = "SELECT room, user, display_name, turn, ts, replica, seq FROM attendance"
+        var told: [AttendanceRecord] = []
+        // One more than the limit tells whether there are more.
+        try connection.forEachRow(
+            of: columns + " WHERE turn & 1 = 0 ORDER BY ts DESC, replica DESC, seq DESC LIMIT \(max(0, limit) &+ 1)"
+        ) { (row) throws(StoreError) in told.append(row.attendanceRecord()) }
+        recovered.attendanceComplete = told.count <= max(0, limit)
+        if !recovered.attendanceComplete { told.removeLast() }
+        try connection.forEachRow(of: columns + " WHERE turn & 1 = 1") {
+            (row) throws(StoreError) in told.append(row.attendanceRecord())
+        }
+        told.sort(by: AttendanceRecord.inStoreOrder)
+        recovered.attendance = told
     }
 }

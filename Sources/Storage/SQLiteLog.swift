@@ -11,14 +11,18 @@ struct SQLiteLog {
     private unowned let connection: SQLiteConnection
     private let effects: SQLiteEffects
     private let pruning: SQLitePruning
+    private let stage: SQLiteStage
     private let insertEntry: SQLiteStatement
     private let insertReplica: SQLiteStatement
     private let updateReplica: SQLiteStatement
+    private let readFloor: SQLiteStatement
+    private let moveReplica: SQLiteStatement
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
         self.connection = connection
         effects = try SQLiteEffects(connection)
         pruning = try SQLitePruning(connection)
+        stage = try SQLiteStage(connection)
         insertEntry = try connection.prepare(
             """
             INSERT INTO entry(replica, seq, ts, shown, kind, namespace, flags, room, hash, deps, payload)
@@ -31,6 +35,14 @@ struct SQLiteLog {
             """)
         updateReplica = try connection.prepare(
             "UPDATE replica SET head = ?2, clock = max(clock, ?3), hash = ?4 WHERE replica = ?1 AND head = ?5")
+        readFloor = try connection.prepare("SELECT floor FROM replica WHERE replica = ?1")
+        moveReplica = try connection.prepare(
+            """
+            INSERT INTO replica(replica, head, floor, clock, hash) VALUES (?1, ?2, ?3, ?4, ?5)
+            ON CONFLICT DO UPDATE
+            SET head = excluded.head, floor = excluded.floor, clock = max(clock, excluded.clock), hash = excluded.hash
+            WHERE head = ?6
+            """)
     }
 
     /// Within a transaction. The batch must have been checked against `BatchRules`.
@@ -52,8 +64,49 @@ struct SQLiteLog {
         for head in heads { try move(head) }
         for effect in batch.effects { try effects.apply(effect) }
     }
+
     /// See `StoreWriter.prune`.
-    func prune(_ old: Pruning, _ vector: VersionVector) throws(StoreError) -> Int { try pruning.run(old, vector) }
+    func prune(_ old: Pruning, _ vector: VersionVector) throws(StoreError) -> Pruned { try pruning.run(old, vector) }
+
+    func stage(_ chunk: SnapshotChunk) throws(StoreError) { try stage.take(chunk) }
+
+    /// See `StoreWriter.install`. Returns the vector afterwards.
+    func install(_ final: SnapshotChunk, have: VersionVector, _ vector: VersionVector) throws(StoreError)
+        -> VersionVector
+    {
+        let install = try SnapshotInstall(final, have: have, mine: vector)
+        try stage.take(final)
+        var after = vector
+        var clocks: [ReplicaID: HybridTimestamp] = [:]
+        try stage.install(install, effects) { (entry) throws(StoreError) in
+            clocks[entry.dot.replica] = max(clocks[entry.dot.replica] ?? .zero, entry.timestamp)
+            try insert(entry, shelf: BatchRules.shelf(of: entry))
+        } moved: { (end, unbroken) throws(StoreError) in
+            // The highest clock of the snapshot stands with one log that has moved: only the maximum counts.
+            let clock = max(clocks[end.dot.replica] ?? .zero, install.end.clock)
+            try move(end, clock: clock, install, unbroken: unbroken)
+            after.advance(to: end.dot)
+        }
+        return after
+    }
+
+    private func move(
+        _ end: LogEnd, clock: HybridTimestamp, _ install: SnapshotInstall, unbroken: UInt64
+    ) throws(StoreError) {
+        var own: UInt64 = 0
+        readFloor.bind(1, end.dot.replica)
+        try readFloor.forEachRow { (row) throws(StoreError) in own = row.unsigned(0) }
+        moveReplica.bind(1, end.dot.replica)
+        moveReplica.bind(2, clamping: end.dot.seq)
+        moveReplica.bind(3, clamping: install.floor(of: end.dot.replica, own: own, unbroken: unbroken))
+        moveReplica.bind(4, clamping: clock.rawValue)
+        end.hash.withBytes { moveReplica.bind(5, copying: Array($0)) }
+        moveReplica.bind(6, clamping: install.mine[end.dot.replica])
+        try moveReplica.run()
+        guard connection.changes == 1 else {
+            throw .fenced("the log of \(end.dot.replica) was written by somebody else")
+        }
+    }
 
     private func insert(_ entry: Entry, shelf: BatchRules.Shelf) throws(StoreError) {
         let statement = insertEntry

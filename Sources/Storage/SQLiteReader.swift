@@ -17,9 +17,12 @@ package final class SQLiteReader: StoreReader {
     private let entry: SQLiteStatement
     private let key: SQLiteStatement
     private let floors: SQLiteStatement
+    private let floor: SQLiteStatement
+    private let attendance: SQLiteStatement
+    private let hash: SQLiteStatement
+    private let state: SQLiteSnapshot
 
-    /// In the order that `entry(_:)` reads.
-    private static let columns = "replica, seq, ts, kind, namespace, flags, deps, room, payload, hash"
+    private static let columns = SQLiteStatement.entryColumns
 
     init(path: String, timeout: Duration) throws(StoreError) {
         connection = try SQLiteConnection(path: path, mode: .readOnly, timeout: timeout)
@@ -40,6 +43,15 @@ package final class SQLiteReader: StoreReader {
         room = try connection.prepare(Self.roomSQL)
         entry = try connection.prepare("SELECT \(Self.columns) FROM entry WHERE ordinal = ?1")
         key = try connection.prepare("SELECT ts, replica, seq FROM message_key WHERE id = ?1")
+        floor = try connection.prepare("SELECT floor FROM replica WHERE replica = ?1")
+        attendance = try connection.prepare(
+            "SELECT room, user, display_name, turn, ts, replica, seq FROM attendance WHERE room = ?1 AND user = ?2")
+        hash = try connection.prepare(
+            """
+            SELECT hash FROM entry WHERE replica = ?1 AND seq = ?2
+            UNION SELECT hash FROM replica WHERE replica = ?1 AND head = ?2 AND head > 0
+            """)
+        state = try SQLiteSnapshot(connection)
     }
 
     package static let historySQL = """
@@ -67,7 +79,7 @@ package final class SQLiteReader: StoreReader {
         history.bind(1, copying: room)
         history.bind(2, before ?? last)
         history.bind(5, Int64(limit))
-        try history.forEachRow { (row) throws(StoreError) in entries.append(try read(row)) }
+        try history.forEachRow { (row) throws(StoreError) in entries.append(try row.entry(connection.path)) }
         entries.reverse()
         return entries
     }
@@ -86,7 +98,7 @@ package final class SQLiteReader: StoreReader {
             while entries.count < limit, try self.room.step() {
                 if cursor.covers(self.room.position(0).dot) { continue }
                 entry.bind(1, self.room.int(3))
-                try entry.forEachRow { (row) throws(StoreError) in entries.append(try read(row)) }
+                try entry.forEachRow { (row) throws(StoreError) in entries.append(try row.entry(connection.path)) }
             }
             return (entries, through)
         }
@@ -95,14 +107,47 @@ package final class SQLiteReader: StoreReader {
     package func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
         try start()
-        var entries: [Entry] = []
-        log.bind(1, replica)
-        log.bind(2, clamping: seq)
-        log.bind(3, Int64(limit))
-        defer { log.reset() }
-        // Below its floor a log may be gone: what is handed out starts at `seq` and has no gap, or is nothing.
-        while try log.step(), log.unsigned(1) == seq &+ UInt64(entries.count) { entries.append(try read(log)) }
-        return entries
+        return try inOneView { () throws(StoreError) in
+            seq > (try floor(of: replica)) ? try run(of: replica, from: seq, limit: limit) : []
+        }
+    }
+
+    package func range(_ ranges: [LogRange], limit bytes: Int) throws(StoreError) -> RangeRead {
+        try start()
+        return try inOneView { () throws(StoreError) in
+            try LogMerge.read(
+                ranges, limit: bytes, floor: { (replica) throws(StoreError) in try floor(of: replica) },
+                entries: { (replica, seq, limit) throws(StoreError) in
+                    try run(of: replica, from: seq, limit: limit)
+                })
+        }
+    }
+
+    package func snapshot(_ want: SnapshotWant) throws(StoreError) -> SnapshotChunk {
+        try start()
+        return try inOneView { () throws(StoreError) in try SnapshotPass.read(want, from: try state.begun()) }
+    }
+
+    package func attendance(of seats: [(room: Text, user: Text)]) throws(StoreError) -> [AttendanceRecord] {
+        try start()
+        return try inOneView { () throws(StoreError) in
+            var found: [AttendanceRecord] = []
+            for seat in seats {
+                attendance.bind(1, copying: seat.room)
+                attendance.bind(2, copying: seat.user)
+                try attendance.forEachRow { (row) throws(StoreError) in found.append(row.attendanceRecord()) }
+            }
+            return found
+        }
+    }
+
+    package func hash(of dot: Dot) throws(StoreError) -> EntryHash? {
+        try start()
+        var found: EntryHash?
+        hash.bind(1, dot.replica)
+        hash.bind(2, clamping: dot.seq)
+        try hash.forEachRow { (row) throws(StoreError) in found = row.hash(0) }
+        return found
     }
 
     package func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position] {
@@ -143,6 +188,25 @@ package final class SQLiteReader: StoreReader {
         }
     }
 
+    private func floor(of replica: ReplicaID) throws(StoreError) -> UInt64 {
+        var found: UInt64 = 0
+        floor.bind(1, replica)
+        try floor.forEachRow { (row) throws(StoreError) in found = row.unsigned(0) }
+        return found
+    }
+
+    private func run(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {
+        var entries: [Entry] = []
+        log.bind(1, replica)
+        log.bind(2, clamping: seq)
+        log.bind(3, Int64(limit))
+        defer { log.reset() }
+        while try log.step(), log.unsigned(1) == seq &+ UInt64(entries.count) {
+            entries.append(try log.entry(connection.path))
+        }
+        return entries
+    }
+
     private func vector() throws(StoreError) -> VersionVector {
         var vector = VersionVector()
         try heads.forEachRow { (row) throws(StoreError) in vector[row.replica(0)] = row.unsigned(1) }
@@ -161,20 +225,5 @@ package final class SQLiteReader: StoreReader {
             }
         }
         return earliest
-    }
-
-    private func read(_ row: SQLiteStatement) throws(StoreError) -> Entry {
-        var entry = Entry(
-            dot: Dot(replica: row.replica(0), seq: row.unsigned(1)),
-            timestamp: HybridTimestamp(rawValue: row.unsigned(2)),
-            kind: EntryKind(rawValue: UInt8(clamping: row.int(3))), room: row.text(7), payload: row.blob(8))
-        entry.namespace = UInt8(clamping: row.int(4))
-        entry.flags = Entry.Flags(rawValue: UInt8(clamping: row.int(5)))
-        entry.hash = row.hash(9)
-        guard let dependencies = row.withBlob(6, { try? Entry.dependencies(decoding: $0) }) else {
-            throw .corrupt("\(connection.path): entry \(entry.dot.seq) of \(entry.dot.replica) has torn dependencies")
-        }
-        entry.dependencies = dependencies
-        return entry
     }
 }

@@ -8,7 +8,7 @@ import ConvergeWire
 
 enum SQLiteSchema {
     /// `PRAGMA user_version`.
-    static let version = 1
+    static let version = 2
     /// `PRAGMA application_id`: "Cnvg".
     static let applicationID = 0x436E_7667
 
@@ -19,6 +19,8 @@ enum SQLiteSchema {
         case goServer
         /// Ours, of this version.
         case current
+        /// Ours, of an earlier version.
+        case older(Int)
     }
 
     /// What lies in the file. Reads only.
@@ -30,6 +32,7 @@ enum SQLiteSchema {
         if application == applicationID {
             if found > version { throw .newer(found: found, known: version) }
             if found == version { return .current }
+            if found >= 1 { return .older(found) }
         } else if application != 0 {
             throw .failed("\(connection.path) is the database of another program (application id \(application))")
         }
@@ -40,15 +43,22 @@ enum SQLiteSchema {
             "\(connection.path) is the database of another program: it has tables that converge does not know")
     }
 
-    /// Within a transaction: makes the tables of the present version.
-    static func create(_ connection: SQLiteConnection) throws(StoreError) {
-        try connection.execute(tables)
+    /// Within a transaction: makes the tables of the present version, of nothing or of an earlier one.
+    static func migrate(_ connection: SQLiteConnection, from found: Found) throws(StoreError) {
+        switch found {
+        case .current: return
+        case .empty, .goServer: for step in steps { try connection.execute(step) }
+        case .older(let version): for step in steps[version...] { try connection.execute(step) }
+        }
         try connection.execute("PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version)")
     }
 
+    /// The step at n leads from version n to n + 1.
+    private static let steps = [first, second]
+
     /// Replica ids are stored with the top bit flipped, so that SQLite's signed order is theirs. `ts` are hybrid
     /// timestamps. Hashes and ids of messages are 16 bytes.
-    private static let tables = """
+    private static let first = """
         CREATE TABLE meta(
             key TEXT PRIMARY KEY,
             value NOT NULL
@@ -146,6 +156,77 @@ enum SQLiteSchema {
             replica INTEGER,
             name TEXT,
             seen INTEGER NOT NULL
+        ) WITHOUT ROWID;
+        """
+    /// Attendance gets turns: an event of version 1 is the first or second of its (room, user). Counters, and what a
+    /// snapshot brings before it is installed.
+    private static let second = """
+        ALTER TABLE attendance RENAME COLUMN joined TO turn;
+        UPDATE attendance SET turn = CASE WHEN turn <> 0 THEN 1 ELSE 2 END;
+        DROP INDEX attendance_joined;
+        CREATE INDEX attendance_joined ON attendance(room, user) WHERE turn & 1 = 1;
+        CREATE INDEX attendance_left ON attendance(ts, replica, seq) WHERE turn & 1 = 0;
+
+        -- One row a replica: what it has added and taken away in all, with the top bit flipped as in replica ids.
+        CREATE TABLE counter(
+            room TEXT NOT NULL,
+            name TEXT NOT NULL,
+            replica INTEGER NOT NULL,
+            up INTEGER NOT NULL,
+            down INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            ts INTEGER NOT NULL,
+            PRIMARY KEY(room, name, replica)
+        ) WITHOUT ROWID;
+
+        -- A snapshot so far: as the tables without staged_. Emptied when the file is opened.
+        CREATE TABLE staged_touched(
+            room TEXT NOT NULL,
+            kind INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            PRIMARY KEY(room, kind, name, replica)
+        ) WITHOUT ROWID;
+        CREATE TABLE staged_row(
+            room TEXT NOT NULL,
+            kind INTEGER NOT NULL,
+            name TEXT NOT NULL,
+            value TEXT,
+            up INTEGER,
+            down INTEGER,
+            ts INTEGER NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL
+        );
+        CREATE INDEX staged_row_document ON staged_row(room, kind, name);
+        CREATE TABLE staged_attendance(
+            room TEXT NOT NULL,
+            user TEXT NOT NULL,
+            display_name TEXT NOT NULL,
+            turn INTEGER NOT NULL,
+            ts INTEGER NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL
+        );
+        CREATE TABLE staged_key(
+            id BLOB NOT NULL,
+            ts INTEGER NOT NULL,
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL
+        );
+        CREATE TABLE staged_entry(
+            replica INTEGER NOT NULL,
+            seq INTEGER NOT NULL,
+            ts INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            namespace INTEGER NOT NULL,
+            flags INTEGER NOT NULL,
+            room TEXT NOT NULL,
+            hash BLOB NOT NULL,
+            deps BLOB,
+            payload BLOB NOT NULL,
+            PRIMARY KEY(replica, seq)
         ) WITHOUT ROWID;
         """
 }

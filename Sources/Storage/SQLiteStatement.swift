@@ -71,6 +71,9 @@ final class SQLiteStatement {
         sqlite3_bind_int64(handle, index, Int64(bitPattern: replica.rawValue ^ (1 << 63)))
     }
 
+    /// All 64 bits, in their order.
+    func bind(_ index: Int32, ordered value: UInt64) { bind(index, Int64(bitPattern: value ^ (1 << 63))) }
+
     /// What is beyond 63 bits stands for "after everything".
     @inline(__always)
     func bind(_ index: Int32, clamping value: UInt64) { sqlite3_bind_int64(handle, index, Int64(clamping: value)) }
@@ -136,6 +139,9 @@ final class SQLiteStatement {
 
     /// Negative numbers, which this program never writes, read as 0.
     func unsigned(_ column: Int32) -> UInt64 { UInt64(clamping: sqlite3_column_int64(handle, column)) }
+
+    /// What was bound as `ordered`.
+    func ordered(_ column: Int32) -> UInt64 { UInt64(bitPattern: sqlite3_column_int64(handle, column)) ^ (1 << 63) }
 
     func replica(_ column: Int32) -> ReplicaID {
         ReplicaID(rawValue: UInt64(bitPattern: sqlite3_column_int64(handle, column)) ^ (1 << 63))

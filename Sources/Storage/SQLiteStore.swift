@@ -31,10 +31,13 @@ public struct SQLiteStore: Store {
         try prepare(connection)
         do throws(StoreError) {
             try connection.execute("BEGIN IMMEDIATE")
-            if found != .current { try SQLiteSchema.create(connection) }
+            try SQLiteSchema.migrate(connection, from: found)
+            try SQLiteStage.clear(connection)
             let log = try SQLiteLog(connection)
             let recovered = try settle(start, found, connection, log)
-            let writer = try SQLiteWriter(connection, log, lock: lock, vector: recovered.vector, sync: sync)
+            let writer = try SQLiteWriter(
+                connection, log, lock: lock, vector: recovered.vector, sync: sync,
+                attendanceLimit: start.attendanceLimit)
             try connection.execute("COMMIT")
             return (writer, recovered)
         } catch {
@@ -63,7 +66,8 @@ public struct SQLiteStore: Store {
         // Written on every open, so that a store that can't be written is found out now.
         try SQLiteIdentity.save(identity, nodeName: start.nodeName, connection)
         return try SQLiteIdentity.recover(
-            connection, under: identity, vector: vector, renewal: renewal, adopted: adopted)
+            connection, under: identity, vector: vector, attendanceLimit: start.attendanceLimit, renewal: renewal,
+            adopted: adopted)
     }
 
     /// Settings of the write connection. Throws `readOnly` for a file that can't be written.

@@ -26,6 +26,7 @@ final class SQLiteWriter: StoreWriter {
     private var connection: SQLiteConnection?
     private var lock: SQLiteLock?
     private let sync: SyncMode
+    private let attendanceLimit: Int
     private var vector: VersionVector
     private let log: SQLiteLog
     /// Where commits are synced.
@@ -37,13 +38,15 @@ final class SQLiteWriter: StoreWriter {
     /// Set once the writer must not go on.
     private var spent: StoreError?
 
-    init(_ connection: SQLiteConnection, _ log: SQLiteLog, lock: SQLiteLock, vector: VersionVector, sync: SyncMode)
-        throws(StoreError)
-    {
+    init(
+        _ connection: SQLiteConnection, _ log: SQLiteLog, lock: SQLiteLock, vector: VersionVector, sync: SyncMode,
+        attendanceLimit: Int
+    ) throws(StoreError) {
         self.connection = connection
         self.lock = lock
         self.vector = vector
         self.sync = sync
+        self.attendanceLimit = attendanceLimit
         self.log = log
         logFile = sync == .full ? connection.logFile(limit: LogLimit.eager * LogLimit.pageBytes) : nil
         begin = try connection.prepare("BEGIN IMMEDIATE")
@@ -51,34 +54,52 @@ final class SQLiteWriter: StoreWriter {
     }
 
     func append(_ batch: Batch) throws(StoreError) {
-        if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
-        guard let connection else { throw .failed("the writer is closed") }
-        do throws(StoreError) {
-            try connection.checkFile()
+        vector = try transaction { (_) throws(StoreError) in
             let next = try BatchRules.check(batch, after: vector)
-            try begin.run()
-            logFile?.reserve((connection.logPages + 64) * LogLimit.pageBytes)
             try log.store(batch)
-            try commitTransaction()
-            vector = next
-            try checkpointIfDue(connection)
-        } catch {
-            spent = error
-            connection.rollBack()
-            throw error
+            return next
         }
     }
 
-    func prune(_ pruning: Pruning) throws(StoreError) -> Int {
+    func prune(_ pruning: Pruning) throws(StoreError) -> Pruned {
+        try transaction { (_) throws(StoreError) in try log.prune(pruning, vector) }
+    }
+
+    func stage(_ chunk: SnapshotChunk) throws(StoreError) {
+        try transaction { (_) throws(StoreError) in try log.stage(chunk) }
+    }
+
+    func discardStage() throws(StoreError) {
+        try transaction { (connection) throws(StoreError) in try SQLiteStage.clear(connection) }
+    }
+
+    func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {
+        let recovered = try transaction { (connection) throws(StoreError) in
+            let after = try log.install(final, have: have, vector)
+            guard let identity = try SQLiteIdentity.load(connection) else {
+                throw .corrupt("\(connection.path): the table meta does not name the replica")
+            }
+            return try SQLiteIdentity.recover(
+                connection, under: identity, vector: after, attendanceLimit: attendanceLimit)
+        }
+        vector = recovered.vector
+        return recovered
+    }
+
+    /// Does one thing whole, or nothing of it.
+    private func transaction<R>(
+        _ body: (SQLiteConnection) throws(StoreError) -> R
+    ) throws(StoreError) -> R {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
         guard let connection else { throw .failed("the writer is closed") }
         do throws(StoreError) {
             try connection.checkFile()
             try begin.run()
-            let dropped = try log.prune(pruning, vector)
+            logFile?.reserve((connection.logPages + 64) * LogLimit.pageBytes)
+            let result = try body(connection)
             try commitTransaction()
             try checkpointIfDue(connection)
-            return dropped
+            return result
         } catch {
             spent = error
             connection.rollBack()

@@ -33,6 +33,8 @@ public struct WriterStart: Sendable {
     public var held: Held?
     /// Don't go on under the stored identity whatever it says, because a sync has failed: what was on disk is unknown.
     public var renew: Bool
+    /// How many of those who have left `Recovered` tells of at most.
+    public var attendanceLimit: Int
 
     public struct Held: Sendable {
         public var replica: ReplicaID
@@ -47,7 +49,7 @@ public struct WriterStart: Sendable {
 
     public init(
         freshReplica: ReplicaID, machine: String, machineBoot: String, nodeName: String, held: Held? = nil,
-        renew: Bool = false
+        renew: Bool = false, attendanceLimit: Int = 262_144
     ) {
         self.freshReplica = freshReplica
         self.machine = machine
@@ -55,112 +57,7 @@ public struct WriterStart: Sendable {
         self.nodeName = nodeName
         self.held = held
         self.renew = renew
-    }
-}
-
-/// What an opened store says.
-public struct Recovered: Sendable {
-    public var replica: ReplicaID
-    /// How often this replica has been opened by a new process, this one included.
-    public var boot: UInt64
-    /// For each replica the highest seq stored, one's own log's head among them.
-    public var vector: VersionVector
-    /// The hash of the own log's last entry; `.zero` for an empty log.
-    public var headHash: EntryHash
-    /// The highest hybrid timestamp of any entry.
-    public var clock: HybridTimestamp
-    /// Every document's rows.
-    public var documents: [DocumentRow]
-    /// For each (room, user) whose last system entry says joined: that entry's words.
-    public var attending: [Attendance]
-    /// Set where the replica is new though the store was not: what was wrong with the old one.
-    public var renewal: RenewalReason?
-    /// Rows taken over from a database of the earlier Go server by this open.
-    public var adopted: Int
-
-    public init(
-        replica: ReplicaID, boot: UInt64, vector: VersionVector = VersionVector(), headHash: EntryHash = .zero,
-        clock: HybridTimestamp = .zero, documents: [DocumentRow] = [], attending: [Attendance] = [],
-        renewal: RenewalReason? = nil, adopted: Int = 0
-    ) {
-        self.replica = replica
-        self.boot = boot
-        self.vector = vector
-        self.headHash = headHash
-        self.clock = clock
-        self.documents = documents
-        self.attending = attending
-        self.renewal = renewal
-        self.adopted = adopted
-    }
-
-    /// The own log's last seq; 0 for an empty log.
-    public var head: UInt64 { vector[replica] }
-}
-
-/// Why a replica was given up for a new one.
-public enum RenewalReason: String, Sendable {
-    case copied = "the database was made on another machine or as another file"
-    case unclean = "the machine went down while writes were not yet synced"
-    case syncFailed = "a sync to disk failed"
-    case fenced = "another process holds the replica"
-    case behind = "the database has less of the log than this node has committed"
-}
-
-public struct Attendance: Hashable, Sendable {
-    public var room: Text
-    public var user: Text
-    public var displayName: Text
-
-    public init(room: Text, user: Text, displayName: Text) {
-        self.room = room
-        self.user = user
-        self.displayName = displayName
-    }
-}
-
-/// One transaction: entries, in the order in which this node applies them, and what follows from them.
-public struct Batch: Sendable {
-    public var entries: [Entry]
-    public var effects: [StoreEffect]
-
-    public init(entries: [Entry] = [], effects: [StoreEffect] = []) {
-        self.entries = entries
-        self.effects = effects
-    }
-}
-
-/// A change to the store's tables beside the log, decided by the node and made in the same transaction.
-public enum StoreEffect: Hashable, Sendable {
-    /// The message at `position` was sent with a key and has this id. The earliest position stays.
-    case key(MessageID, position: Position)
-    /// The entry is in the log but is not shown: a twin of a keyed message, a write that changed nothing.
-    case hide(Dot)
-    /// An OR-Set gains `element` under `dot` and loses the dots in `replacing`.
-    case insert(DocumentID, element: Text, dot: Dot, timestamp: HybridTimestamp, replacing: [Dot])
-    /// An OR-Set loses these dots of `element`.
-    case delete(DocumentID, element: Text, dots: [Dot])
-    /// A register takes `value`, unless what it holds is later by (timestamp, replica).
-    case write(DocumentID, value: Text?, dot: Dot, timestamp: HybridTimestamp)
-    /// The highest seq of a replica that affected the document.
-    case touch(DocumentID, Dot)
-    /// The last system entry for (room, user), at `position`; an earlier position never replaces a later one.
-    case attendance(Attendance, joined: Bool, position: Position)
-}
-
-/// What is too old to be kept. A log loses entries from its beginning only; where it then begins is its floor.
-public struct Pruning: Hashable, Sendable {
-    /// Entries that stand before this go.
-    public var entriesBefore: HybridTimestamp
-    /// Ids of messages that were sent with a key are forgotten if the message stands before this.
-    public var keysBefore: HybridTimestamp
-    /// The most entries of each log, and the most ids, that one call drops, so that nobody waits long for it.
-    public var limit: Int
-
-    public init(entriesBefore: HybridTimestamp, keysBefore: HybridTimestamp, limit: Int) {
-        self.entriesBefore = entriesBefore
-        self.keysBefore = keysBefore
-        self.limit = limit
+        self.attendanceLimit = attendanceLimit
     }
 }
 
@@ -169,16 +66,33 @@ public protocol StoreWriter: AnyObject {
     /// gap. After any error the writer is closed and opened anew; after `unknownOutcome` the recovered head tells.
     func append(_ batch: Batch) throws(StoreError)
 
-    /// Drops what is too old, in one transaction, and says how many entries and ids that were; fewer than `pruning.limit`
-    /// mean that there are no more. Documents, attendance and the heads of the logs stay. After any error the writer is closed and
-    /// opened anew, as after `append`.
-    func prune(_ pruning: Pruning) throws(StoreError) -> Int
+    /// Drops what is too old and folds what everybody has, in one transaction. Documents, attendance and the heads of the
+    /// logs stay. After any error the writer is closed and opened anew, as after `append`.
+    func prune(_ pruning: Pruning) throws(StoreError) -> Pruned
+
+    /// Keeps a piece of a snapshot where nobody sees it. A writer that is opened anew may have forgotten what was staged:
+    /// the snapshot then begins anew. After any error the writer is closed and opened anew.
+    func stage(_ chunk: SnapshotChunk) throws(StoreError)
+
+    /// Forgets all that is staged.
+    func discardStage() throws(StoreError)
+
+    /// Takes over, in one transaction, what is staged and the final piece of its snapshot, and forgets the stage. What
+    /// is here and what the snapshot tells are joined (SnapshotJoin.swift says how), so nothing that is here is lost.
+    /// Gives what opening the store would, afterwards.
+    ///
+    /// - Parameter have: what `SnapshotWant.have` was throughout the snapshot.
+    ///
+    /// Throws `failed` for a piece that is not final, or where the store does not cover `have`. After any error the
+    /// writer is closed and opened anew.
+    func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered
 
     /// Closes cleanly: the next open need not doubt what was synced.
     func close()
 }
 
-/// Entries of another namespace than 0 are kept, and served by `entries(of:)` alone. A `limit` below 1 gives nothing.
+/// Entries of another namespace than 0 are kept, and served by `entries(of:)`, `range` and `snapshot` alone. A `limit`
+/// below 1 gives nothing.
 public protocol StoreReader: AnyObject {
     /// The newest `limit` shown messages and system events of `room` that stand before `before`, oldest first.
     func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry]
@@ -189,8 +103,17 @@ public protocol StoreReader: AnyObject {
         -> (entries: [Entry], through: VersionVector)
 
     /// The entries of `replica` from `seq` on, without gaps, at most `limit`. Nothing comes
-    /// where `seq` is below the log's floor.
+    /// where `seq` is not above the log's floor, whatever is retained below it.
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry]
+
+    /// The entries of these ranges that are here, in a causal order: see `RangeRead`.
+    ///
+    /// - Parameter bytes: about how many bytes of entries come at most; where there is an entry, at least one does.
+    func range(_ ranges: [LogRange], limit bytes: Int) throws(StoreError) -> RangeRead
+
+    /// The next piece of a snapshot, read at one moment: see `SnapshotWant`. A document is never divided: one that is
+    /// larger than the limit is a piece of its own.
+    func snapshot(_ want: SnapshotWant) throws(StoreError) -> SnapshotChunk
 
     /// Where the messages with these ids (sent with a key) stand; ids that are not there are left out.
     func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position]
@@ -198,6 +121,12 @@ public protocol StoreReader: AnyObject {
     /// For each replica the highest seq that has been dropped because of its age; a cursor that does not cover this may lack
     /// entries that nobody can read any more.
     func prunedThrough() throws(StoreError) -> VersionVector
+
+    /// The last system events of these (room, user), in the order asked; those that never had one are left out.
+    func attendance(of seats: [(room: Text, user: Text)]) throws(StoreError) -> [AttendanceRecord]
+
+    /// The hash of one entry; nil where it is not here and is not the last of its log either.
+    func hash(of dot: Dot) throws(StoreError) -> EntryHash?
 }
 
 /// When a commit is on the disk.
@@ -206,44 +135,4 @@ public enum SyncMode: String, Hashable, Sendable {
     case full
     /// Some time later: it survives a crash of the process, and a crash of the machine costs the last commits.
     case normal
-}
-
-/// What can be wrong with a store. The world's fault, always: a node reports it, degrades, and tries again.
-public enum StoreError: Error, Hashable, Sendable {
-    /// Another process holds the database, for longer than the timeout.
-    case locked(String)
-    case full(String)
-    case readOnly(String)
-    case corrupt(String)
-    /// Made by a newer version of this program; `found` and `known` are schema versions.
-    case newer(found: Int, known: Int)
-    /// Can't be opened or reached.
-    case unreachable(String)
-    case timeout(String)
-    /// The connection broke while a commit was on its way: it may have happened.
-    case unknownOutcome(String)
-    /// The replica's row has another epoch than this process's: someone else has taken the replica over.
-    case fenced(String)
-    /// A sync to disk failed: what is stored is unknown, and this replica must not go on.
-    case syncFailed(String)
-    /// Anything else the database said.
-    case failed(String)
-
-    /// One line for logs: what was wrong and what to do about it. Never contains a password or a message's body.
-    public var message: String {
-        switch self {
-        case .locked(let what): "the database is locked by another process: \(what)"
-        case .full(let what): "the disk or the database is full: \(what)"
-        case .readOnly(let what): "the database can't be written: \(what)"
-        case .corrupt(let what): "the database is damaged, or not a database: \(what)"
-        case .newer(let found, let known):
-            "the database has schema version \(found), this build knows \(known): use a newer converge"
-        case .unreachable(let what): "the database can't be reached: \(what)"
-        case .timeout(let what): "the database took too long: \(what)"
-        case .unknownOutcome(let what): "the connection was lost during a commit: \(what)"
-        case .fenced(let what): "another process uses this node's replica: \(what)"
-        case .syncFailed(let what): "a sync to disk failed: \(what)"
-        case .failed(let what): what
-        }
-    }
 }

@@ -35,6 +35,10 @@ public enum ClientCommand: Hashable, Sendable {
     case registerSet(DocumentWriteCommand)
     case setValues(doc: Text)
     case registerGet(doc: Text)
+    case counterAdd(CounterAddCommand)
+    case counterGet(doc: Text)
+    /// The documents of the current room.
+    case documents
 }
 
 public struct MessageCommand: Hashable, Sendable {
@@ -71,6 +75,24 @@ public struct DocumentWriteCommand: Hashable, Sendable {
     public init(doc: Text, value: Text?, key: Text? = nil, after: Position? = nil, copies: Int? = nil) {
         self.doc = doc
         self.value = value
+        self.key = key
+        self.after = after
+        self.copies = copies
+    }
+}
+
+/// An addition to a counter of the current room.
+public struct CounterAddCommand: Hashable, Sendable {
+    public var doc: Text
+    /// At most `DocumentDelta.largestAmount`, or its opposite.
+    public var amount: Int64
+    public var key: Text?
+    public var after: Position?
+    public var copies: Int?
+
+    public init(doc: Text, amount: Int64, key: Text? = nil, after: Position? = nil, copies: Int? = nil) {
+        self.doc = doc
+        self.amount = amount
         self.key = key
         self.after = after
         self.copies = copies

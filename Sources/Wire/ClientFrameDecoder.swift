@@ -32,12 +32,13 @@ private struct Members {
     var cursor: ClientCursor?
     var limit: Int?
     var copies: Int?
+    var amount: Int64?
     var detail = false
     /// Set by `command` where it throws because it does not know the type.
     var unknownType: Text?
 
     enum Name {
-        case type, room, body, doc, key, ref, after, before, limit, copies, detail, cursor
+        case type, room, body, doc, key, ref, after, before, limit, copies, amount, detail, cursor
 
         @inline(__always)
         init?(_ name: UnsafeRawBufferPointer) {
@@ -79,6 +80,8 @@ private struct Members {
                     self = .detail
                 } else if name.equals("cursor") {
                     self = .cursor
+                } else if name.equals("amount") {
+                    self = .amount
                 } else {
                     return nil
                 }
@@ -109,6 +112,7 @@ private struct Members {
             case .before: before = isNull ? nil : try position(&json)
             case .limit: limit = isNull ? nil : try json.integer()
             case .copies: copies = isNull ? nil : try json.integer()
+            case .amount: amount = isNull ? nil : try amount(&json)
             case .detail: detail = isNull ? false : try json.bool()
             case .cursor: cursor = isNull ? nil : try json.clientCursor()
             }
@@ -126,6 +130,12 @@ private struct Members {
     private func position(_ json: inout JSONScanner) throws(JSONError) -> Position {
         guard let position = try json.string().withBytes({ Position(text: $0) }) else { throw .wrongType }
         return position
+    }
+
+    private func amount(_ json: inout JSONScanner) throws(JSONError) -> Int64 {
+        let amount = Int64(try json.integer())
+        guard amount.magnitude <= DocumentDelta.largestAmount.magnitude else { throw .numberOutOfRange }
+        return amount
     }
 
     mutating func command() throws(JSONError) -> ClientCommand {
@@ -149,12 +159,19 @@ private struct Members {
         case .setValues: return .setValues(doc: docName)
         case .registerSet: return .registerSet(documentWrite(value: bodyIsNull ? nil : text))
         case .registerGet: return .registerGet(doc: docName)
+        case .counterAdd:
+            guard let amount else { throw .wrongType }
+            return .counterAdd(
+                CounterAddCommand(doc: docName, amount: amount, key: key, after: after, copies: copies))
+        case .counterGet: return .counterGet(doc: docName)
+        case .documents: return .documents
         }
     }
 
     /// The values of `type`.
     private enum Command {
         case message, join, leave, rooms, users, history, resume, setAdd, setRemove, setValues, registerSet, registerGet
+        case counterAdd, counterGet, documents
 
         init?(_ type: UnsafeRawBufferPointer) {
             if type.equals("message") {
@@ -181,6 +198,12 @@ private struct Members {
                 self = .registerSet
             } else if type.equals("crdt_lww_get") {
                 self = .registerGet
+            } else if type.equals("crdt_counter_add") {
+                self = .counterAdd
+            } else if type.equals("crdt_counter_get") {
+                self = .counterGet
+            } else if type.equals("docs") {
+                self = .documents
             } else {
                 return nil
             }

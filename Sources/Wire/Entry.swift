@@ -8,6 +8,8 @@ public struct EntryKind: RawRepresentable, Hashable, Sendable {
     public static let message = EntryKind(rawValue: 1)
     public static let system = EntryKind(rawValue: 2)
     public static let document = EntryKind(rawValue: 3)
+    /// Erases the payload of another entry.
+    public static let redaction = EntryKind(rawValue: 4)
 }
 
 /// 128 bits that chain a replica's log: each entry's hash covers the hash before it.

@@ -1,20 +1,25 @@
 import ConvergeCRDT
 
-/// Entries as bytes: the header that is hashed and sent, and the payloads that are stored.
+/// Entries as bytes: the header that is hashed, the payloads that are stored, and the whole that peers send one another.
 ///
 /// ```
-/// header    01 namespace flags kind · replica(8) timestamp(8) · seq · dots · room
-/// message   01 hasID · [id(16)] · user · displayName · body
-/// system    01 hasID event · [id(16)] · user · displayName
-/// document  01 operation · name · user · displayName · …
-///              1 add     element · dots replaced
-///              2 remove  element · dots observed
-///              3 set     value
-///              4 clear
+/// header     01 namespace flags kind · replica(8) timestamp(8) · seq · dots · room
+/// whole      header · hash(16) · redacted · payload
+/// message    01 hasID · [id(16)] · user · displayName · body
+/// system     01 hasID event · [id(16)] · [turn] · user · displayName      hasID: 0 neither, 1 id, 2 id and turn
+/// document   01 operation · name · user · displayName · …
+///               1 add     element · dots replaced
+///               2 remove  element · dots observed
+///               3 set     value
+///               4 clear
+///               5 count   amount · up · down
+/// redaction  01 replica(8) seq
 /// ```
-/// (8) and (16) are big-endian; other numbers are varints; texts and bodies have their length before them. Every layout
-/// begins with its version, and each value has one form. Reading ends in a value or an `EntryCodecError`, whatever the
-/// bytes are.
+/// (8) and (16) are big-endian; other numbers are varints, the amount zigzag; texts and bodies have their length before
+/// them. Every layout begins with its version, and each value has one form. Reading ends in a value or an
+/// `EntryCodecError`, whatever the bytes are.
+///
+/// What takes the place of an erased payload is its digest (32 bytes), and where it had an id, that (16 bytes) behind it.
 public enum EntryCodecError: Error, Hashable, Sendable {
     case truncated
     case trailingBytes
@@ -32,12 +37,17 @@ public enum EntryCodecError: Error, Hashable, Sendable {
     case unknownKind(EntryKind)
     /// The payload has been erased.
     case redacted
+    /// An entry of a kind that is not shown.
+    case notShown
+    /// A payload of more than `Entry.payloadLimit` bytes.
+    case tooLarge
 
     /// Whether a newer build may well make sense of it.
     public var isUnknown: Bool {
         switch self {
         case .unknownVersion, .unknownDelta, .unknownKind: true
-        case .truncated, .trailingBytes, .invalidNumber, .invalidText, .invalidField, .redacted: false
+        case .truncated, .trailingBytes, .invalidNumber, .invalidText, .invalidField, .redacted, .notShown, .tooLarge:
+            false
         }
     }
 }
@@ -97,6 +107,56 @@ extension Entry {
     }
 }
 
+// MARK: Whole entries
+
+extension Entry {
+    /// The most bytes that the payload of an entry from a peer may have.
+    public static let payloadLimit = 16 << 20
+
+    private static let digestByteCount = 32
+
+    /// Appends the whole entry: `encodedLength` bytes. The payload must be within `payloadLimit`.
+    public func append(to out: inout ByteBuffer) {
+        appendHeader(to: &out)
+        out.appendFixed(hash.high)
+        out.appendFixed(hash.low)
+        out.append(flags.contains(.redacted) ? 1 : 0)
+        payload.span.withUnsafeBytes { out.appendCounted($0) }
+    }
+
+    /// How many bytes `append` writes. O(dependencies).
+    public var encodedLength: Int {
+        var length = 4 + 8 + 8 + dot.seq.varintLength + UInt64(dependencies.count).varintLength
+        for dependency in dependencies { length += 8 + dependency.seq.varintLength }
+        length += UInt64(room.byteCount).varintLength + room.byteCount
+        return length + 16 + 1 + UInt64(payload.count).varintLength + payload.count
+    }
+
+    /// Reads what `append` writes. The payload is not looked into: it may be of any kind and version.
+    public init(decoding reader: inout ByteReader) throws(EntryCodecError) {
+        try self.init(header: &reader)
+        hash = EntryHash(high: try reader.fixed(), low: try reader.fixed())
+        switch try reader.byte() {
+        case 0: break
+        case 1: flags.insert(.redacted)
+        default: throw .invalidField
+        }
+        let bytes = try reader.counted()
+        guard bytes.count <= Entry.payloadLimit else { throw .tooLarge }
+        payload = [UInt8](bytes)
+    }
+
+    /// The id that the erased payload had of its own; nil where it had none, or where the payload isn't erased.
+    public var redactedMessageID: MessageID? {
+        guard flags.contains(.redacted), payload.count == Entry.digestByteCount + 16 else { return nil }
+        return payload.span.withUnsafeBytes { bytes in
+            MessageID(
+                high: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: Entry.digestByteCount, as: UInt64.self)),
+                low: UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: Entry.digestByteCount + 8, as: UInt64.self)))
+        }
+    }
+}
+
 // MARK: Payloads
 
 /// The version of the payloads' layouts that this build writes.
@@ -124,6 +184,7 @@ struct MessagePayloadView {
 struct SystemPayloadView {
     var event: SystemPayload.Event
     var id: MessageID?
+    var turn: UInt64 = 0
     var user: UnsafeRawBufferPointer
     var displayName: UnsafeRawBufferPointer
 
@@ -133,7 +194,13 @@ struct SystemPayloadView {
         let hasID = try reader.byte()
         guard let event = SystemPayload.Event(rawValue: try reader.byte()) else { throw .invalidField }
         self.event = event
-        id = try reader.optionalID(present: hasID)
+        if hasID == 2 {
+            id = try reader.optionalID(present: 1)
+            turn = try reader.varint()
+            guard turn > 0 else { throw .invalidField }
+        } else {
+            id = try reader.optionalID(present: hasID)
+        }
         user = try reader.counted()
         displayName = try reader.counted()
         try reader.finish()
@@ -167,10 +234,12 @@ extension MessagePayload {
 
 extension SystemPayload {
     public func append(to out: inout ByteBuffer) {
+        precondition(turn == 0 || id != nil, "event \(turn) of \(user) without an id")
         out.append(payloadVersion)
-        out.append(id == nil ? 0 : 1)
+        out.append(id == nil ? 0 : turn == 0 ? 1 : 2)
         out.append(event.rawValue)
         if let id { out.append(id) }
+        if turn > 0 { out.appendVarint(turn) }
         out.appendCounted(user)
         out.appendCounted(displayName)
     }
@@ -186,7 +255,7 @@ extension SystemPayload {
         guard let user = Text(validating: view.user), let displayName = Text(validating: view.displayName) else {
             throw .invalidText
         }
-        self.init(event: view.event, id: view.id, user: user, displayName: displayName)
+        self.init(event: view.event, id: view.id, user: user, displayName: displayName, turn: view.turn)
     }
 }
 
@@ -196,6 +265,7 @@ extension DocumentPayload {
         case remove = 2
         case set = 3
         case clear = 4
+        case count = 5
     }
 
     public func append(to out: inout ByteBuffer) {
@@ -205,6 +275,7 @@ extension DocumentPayload {
         case .remove: operation = .remove
         case .set(nil): operation = .clear
         case .set: operation = .set
+        case .count: operation = .count
         }
         out.append(payloadVersion)
         out.append(operation.rawValue)
@@ -217,6 +288,10 @@ extension DocumentPayload {
             out.appendDots(dots)
         case .set(let value?): out.appendCounted(value)
         case .set(nil): break
+        case .count(let amount, let totals):
+            out.appendZigzag(amount)
+            out.appendVarint(totals.up)
+            out.appendVarint(totals.down)
         }
     }
 
@@ -240,18 +315,58 @@ extension DocumentPayload {
         case .remove: delta = .remove(element: try reader.text(), observed: try reader.dots())
         case .set: delta = .set(value: try reader.text())
         case .clear: delta = .set(value: nil)
+        case .count:
+            let amount = try reader.zigzag()
+            let totals = CounterTotals(up: try reader.varint(), down: try reader.varint())
+            guard amount.magnitude <= DocumentDelta.largestAmount.magnitude,
+                totals.up <= CounterTotals.limit, totals.down <= CounterTotals.limit
+            else { throw .invalidField }
+            delta = .count(amount: amount, totals: totals)
         }
         try reader.finish()
         self.init(name: name, user: user, displayName: displayName, delta: delta)
     }
 }
 
+extension RedactionPayload {
+    public func append(to out: inout ByteBuffer) {
+        out.append(payloadVersion)
+        out.appendFixed(target.replica.rawValue)
+        out.appendVarint(target.seq)
+    }
+
+    public var encoded: [UInt8] {
+        var out = ByteBuffer(capacity: 19)
+        append(to: &out)
+        return out.array()
+    }
+
+    public init(decoding bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
+        var reader = ByteReader(bytes)
+        try reader.version()
+        let target = Dot(replica: ReplicaID(rawValue: try reader.fixed()), seq: try reader.varint())
+        guard target.seq > 0 else { throw .invalidField }
+        try reader.finish()
+        self.init(target: target)
+    }
+}
+
 // MARK: Pieces
+
+extension UInt64 {
+    /// How many bytes the number has as a varint.
+    fileprivate var varintLength: Int { (70 &- (self | 1).leadingZeroBitCount) / 7 }
+}
 
 extension ByteBuffer {
     fileprivate mutating func append(_ id: MessageID) {
         appendFixed(id.high)
         appendFixed(id.low)
+    }
+
+    /// 0, -1, 1, -2, 2 … as 0, 1, 2, 3, 4 …, so that small amounts are short whichever sign they have.
+    fileprivate mutating func appendZigzag(_ value: Int64) {
+        appendVarint(UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)))
     }
 }
 
@@ -260,6 +375,11 @@ extension ByteReader {
     fileprivate mutating func version() throws(EntryCodecError) {
         let version = try byte()
         guard version == payloadVersion else { throw .unknownVersion(version) }
+    }
+
+    fileprivate mutating func zigzag() throws(EntryCodecError) -> Int64 {
+        let value = try varint()
+        return Int64(bitPattern: (value &>> 1) ^ (0 &- (value & 1)))
     }
 
     @inline(__always)

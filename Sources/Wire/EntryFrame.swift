@@ -6,11 +6,12 @@ import ConvergeCRDT
 /// hybrid timestamp's milliseconds, so it is the same wherever and whenever the entry is shown.
 extension ServerFrameEncoder {
     /// Appends the frame of any entry that has one. `standing` is for a register: the value that stands now, which need
-    /// not be the entry's own (nil where the register is clear).
+    /// not be the entry's own (nil where the register is clear). `value` is for a counter: what it stands at now; nil where
+    /// that isn't known, and then only the amount is shown.
     ///
     /// Throws, with `out` as it was, where the payload can't be read, is erased, or is of a kind that is not shown.
     public mutating func appendFrame(
-        of entry: Entry, standing: Text? = nil, to out: inout ByteBuffer
+        of entry: Entry, standing: Text? = nil, value: Int64? = nil, to out: inout ByteBuffer
     ) throws(EntryCodecError) {
         if entry.flags.contains(.redacted) { throw .redacted }
         try entry.payload.span.withUnsafeBytes { bytes throws(EntryCodecError) in
@@ -29,7 +30,9 @@ extension ServerFrameEncoder {
                     user: payload.user, displayName: payload.displayName, position: entry.position, to: &out)
             case .document:
                 let payload = try DocumentPayload(decoding: bytes)
-                document(payload, standing: standing, room: entry.room, position: entry.position, to: &out)
+                document(
+                    payload, standing: standing, value: value, room: entry.room, position: entry.position, to: &out)
+            case .redaction: throw .notShown
             default: throw .unknownKind(entry.kind)
             }
         }
@@ -114,16 +117,19 @@ extension ServerFrameEncoder {
     }
 
     /// A document's change: `crdt_orset_added`, `crdt_orset_removed` with the element, `crdt_lww_set` with the value
-    /// that now stands.
+    /// that now stands, `crdt_counter_changed` with what was added and, where `value` is given, what the counter stands at.
     public mutating func document(
-        _ payload: DocumentPayload, standing: Text?, room: Text, position: Position, to out: inout ByteBuffer
+        _ payload: DocumentPayload, standing: Text? = nil, value: Int64? = nil, room: Text, position: Position,
+        to out: inout ByteBuffer
     ) {
         let type: StaticString
-        let body: Text
+        var body: Text = ""
+        var amount: Int64?
         switch payload.delta {
         case .add(let element, _): (type, body) = ("crdt_orset_added", element)
         case .remove(let element, _): (type, body) = ("crdt_orset_removed", element)
         case .set: (type, body) = ("crdt_lww_set", standing ?? "")
+        case .count(let added, _): (type, amount) = ("crdt_counter_changed", added)
         }
         out.beginFrame(MessageID(position.dot), type)
         out.appendMember(",\"room\":", room)
@@ -131,7 +137,18 @@ extension ServerFrameEncoder {
         out.appendMember(",\"display_name\":", payload.displayName)
         out.appendMember(",\"doc\":", payload.name)
         out.appendMember(",\"body\":", body)
-        endEntry(position, to: &out)
+        guard let amount else {
+            endEntry(position, to: &out)
+            return
+        }
+        appendTimestamp(position.timestamp.milliseconds, to: &out)
+        out.append(",\"amount\":")
+        out.appendDecimal(Int(amount))
+        if let value {
+            out.append(",\"value\":")
+            out.appendDecimal(Int(value))
+        }
+        endPlace(position, to: &out)
     }
 
     // MARK: Inside
@@ -139,6 +156,11 @@ extension ServerFrameEncoder {
     @inline(__always)
     private mutating func endEntry(_ position: Position, to out: inout ByteBuffer) {
         appendTimestamp(position.timestamp.milliseconds, to: &out)
+        endPlace(position, to: &out)
+    }
+
+    @inline(__always)
+    private func endPlace(_ position: Position, to out: inout ByteBuffer) {
         out.append(",\"node\":\"")
         out.appendHexadecimal(position.dot.replica.rawValue)
         out.append("\",\"seq\":")

@@ -25,16 +25,29 @@ public struct SystemPayload: Hashable, Sendable {
     }
 
     public var event: Event
+    /// Set where the event is numbered: nodes that write the same event of (room, user) give it the same id. Otherwise its
+    /// id is its dot.
     public var id: MessageID?
     public var user: Text
     public var displayName: Text
+    /// Which event of (room, user) this is, counted from 1 (see `AttendanceRecord`); 0 where the events aren't numbered. An
+    /// event with a number has an id.
+    public var turn: UInt64
 
-    public init(event: Event, id: MessageID? = nil, user: Text, displayName: Text) {
+    public init(event: Event, id: MessageID? = nil, user: Text, displayName: Text, turn: UInt64 = 0) {
         self.event = event
         self.id = id
         self.user = user
         self.displayName = displayName
+        self.turn = turn
     }
+}
+
+/// The payload of a `redaction` entry: the payload of the entry at `target` is to be erased. Its header stays.
+public struct RedactionPayload: Hashable, Sendable {
+    public var target: Dot
+
+    public init(target: Dot) { self.target = target }
 }
 
 /// The payload of a `document` entry: one delta, and who made it.
@@ -60,19 +73,32 @@ public enum DocumentDelta: Hashable, Sendable {
     case remove(element: Text, observed: [Dot])
     /// LWW register: the value as of this entry; nil is a cleared register.
     case set(value: Text?)
+    /// Counter: the totals of this entry's replica as of this entry. `amount` is what the entry itself added to them, to be
+    /// shown; the counter is made of the totals alone, which say the same however often they are taken up.
+    case count(amount: Int64, totals: CounterTotals)
+
+    /// The most that one write may add to a counter or take from it: what every client's JSON holds exactly.
+    public static let largestAmount: Int64 = 1 << 53
 
     public var kind: DocumentKind {
         switch self {
         case .add, .remove: .orSet
         case .set: .register
+        case .count: .counter
         }
     }
 }
 
-/// OR-Sets and registers of one name are different documents.
+extension CounterTotals {
+    /// The highest that either total may be.
+    public static let limit: UInt64 = 1 << 62
+}
+
+/// Documents of one name and different kinds are different documents.
 public enum DocumentKind: UInt8, Hashable, Sendable {
     case orSet = 1
     case register = 2
+    case counter = 3
 }
 
 /// Names one document on a node.

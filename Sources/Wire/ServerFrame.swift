@@ -177,6 +177,44 @@ public struct ServerFrameEncoder: Sendable {
         out.append("}")
     }
 
+    /// What a counter stands at; 0 for one that was never written.
+    public mutating func counterValue(
+        _ stamp: FrameStamp, room: Text, doc: Text, value: Int64, ref: Text?, to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "crdt_counter_value")
+        out.appendMember(",\"room\":", room)
+        out.appendMember(",\"doc\":", doc)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append(",\"value\":")
+        out.appendDecimal(Int(value))
+        out.append("}")
+    }
+
+    /// The documents of a room. They must be sorted by the caller.
+    public mutating func documents(
+        _ stamp: FrameStamp, room: Text, documents: [(name: Text, kind: DocumentKind)], ref: Text?,
+        to out: inout ByteBuffer
+    ) {
+        out.beginFrame(stamp.id, "docs")
+        out.appendMember(",\"room\":", room)
+        appendTimestamp(stamp.milliseconds, to: &out)
+        out.appendRef(ref)
+        out.append(",\"docs\":[")
+        for (index, document) in documents.enumerated() {
+            out.append(index > 0 ? ",{\"name\":" : "{\"name\":")
+            out.appendJSONString(document.name)
+            out.append(",\"kind\":\"")
+            switch document.kind {
+            case .orSet: out.append("orset")
+            case .register: out.append("lww")
+            case .counter: out.append("counter")
+            }
+            out.append("\"}")
+        }
+        out.append("]}")
+    }
+
     // MARK: History
 
     /// A `history` frame is written in steps: this, then any number of `appendHistoryEntry`, then `endHistory`.

@@ -92,8 +92,15 @@ public struct ByteReader {
     public mutating func counted() throws(EntryCodecError) -> UnsafeRawBufferPointer {
         let count = try varint()
         guard count <= UInt64(remaining) else { throw .truncated }
+        return try take(Int(count))
+    }
+
+    /// The next `count` bytes, which is not negative; valid as long as the reader's.
+    @inline(__always)
+    public mutating func take(_ count: Int) throws(EntryCodecError) -> UnsafeRawBufferPointer {
+        guard count <= remaining else { throw .truncated }
         let start = offset
-        offset &+= Int(count)
+        offset &+= count
         return UnsafeRawBufferPointer(rebasing: bytes[start..<offset])
     }
 

@@ -15,6 +15,17 @@ public func fuzzEntry(_ start: UnsafeRawPointer, _ count: Int) -> CInt {
     if let payload = try? DocumentPayload(decoding: bytes) {
         precondition(payload.encoded.elementsEqual(bytes), "a document's change in another form")
     }
+    if let payload = try? RedactionPayload(decoding: bytes) {
+        precondition(payload.encoded.elementsEqual(bytes), "a redaction in another form")
+    }
+    var whole = ByteReader(bytes)
+    if let entry = try? Entry(decoding: &whole) {
+        var out = ByteBuffer()
+        entry.append(to: &out)
+        precondition(out.bytes.elementsEqual(bytes[..<whole.offset]), "an entry in another form")
+        precondition(out.count == entry.encodedLength, "an entry of another length than it said")
+        _ = entry.redactedMessageID
+    }
     var reader = ByteReader(bytes)
     if let entry = try? Entry(header: &reader) {
         var out = ByteBuffer()
@@ -28,7 +39,7 @@ public func fuzzEntry(_ start: UnsafeRawPointer, _ count: Int) -> CInt {
 
     var encoder = ServerFrameEncoder()
     var out = ByteBuffer()
-    for kind: EntryKind in [.message, .system, .document] {
+    for kind: EntryKind in [.message, .system, .document, .redaction] {
         let entry = Entry(
             dot: Dot(replica: ReplicaID(rawValue: 1), seq: 1), timestamp: .zero, kind: kind, room: "r",
             payload: Array(bytes))

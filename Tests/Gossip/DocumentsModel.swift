@@ -6,7 +6,7 @@ import ConvergeWire
 /// Whatever is asked is worked out anew from the list; nothing is merged, and no dots are kept with an element.
 struct DocumentsModel {
     struct Write {
-        enum Deed { case add(Text), remove(Text), set(Text?) }
+        enum Deed { case add(Text), remove(Text), set(Text?), count(CounterTotals) }
         var document: DocumentID
         var deed: Deed
         var dot: Dot
@@ -18,7 +18,7 @@ struct DocumentsModel {
         var element: Text? {
             switch deed {
             case .add(let element), .remove(let element): element
-            case .set: nil
+            case .set, .count: nil
             }
         }
     }
@@ -48,12 +48,32 @@ struct DocumentsModel {
         return value
     }
 
+    /// Of each replica the highest totals that it ever told.
+    func count(of document: DocumentID, _ known: Set<Int>) -> Int64? {
+        var highest: [ReplicaID: CounterTotals] = [:]
+        for number in known where writes[number].document == document {
+            guard case .count(let totals) = writes[number].deed else { continue }
+            let before = highest[writes[number].dot.replica] ?? CounterTotals()
+            highest[writes[number].dot.replica] = CounterTotals(
+                up: max(before.up, totals.up), down: max(before.down, totals.down))
+        }
+        return highest.isEmpty ? nil : highest.values.reduce(0) { $0 + Int64($1.up) - Int64($1.down) }
+    }
+
+    /// The documents of a room as they stand, sorted.
+    func documents(in room: Text, _ known: Set<Int>) -> [String] {
+        Set(known.map { writes[$0].document }.filter { $0.room == room })
+            .filter { $0.kind != .orSet || !elements(of: $0, known).isEmpty }
+            .map { "\($0.name) \($0.kind)" }.sorted()
+    }
+
     /// The first way in which `documents` differ from what the writes of `known` make.
     func difference(
-        from documents: Documents, _ known: Set<Int>, sets: [DocumentID], registers: [DocumentID], elements: [Text]
+        from documents: Documents, _ known: Set<Int>, sets: [DocumentID], registers: [DocumentID],
+        counters: [DocumentID], elements: [Text]
     ) -> String? {
         var elementCount = 0
-        var standing = Set(known.map { writes[$0].document }.filter { $0.kind == .register }).count
+        var standing = Set(known.map { writes[$0].document }.filter { $0.kind != .orSet }).count
         for set in sets {
             let expected = self.elements(of: set, known)
             elementCount += expected.count
@@ -69,6 +89,13 @@ struct DocumentsModel {
         }
         for register in registers where documents.value(of: register) != value(of: register, known) {
             return "\(register): \(String(describing: documents.value(of: register)))"
+        }
+        for counter in counters where documents.count(of: counter) != count(of: counter, known) {
+            return "\(counter): \(String(describing: documents.count(of: counter)))"
+        }
+        for room in ["dev", "ops"] as [Text] {
+            let listed = documents.documents(in: room).map { "\($0.name) \($0.kind)" }
+            if listed.sorted() != self.documents(in: room, known) { return "\(room) lists \(listed)" }
         }
         if documents.elementCount != elementCount { return "\(documents.elementCount) elements, not \(elementCount)" }
         if documents.documentCount != standing { return "\(documents.documentCount) documents, not \(standing)" }

@@ -103,4 +103,74 @@ struct MemoryStoreTests {
         #expect(error { () throws(StoreError) in _ = try store.openWriter(.test()) } == .locked("elsewhere"))
         _ = try store.openWriter(.test())
     }
+
+    @Test("a copy that keeps the file goes on unnoticed under the same replica")
+    func unnoticedCopy() throws {
+        let store = MemoryStore()
+        let writer = try store.openWriter(.test()).writer
+        var own = TestLog(.a)
+        try writer.append(Batch(entries: own.entries(2, from: 10)))
+        let copy = store.copy(keepingFile: true)
+        let recovered = try copy.openWriter(.test(fresh: .b)).recovered
+        #expect(recovered.replica == .a && recovered.renewal == nil)
+        #expect(copy.fingerprint() == store.fingerprint())
+        #expect(copy.state == store.state)
+    }
+
+    @Test("a crash loses snapshots and pruning that were not synced, and what was synced in pieces stays whole")
+    func crashedInstall() throws {
+        let server = MemoryStore()
+        var theirs = TestLog(.b)
+        let entries = theirs.entries(3, from: 10)
+        try server.openWriter(.test(fresh: .b)).writer.append(Batch(entries: entries))
+        let none = VersionVector()
+        let final = try server.openReader().snapshot(
+            SnapshotWant(number: 1, have: none, since: none, reached: none, after: nil, limit: 9_999))
+        let store = MemoryStore(sync: .normal)
+        let writer = try store.openWriter(.test()).writer
+        var own = TestLog(.a)
+        try writer.append(Batch(entries: own.entries(2, from: 10)))
+        store.sync()
+        let synced = store.state
+        let fingerprint = store.fingerprint()
+        _ = try writer.install(final, have: none)
+        _ = try writer.prune(Pruning(entriesBefore: HybridTimestamp(rawValue: 11), keysBefore: .zero, limit: 9))
+        #expect(store.fingerprint() != fingerprint)
+        store.crash()
+        #expect(store.state == synced)
+        #expect(store.fingerprint() == fingerprint)
+        let again = try store.openWriter(.test()).writer
+        let recovered = try again.install(final, have: none)
+        store.sync()
+        store.crash()
+        #expect(store.vector == recovered.vector)
+    }
+
+    @Test("a fingerprint is of the contents, not of the order in which they came")
+    func fingerprint() throws {
+        var a = TestLog(.a)
+        var b = TestLog(.b)
+        let (ours, theirs) = (a.entries(5, from: 10), b.entries(5, from: 12))
+        let one = MemoryStore()
+        let two = MemoryStore()
+        try one.openWriter(.test()).writer.append(Batch(entries: ours + theirs))
+        let writer = try two.openWriter(.test()).writer
+        for entry in theirs { try writer.append(Batch(entries: [entry])) }
+        #expect(one.fingerprint() != two.fingerprint())
+        for entry in ours { try writer.append(Batch(entries: [entry])) }
+        #expect(one.fingerprint() == two.fingerprint())
+        // The same in every process.
+        #expect(one.fingerprint() == 5_117_458_192_674_467_537)
+    }
+
+    @Test("planted, twins are kept")
+    func keptTwins() throws {
+        let store = MemoryStore(planted: StoreFaults(keepsTwins: true))
+        let writer = try store.openWriter(.test()).writer
+        var own = TestLog(.a)
+        let entries = own.entries(2, from: 10)
+        let id = MessageID(high: 1, low: 1)
+        try writer.append(Batch(entries: entries, effects: entries.map { .key(id, position: $0.position) }))
+        #expect(try store.openReader().history(room: "room", before: nil, limit: 9) == entries)
+    }
 }

@@ -154,12 +154,38 @@ final class PostgresStoreTests {
         #expect(try database.execute("SELECT count(*) FROM converge_replica WHERE head = 40") == ["5"])
     }
 
+    @Test("a database of version 1 becomes one of version 2, with all that is in it")
+    func migration() throws {
+        let (writer, _) = try store().openWriter(start("n", fresh: .a))
+        var own = TestLog(.a)
+        let entries = own.entries(3, from: 10)
+        let records = (1...2).map { turn in
+            AttendanceRecord(
+                room: "room", user: Text("u\(turn)"), displayName: "U", turn: UInt64(turn),
+                position: entries[turn].position)
+        }
+        try writer.append(Batch(entries: entries, effects: records.map { .attendance($0) }))
+        writer.close()
+        for sql in [
+            "DROP INDEX converge_attendance_newest",
+            "ALTER TABLE converge_attendance ADD COLUMN joined boolean NOT NULL DEFAULT false",
+            "UPDATE converge_attendance SET joined = (turn & 1 = 1)",
+            "ALTER TABLE converge_attendance DROP COLUMN turn", "DROP TABLE converge_counter",
+            "DROP TABLE converge_member", "UPDATE converge_meta SET value = 1 WHERE name = 'schema'",
+        ] { try database.execute(sql) }
+        let (again, recovered) = try store().openWriter(start("n", fresh: .b))
+        again.close()
+        #expect(recovered.attendance == records)
+        #expect(recovered.replica == .a && recovered.head == 3)
+        #expect(try database.execute("SELECT value FROM converge_meta WHERE name = 'schema'") == ["2"])
+    }
+
     @Test("a database of a newer version is refused by name")
     func newer() throws {
         _ = try store().openWriter(start("n", fresh: .a))
         try database.execute("UPDATE converge_meta SET value = 99 WHERE name = 'schema'")
         let thrown = error { () throws(StoreError) in _ = try store().openWriter(start("n", fresh: .b)) }
-        #expect(thrown == .newer(found: 99, known: 1))
+        #expect(thrown == .newer(found: 99, known: 2))
     }
 
     @Test("a database that may not be written is told apart")

@@ -45,8 +45,8 @@ final class SQLiteStoreTests {
         try fill()
         try RawDatabase(path).execute("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE")
         let before = FileManager.default.contents(atPath: path)
-        #expect(openError() == .newer(found: 99, known: 1))
-        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 1))
+        #expect(openError() == .newer(found: 99, known: 2))
+        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 2))
         #expect(FileManager.default.contents(atPath: path) == before)
     }
 
@@ -303,6 +303,56 @@ final class SQLiteStoreTests {
         #expect(try other.rows("SELECT count(*) FROM entry") == [["6"]])
     }
 
+    @Test("a file of version 1 becomes one of version 2, with all that is in it")
+    func migration() throws {
+        let entries = try fill()
+        let records = (1...2).map { turn in
+            AttendanceRecord(
+                room: "room", user: Text("u\(turn)"), displayName: "U", turn: UInt64(turn),
+                position: entries[turn].position)
+        }
+        let (writer, _) = try store().openWriter(.test())
+        try writer.append(Batch(effects: records.map { .attendance($0) }))
+        writer.close()
+        let old = try RawDatabase(path)
+        try old.execute(
+            """
+            DROP INDEX attendance_left; DROP INDEX attendance_joined;
+            ALTER TABLE attendance RENAME COLUMN turn TO joined;
+            UPDATE attendance SET joined = joined & 1;
+            CREATE INDEX attendance_joined ON attendance(room, user) WHERE joined = 1;
+            DROP TABLE counter; DROP TABLE staged_touched; DROP TABLE staged_row; DROP TABLE staged_attendance;
+            DROP TABLE staged_key; DROP TABLE staged_entry;
+            PRAGMA user_version = 1;
+            """)
+        #expect(error { () throws(StoreError) in _ = try store().openReader() }?.name == "unreachable")
+        let (again, recovered) = try store().openWriter(.test())
+        #expect(recovered.attendance == records)
+        #expect(recovered.replica == .a && recovered.head == 3)
+        let counter = DocumentID(room: "room", kind: .counter, name: "c")
+        try again.append(
+            Batch(effects: [.count(counter, CounterTotals(up: 1), dot: entries[0].dot, timestamp: .zero)]))
+        again.close()
+        #expect(try store().openReader().entries(of: .a, from: 1, limit: 9) == entries)
+        #expect(try old.rows("PRAGMA user_version") == [["2"]])
+        #expect(try old.rows("PRAGMA integrity_check") == [["ok"]])
+    }
+
+    @Test("what was staged is gone when the file is opened anew")
+    func staleStage() throws {
+        let (writer, _) = try store().openWriter(.test())
+        var foreign = TestLog(.c)
+        var chunk = SnapshotChunk(number: 1, status: .more, at: VersionVector())
+        chunk.entries = foreign.entries(3, from: 5)
+        try writer.stage(chunk)
+        #expect(try RawDatabase(path).rows("SELECT count(*) FROM staged_entry") == [["3"]])
+        writer.close()
+        let (again, recovered) = try store().openWriter(.test())
+        again.close()
+        #expect(recovered.vector.isEmpty)
+        #expect(try RawDatabase(path).rows("SELECT count(*) FROM staged_entry") == [["0"]])
+    }
+
     // MARK: How it is stored
 
     @Test("history and resume are answered from the indexes, without sorting")
@@ -322,7 +372,7 @@ final class SQLiteStoreTests {
     func settings() throws {
         try fill()
         let database = try RawDatabase(path)
-        #expect(try database.rows("PRAGMA user_version") == [["1"]])
+        #expect(try database.rows("PRAGMA user_version") == [["2"]])
         #expect(try database.rows("PRAGMA application_id") == [[String(0x436E_7667)]])
         #expect(try database.rows("PRAGMA journal_mode") == [["wal"]])
         #expect(try database.rows("PRAGMA integrity_check") == [["ok"]])

@@ -128,39 +128,107 @@ struct StoreContractEffectsTests {
         #expect(recovered.documents.count == rows.count)
     }
 
-    @Test("attendance is what the last system entry says", arguments: StoreUnderTest.available)
+    @Test(
+        "of two system events the later turn stays, and of one turn the earlier position",
+        arguments: StoreUnderTest.available)
     func attendance(_ kind: StoreUnderTest) throws {
         let fresh = try kind.make()
         var (writer, _) = try fresh.open()
-        func who(_ user: Text, _ name: Text, room: Text = "room") -> Attendance {
-            Attendance(room: room, user: user, displayName: name)
+        func record(_ user: Text, _ name: Text, turn: UInt64, _ position: Position, room: Text = "room")
+            -> AttendanceRecord
+        {
+            AttendanceRecord(room: room, user: user, displayName: name, turn: turn, position: position)
         }
-        func after(_ effects: [StoreEffect]) throws -> [Attendance] {
-            try writer.append(Batch(effects: effects))
+        func after(_ records: [AttendanceRecord]) throws -> [AttendanceRecord] {
+            try writer.append(Batch(effects: records.map { .attendance($0) }))
             writer.close()
             let recovered: Recovered
             (writer, recovered) = try fresh.open()
-            return recovered.attending
+            return recovered.attendance
         }
+        let u = record("u", "U", turn: 1, position(10))
+        let v = record("v", "V", turn: 3, position(10))
+        let elsewhere = record("u", "Elsewhere", turn: 2, position(10), room: "a")
+        #expect(try after([u, v, elsewhere]) == [elsewhere, u, v])
+        // Later in time, but of an earlier turn or the same.
+        let late = record("v", "Late", turn: 2, position(99))
+        let left = record("u", "Left", turn: 2, position(5))
+        #expect(try after([late, record("v", "Twin", turn: 3, position(11)), left]) == [elsewhere, left, v])
+        let twin = record("v", "Earlier", turn: 3, position(10, .low))
+        let joined = record("u", "Joined", turn: 3, position(12))
+        #expect(try after([twin, joined, record("u", "Between", turn: 2, position(4))]) == [elsewhere, joined, twin])
+        let reader = try fresh.reader()
         #expect(
-            try after([
-                .attendance(who("u", "U"), joined: true, position: position(10)),
-                .attendance(who("v", "V"), joined: true, position: position(10)),
-                .attendance(who("u", "Elsewhere", room: "a"), joined: true, position: position(10)),
-            ]) == [who("u", "Elsewhere", room: "a"), who("u", "U"), who("v", "V")])
-        #expect(
-            try after([
-                .attendance(who("u", "U"), joined: false, position: position(11)),
-                .attendance(who("v", "Early"), joined: false, position: position(9)),
-            ]) == [who("u", "Elsewhere", room: "a"), who("v", "V")])
-        #expect(
-            try after([
-                .attendance(who("u", "Late"), joined: true, position: position(11, .b)),
-                .attendance(who("u", "Between"), joined: false, position: position(11, .a, 2)),
-                .attendance(who("v", "Renamed"), joined: true, position: position(12)),
-                .attendance(who("u", "Elsewhere", room: "a"), joined: false, position: position(12)),
-            ]) == [who("u", "Late"), who("v", "Renamed")])
+            try reader.attendance(of: [("room", "v"), ("room", "w"), ("a", "u"), ("b", "u")]) == [twin, elsewhere])
+        #expect(try reader.attendance(of: []).isEmpty)
         writer.close()
+    }
+
+    @Test("of those who have left the newest are told, up to the limit", arguments: StoreUnderTest.available)
+    func attendanceLimit(_ kind: StoreUnderTest) throws {
+        let fresh = try kind.make()
+        let (writer, _) = try fresh.open()
+        let records = (1...9).map { number in
+            AttendanceRecord(
+                room: "room", user: Text("u\(number)"), displayName: "", turn: number % 3 == 0 ? 1 : 2,
+                position: position(UInt64(100 - number)))
+        }
+        try writer.append(Batch(effects: records.map { .attendance($0) }))
+        writer.close()
+        var start = WriterStart.test()
+        for (limit, users) in [
+            (6, [1, 2, 3, 4, 5, 6, 7, 8, 9]), (2, [1, 2, 3, 6, 9]), (0, [3, 6, 9]),
+        ] {
+            start.attendanceLimit = limit
+            let (again, recovered) = try fresh.open(start)
+            again.close()
+            #expect(recovered.attendance == users.map { records[$0 - 1] })
+            #expect(recovered.attendanceComplete == (limit == 6))
+        }
+    }
+
+    @Test("a counter is one row a replica, whose totals never fall", arguments: StoreUnderTest.available)
+    func counters(_ kind: StoreUnderTest) throws {
+        let counter = DocumentID(room: "room", kind: .counter, name: "doc")
+        func count(_ up: UInt64, _ down: UInt64, _ replica: ReplicaID, _ seq: UInt64) -> (StoreEffect, DocumentRow) {
+            let dot = Dot(replica: replica, seq: seq)
+            let stamp = HybridTimestamp(rawValue: 10 + seq)
+            let totals = CounterTotals(up: up, down: down)
+            return (
+                .count(counter, totals, dot: dot, timestamp: stamp),
+                DocumentRow(document: counter, value: nil, totals: totals, dot: dot, timestamp: stamp)
+            )
+        }
+        let first = count(5, 0, .a, 1)
+        let other = count(1, UInt64.max, .b, 1)
+        let second = count(5, 2, .a, 3)
+        let states = try documents(
+            kind, after: [[first.0], [other.0], [second.0, first.0], [count(4, 9, .a, 2).0], [other.0]])
+        #expect(states[0] == [first.1])
+        #expect(states[1] == [first.1, other.1])
+        #expect(states[2] == [second.1, other.1])
+        let mixed = count(5, 9, .a, 3)
+        #expect(states[3] == [mixed.1, other.1])
+        #expect(states[4] == states[3])
+    }
+
+    @Test("members are remembered by address until they are forgotten", arguments: StoreUnderTest.available)
+    func members(_ kind: StoreUnderTest) throws {
+        let fresh = try kind.make()
+        func after(_ effects: [StoreEffect]) throws -> [StoredMember] {
+            let (writer, _) = try fresh.open()
+            try writer.append(Batch(effects: effects))
+            writer.close()
+            let (again, recovered) = try fresh.open()
+            again.close()
+            return recovered.members
+        }
+        let one = StoredMember(address: "b:1", replica: .c, name: "eins", seen: 5)
+        let two = StoredMember(address: "a:1", replica: nil, name: "", seen: 6)
+        #expect(try after([.remember(one), .remember(two)]) == [two, one])
+        let later = StoredMember(address: "b:1", replica: .low, name: "neu", seen: 9)
+        #expect(try after([.remember(later), .forget(address: "a:1"), .forget(address: "z")]) == [later])
+        #expect(try after([.remember(two), .forget(address: "b:1"), .remember(one)]) == [two, one])
     }
 
     @Test("a failed batch leaves no effect behind", arguments: StoreUnderTest.available)
@@ -180,7 +248,8 @@ struct StoreContractEffectsTests {
                         .insert(set, element: "x", dot: dot, timestamp: stamp, replacing: []),
                         .write(register, value: "x", dot: dot, timestamp: stamp),
                         .attendance(
-                            Attendance(room: "room", user: "u", displayName: "U"), joined: true, position: position(5)),
+                            AttendanceRecord(
+                                room: "room", user: "u", displayName: "U", turn: 1, position: position(5))),
                     ]))
         }
         #expect(thrown?.name == "failed")
@@ -188,7 +257,7 @@ struct StoreContractEffectsTests {
         let (again, recovered) = try fresh.open()
         defer { again.close() }
         #expect(recovered.documents.isEmpty)
-        #expect(recovered.attending.isEmpty)
+        #expect(recovered.attendance.isEmpty)
         #expect(recovered.vector == VersionVector())
         #expect(try fresh.reader().positions(of: [id]).isEmpty)
     }

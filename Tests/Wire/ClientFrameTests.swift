@@ -115,6 +115,37 @@ import Testing
         #expect(command(#"{"type":"crdt_lww_get","doc":"title"}"#) == .registerGet(doc: "title"))
     }
 
+    @Test("an amount is a whole number that every JSON reader holds exactly, and a counter's addition has one")
+    func counters() {
+        #expect(
+            decode(
+                #"{"amount":-3,"type":"crdt_counter_add","doc":"votes","ref":"r","key":"k","copies":2,"after":"\#(position.text)"}"#
+            )
+                == .success(
+                    ClientFrame(
+                        ref: "r",
+                        command: .counterAdd(
+                            CounterAddCommand(doc: "votes", amount: -3, key: "k", after: position, copies: 2)))))
+        let largest: [Int64] = [0, 9_007_199_254_740_992, -9_007_199_254_740_992]
+        for amount in largest {
+            #expect(
+                command(#"{"type":"crdt_counter_add","amount":\#(amount)}"#)
+                    == .counterAdd(CounterAddCommand(doc: "default", amount: amount)))
+        }
+        let wrong = [
+            "null", "\"1\"", "1.5", "1.0", "1e2", "9007199254740993", "-9007199254740993", "1\(largest[1])0000",
+        ]
+        for amount in wrong {
+            #expect(
+                decode(#"{"type":"crdt_counter_add","ref":"r","amount":\#(amount)}"#)
+                    == .failure(.invalidMessage(ref: "r")), "\(amount)")
+        }
+        #expect(decode(#"{"type":"crdt_counter_add","ref":"r"}"#) == .failure(.invalidMessage(ref: "r")))
+        #expect(command(#"{"type":"crdt_counter_get"}"#) == .counterGet(doc: "default"))
+        #expect(command(#"{"type":"crdt_counter_get","doc":"votes"}"#) == .counterGet(doc: "votes"))
+        #expect(decode(#"{"type":"docs","ref":"q"}"#) == .success(ClientFrame(ref: "q", command: .documents)))
+    }
+
     @Test("null clears a register, an absent body empties it, and neither makes a set's element null")
     func registers() {
         func write(_ value: Text?) -> DocumentWriteCommand { DocumentWriteCommand(doc: "default", value: value) }

@@ -124,6 +124,88 @@ import Testing
         #expect(error(header(numberless)) == .invalidField)
     }
 
+    private func whole(_ entry: Entry) -> [UInt8] {
+        var out = ByteBuffer()
+        entry.append(to: &out)
+        return out.array()
+    }
+
+    private func read(_ bytes: [UInt8]) -> Result<Entry, EntryCodecError> {
+        reading(bytes) { (reader) throws(EntryCodecError) in try Entry(decoding: &reader) }
+    }
+
+    @Test("a whole entry is its header, its hash, whether it is erased, and its payload")
+    func goldenEntry() {
+        var entry = entry()
+        entry.hash = EntryHash(high: 0xA1A2_A3A4_A5A6_A7A8, low: 0xB1)
+        let hash: [UInt8] = [0xA1, 0xA2, 0xA3, 0xA4, 0xA5, 0xA6, 0xA7, 0xA8, 0, 0, 0, 0, 0, 0, 0, 0xB1]
+        #expect(whole(entry) == header(entry) + hash + [0, 3, 1, 2, 3])
+        #expect(read(whole(entry)) == .success(entry))
+        entry.flags = [.redacted, Entry.Flags(rawValue: 0x20)]
+        entry.kind = EntryKind(rawValue: 200)
+        entry.payload = []
+        #expect(whole(entry) == header(entry) + hash + [1, 0])
+        #expect(read(whole(entry)) == .success(entry))
+    }
+
+    @Test("the length that an entry will have is known before it is written")
+    func encodedLengths() {
+        var random = SeededGenerator(seed: 7)
+        var wrong: [Entry] = []
+        for _ in 0..<500 {
+            func number() -> UInt64 {
+                UInt64.random(in: 1...UInt64.max, using: &random) >> UInt64.random(in: 0..<64, using: &random) | 1
+            }
+            var entry = Entry(
+                dot: Dot(replica: replica, seq: number()), timestamp: .zero, kind: .message,
+                room: Text(String(repeating: "r", count: Int.random(in: 0...200, using: &random))),
+                payload: Array(repeating: 7, count: Int.random(in: 0...20_000, using: &random)))
+            for _ in 0..<Int.random(in: 0...200, using: &random) {
+                entry.dependencies.append(Dot(replica: replica, seq: number()))
+            }
+            if whole(entry).count != entry.encodedLength || read(whole(entry)) != .success(entry) {
+                wrong.append(entry)
+            }
+        }
+        #expect(wrong == [], "seed 7")
+        var limits = entry()
+        for seq in [1, 127, 128, 16_383, 16_384, 1 << 62, 1 << 63, .max] as [UInt64] {
+            limits.dot.seq = seq
+            #expect(whole(limits).count == limits.encodedLength)
+        }
+    }
+
+    @Test("a whole entry that is cut short, out of shape or too large is an error")
+    func badEntries() {
+        let bytes = whole(entry())
+        #expect((0..<bytes.count).filter { read(Array(bytes[..<$0])) != .failure(.truncated) } == [])
+        var changed = bytes
+        changed[bytes.count - 5] = 2
+        #expect(read(changed) == .failure(.invalidField))
+        var large = entry()
+        large.payload = Array(repeating: 0, count: Entry.payloadLimit)
+        #expect(read(whole(large)) == .success(large))
+        large.payload.append(0)
+        #expect(read(whole(large)) == .failure(.tooLarge))
+        // More dependencies than there are bytes for are refused before there is room made for them.
+        #expect(read(Array(bytes[..<22]) + [0xFF, 0xFF, 0xFF, 0xFF, 0x0F] + bytes[23...]) == .failure(.truncated))
+    }
+
+    @Test("what is left of an erased payload tells the id that it had")
+    func redactedIDs() {
+        var shell = entry()
+        let digest = [UInt8](repeating: 0xD1, count: 32)
+        shell.payload = digest + [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0xFF, 2]
+        #expect(shell.redactedMessageID == nil)
+        shell.flags.insert(.redacted)
+        #expect(shell.redactedMessageID == MessageID(high: 1, low: 0xFF02))
+        #expect(read(whole(shell)) == .success(shell))
+        for other in [digest, [], shell.payload + [0], Array(shell.payload.dropLast())] {
+            shell.payload = other
+            #expect(shell.redactedMessageID == nil)
+        }
+    }
+
     @Test("dependencies are stored as one run of bytes")
     func dependencies() {
         let bytes = entry().encodedDependencies
@@ -161,11 +243,46 @@ import Testing
         let left = SystemPayload(event: .left, id: MessageID(high: 2, low: 3), user: "", displayName: "é")
         #expect(
             left.encoded == [1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 2, 0xC3, 0xA9])
-        for payload in [joined, left] {
+        let numbered = SystemPayload(
+            event: .joined, id: MessageID(high: 2, low: 3), user: "u", displayName: "", turn: 301)
+        #expect(
+            numbered.encoded
+                == [1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0xAD, 2, 1, 0x75, 0])
+        for payload in [joined, left, numbered] {
             #expect(
                 decoded(payload.encoded) { (b) throws(EntryCodecError) in try SystemPayload(decoding: b) }
                     == .success(payload))
         }
+    }
+
+    @Test("a number of 0, or more than is known before an event, is no system event")
+    func badSystem() {
+        func error(_ bytes: [UInt8]) -> EntryCodecError? {
+            guard
+                case .failure(let error) = decoded(
+                    bytes, { (b) throws(EntryCodecError) in try SystemPayload(decoding: b) })
+            else { return nil }
+            return error
+        }
+        let id = [UInt8](repeating: 9, count: 16)
+        #expect(error([1, 2, 1] + id + [1, 0, 0]) == nil)
+        #expect(error([1, 2, 1] + id + [0, 0, 0]) == .invalidField)
+        #expect(error([1, 3, 1] + id + [1, 0, 0]) == .invalidField)
+        #expect(error([1, 2, 3] + id + [1, 0, 0]) == .invalidField)
+    }
+
+    @Test("a redaction's payload names the entry to be erased")
+    func redaction() {
+        let payload = RedactionPayload(target: Dot(replica: replica, seq: 300))
+        #expect(payload.encoded == [1, 1, 2, 3, 4, 5, 6, 7, 8, 0xAC, 2])
+        func read(_ bytes: [UInt8]) -> Result<RedactionPayload, EntryCodecError> {
+            decoded(bytes) { (bytes) throws(EntryCodecError) in try RedactionPayload(decoding: bytes) }
+        }
+        #expect(read(payload.encoded) == .success(payload))
+        #expect((1..<11).filter { read(Array(payload.encoded[..<$0])) != .failure(.truncated) } == [])
+        #expect(read(payload.encoded + [0]) == .failure(.trailingBytes))
+        #expect(read([2] + payload.encoded.dropFirst()) == .failure(.unknownVersion(2)))
+        #expect(read([1, 1, 2, 3, 4, 5, 6, 7, 8, 0]) == .failure(.invalidField))
     }
 
     private func document(_ delta: DocumentDelta) -> DocumentPayload {
@@ -182,6 +299,14 @@ import Testing
             (.remove(element: "", observed: dots), [1, 2] + names + [0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
             (.set(value: "v"), [1, 3] + names + [1, 0x76]), (.set(value: ""), [1, 3] + names + [0]),
             (.set(value: nil), [1, 4] + names),
+            (.count(amount: 0, totals: CounterTotals()), [1, 5] + names + [0, 0, 0]),
+            (.count(amount: 5, totals: CounterTotals(up: 300, down: 2)), [1, 5] + names + [10, 0xAC, 2, 2]),
+            (.count(amount: -64, totals: CounterTotals(up: 0, down: 64)), [1, 5] + names + [127, 0, 64]),
+            (
+                .count(amount: -1 << 53, totals: CounterTotals(up: 1 << 62, down: 1 << 62)),
+                [1, 5] + names + [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x1F]
+                    + Array(repeating: Array(repeating: 0x80, count: 8) + [0x40], count: 2).flatMap { $0 }
+            ),
         ]
         for (delta, bytes) in known {
             #expect(document(delta).encoded == bytes)
@@ -201,11 +326,16 @@ import Testing
             return error
         }
         #expect(error([2, 1]) == .unknownVersion(2))
-        #expect(error([1, 5, 1, 0x64]) == .unknownDelta(5))
+        #expect(error([1, 6, 1, 0x64]) == .unknownDelta(6))
         #expect(error([]) == .truncated)
         #expect(error([1, 4, 0, 0, 0, 0]) == .trailingBytes)
         #expect(error([1, 4, 1, 0xFF, 0, 0]) == .invalidText)
-        #expect(EntryCodecError.unknownDelta(5).isUnknown && EntryCodecError.unknownVersion(2).isUnknown)
+        #expect(error([1, 5, 0, 0, 0, 2, 1]) == .truncated)
+        #expect(error([1, 5, 0, 0, 0, 0x81, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x20, 0, 0]) == .invalidField)
+        let tooMuch = [UInt8](repeating: 0x81, count: 1) + [UInt8](repeating: 0x80, count: 7) + [0x40]
+        #expect(error([1, 5, 0, 0, 0, 0] + tooMuch + [0]) == .invalidField)
+        #expect(error([1, 5, 0, 0, 0, 0, 0] + tooMuch) == .invalidField)
+        #expect(EntryCodecError.unknownDelta(6).isUnknown && EntryCodecError.unknownVersion(2).isUnknown)
         #expect(!EntryCodecError.truncated.isUnknown && !EntryCodecError.invalidText.isUnknown)
     }
 
@@ -218,24 +348,32 @@ import Testing
                 .encoded,
             SystemPayload(event: .left, user: "user", displayName: "Ann").encoded,
             document(.remove(element: "element", observed: dots)).encoded, header(entry()),
+            document(.count(amount: -300, totals: CounterTotals(up: 5, down: 70_000))).encoded, whole(entry()),
+            SystemPayload(event: .left, id: MessageID(high: 1, low: 2), user: "user", displayName: "Ann", turn: 300)
+                .encoded, RedactionPayload(target: dots[2]).encoded,
         ]
         var wrong: [[UInt8]] = []
         for round in 0..<20_000 {
-            var bytes = wholes[round % 4]
+            var bytes = wholes[round % 8]
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random)
             }
             if round % 3 == 0 { bytes.removeLast(Int.random(in: 0..<bytes.count, using: &random)) }
             let again: [UInt8]?
-            switch round % 4 {
+            switch round % 8 {
             case 0:
                 again = try? decoded(bytes) { (b) throws(EntryCodecError) in try MessagePayload(decoding: b) }.get()
                     .encoded
-            case 1:
+            case 1, 6:
                 again = try? decoded(bytes) { (b) throws(EntryCodecError) in try SystemPayload(decoding: b) }.get()
                     .encoded
-            case 2:
+            case 2, 4:
                 again = try? decoded(bytes) { (b) throws(EntryCodecError) in try DocumentPayload(decoding: b) }.get()
+                    .encoded
+            case 5:
+                again = (try? read(bytes).get()).map(whole)
+            case 7:
+                again = try? decoded(bytes) { (b) throws(EntryCodecError) in try RedactionPayload(decoding: b) }.get()
                     .encoded
             default:
                 again = try? header(reading(bytes) { (r) throws(EntryCodecError) in try Entry(header: &r) }.get())

@@ -78,6 +78,24 @@ import Testing
                 + #""crdt_lww_value","room":"dev","doc":"d",\#(time),"ref":"q"}"#)
     }
 
+    @Test("what counters stand at, and which documents a room has")
+    func documentReplies() {
+        #expect(
+            written { $0.counterValue(stamp, room: "dev", doc: "d", value: -5, ref: "q", to: &$1) } == head
+                + #""crdt_counter_value","room":"dev","doc":"d",\#(time),"ref":"q","value":-5}"#)
+        #expect(
+            written { $0.counterValue(stamp, room: "dev", doc: "d", value: .min, ref: nil, to: &$1) } == head
+                + #""crdt_counter_value","room":"dev","doc":"d",\#(time),"value":-9223372036854775808}"#)
+        #expect(
+            written { $0.documents(stamp, room: "dev", documents: [], ref: nil, to: &$1) } == head
+                + #""docs","room":"dev",\#(time),"docs":[]}"#)
+        let all: [(name: Text, kind: DocumentKind)] = [("a\"b", .orSet), ("t", .register), ("t", .counter)]
+        #expect(
+            written { $0.documents(stamp, room: "dev", documents: all, ref: "q", to: &$1) } == head
+                + #""docs","room":"dev",\#(time),"ref":"q","docs":[{"name":"a\"b","kind":"orset"},"#
+                + #"{"name":"t","kind":"lww"},{"name":"t","kind":"counter"}]}"#)
+    }
+
     @Test("users in detail say how many sessions they have and where")
     func members() {
         let members = [
@@ -109,12 +127,12 @@ import Testing
         Entry(dot: position.dot, timestamp: position.timestamp, kind: kind, room: "dev", payload: payload)
     }
 
-    private func frame(_ entry: Entry, standing: Text? = nil) -> Result<String, EntryCodecError> {
+    private func frame(_ entry: Entry, standing: Text? = nil, value: Int64? = nil) -> Result<String, EntryCodecError> {
         var out = ByteBuffer()
         out.append("before")
         var encoder = ServerFrameEncoder()
         do throws(EntryCodecError) {
-            try encoder.appendFrame(of: entry, standing: standing, to: &out)
+            try encoder.appendFrame(of: entry, standing: standing, value: value, to: &out)
             return .success(String(String(decoding: out.bytes, as: UTF8.self).dropFirst(6)))
         } catch {
             #expect(out.count == 6, "half a frame is left behind")
@@ -183,6 +201,19 @@ import Testing
         #expect(changed(.set(value: "mine"), standing: nil) == expected("crdt_lww_set", ""))
     }
 
+    @Test("a counter's change says what was added, and what it stands at where that is known")
+    func counters() {
+        let delta = DocumentDelta.count(amount: -2, totals: CounterTotals(up: 7, down: 2))
+        let payload = DocumentPayload(name: "votes", user: "u1", displayName: "Ann", delta: delta)
+        func expected(_ value: String) -> Result<String, EntryCodecError> {
+            .success(
+                dotID + #""crdt_counter_changed","room":"dev","user_id":"u1","display_name":"Ann","doc":"votes","#
+                    + #"\#(time),"amount":-2,\#(value)"# + place)
+        }
+        #expect(frame(entry(.document, payload.encoded)) == expected(""))
+        #expect(frame(entry(.document, payload.encoded), value: 12) == expected(#""value":12,"#))
+    }
+
     @Test("an entry that can't be shown is an error and leaves nothing behind")
     func unshown() {
         let payload = MessagePayload(user: "u", displayName: "u", body: [0xFF]).encoded
@@ -190,6 +221,8 @@ import Testing
         #expect(frame(entry(.message, [])) == .failure(.truncated))
         #expect(frame(entry(.document, [1, 9])) == .failure(.unknownDelta(9)))
         #expect(frame(entry(EntryKind(rawValue: 77), [])) == .failure(.unknownKind(EntryKind(rawValue: 77))))
+        let redaction = RedactionPayload(target: position.dot).encoded
+        #expect(frame(entry(.redaction, redaction)) == .failure(.notShown))
         var redacted = entry(.message, MessagePayload(user: "u", displayName: "u", body: []).encoded)
         redacted.flags = .redacted
         #expect(frame(redacted) == .failure(.redacted))

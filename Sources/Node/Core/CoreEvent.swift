@@ -1,4 +1,5 @@
 import ConvergeCRDT
+import ConvergeGossip
 import ConvergeStorage
 import ConvergeWire
 
@@ -14,6 +15,24 @@ enum CoreEvent: Sendable {
     case historyAnswered(SessionID)
     /// A loop has stopped reading for good: from it nothing comes any more but departures.
     case loopStopped
+
+    case link(LinkID, LinkEvent)
+    /// Nobody answers at this address.
+    case dialFailed(Text)
+    /// What a peer wants of the logs, or of a snapshot, has been read for it.
+    case rangeRead(ticket: UInt64, Result<RangeRead, StoreError>)
+    case snapshotRead(ticket: UInt64, Result<SnapshotChunk, StoreError>)
+    case attendanceRead([RoomUser], Result<[AttendanceRecord], StoreError>)
+    /// The payload of this entry of this room is to be erased, on every node.
+    case redact(Dot, room: Text)
+}
+
+/// What becomes of a link to another node. Its bytes come in any pieces.
+enum LinkEvent: Sendable {
+    /// It is there: by our dial of this address, or, where that is nil, by the other side's.
+    case opened(dialled: Text?)
+    case received([UInt8])
+    case closed
 }
 
 /// What a loop tells of one of its sessions. A session is entered once, and once left.
@@ -29,8 +48,11 @@ enum StoreEvent: Sendable {
     case openFailed(StoreError)
     /// The batch on its way is durable.
     case committed
-    /// The pruning is done; it dropped so many entries or ids.
-    case pruned(Int)
+    case pruned(Pruned)
+    /// The piece of a snapshot is where nobody sees it.
+    case staged
+    /// The snapshot is what the store has now.
+    case installed(Recovered)
     /// Nothing of the batch is stored, or, after `unknownOutcome`, the next `opened` tells. The writer has closed.
     case failed(StoreError)
 }
@@ -44,6 +66,18 @@ enum CoreEffect: Sendable {
     /// Drop what is too old; like a commit, one thing at a time.
     case prune(Pruning)
     case read(ReadRequest)
+    /// Keep a piece of a snapshot where nobody sees it; what is there of an older one goes first, if so said.
+    case stage(SnapshotChunk, discardingFirst: Bool)
+    /// Store the snapshot of which this is the last piece.
+    case install(SnapshotChunk, have: VersionVector, discardingFirst: Bool)
+
+    /// Try to open a link to this address.
+    case dial(Text)
+    /// Send these bytes over a link; bulk waits for all that is not.
+    case send(LinkID, [UInt8], bulk: Bool)
+    /// Close it when what was sent before has gone. Nothing comes of it any more, not even that it is closed.
+    case closeLink(LinkID)
+
     /// Hand these frames to these loops.
     case deliver(FrameBatch, LoopSet)
     case report(CoreReport)
@@ -59,6 +93,9 @@ enum ReadRequest: Sendable {
     case keys([MessageID])
     /// A page of what a session has not been shown of a room, of at most `limit` entries.
     case feed(SessionID, Feed.Question, room: Text, limit: Int)
+    case range(ticket: UInt64, [LogRange], bytes: Int)
+    case snapshot(ticket: UInt64, SnapshotWant)
+    case attendance([RoomUser])
 }
 
 /// Something that an operator should read in the log.
@@ -66,4 +103,20 @@ enum CoreReport: Sendable, Equatable {
     case storeOpened(replica: ReplicaID, head: UInt64, boot: UInt64, adopted: Int)
     case identityRenewed(RenewalReason)
     case storeUnavailable(StoreError, retryIn: Duration)
+    case peerLinked(ReplicaID, name: Text, address: Text)
+    case peerUnlinked(ReplicaID)
+    case memberChanged(ReplicaID, MemberState)
+    case memberForgotten(ReplicaID)
+    /// Peers have more of this replica's log than its store, or have it otherwise: it goes on under a new identity.
+    case ownLogForeign(by: ReplicaID, seq: UInt64)
+    /// Another process uses this replica: this one goes on under a new identity.
+    case twin
+    /// A peer's copy of a log and the one here are not the same log.
+    case forked(ReplicaID, seq: UInt64, by: ReplicaID)
+    /// A peer broke the protocol; the link to it is closed.
+    case peerViolation(String)
+    case snapshotInstalled(floors: VersionVector)
+    /// This node's clock is so many milliseconds from what its peers' median says: it refuses to write.
+    case clockSkewed(Int64)
+    case clockMended
 }

@@ -45,14 +45,15 @@ final class CoreThread: Sendable {
             _ = poller.wait(timeout: Int32(Self.tickPeriod / 1_000_000))
             mailbox.drain(into: &events)
             let now = SystemClock.wallMilliseconds()
+            core.turn(monotonic: SystemClock.monotonic() / 1_000_000)
             if SystemClock.monotonic() >= nextTick {
                 nextTick = SystemClock.monotonic() + Self.tickPeriod
-                core.handle(.tick, at: now, into: &effects)
+                core.handle(CoreEvent.tick, at: now, into: &effects)
                 memory.look(sessions: core.counters.sessions)
             }
             for event in events { core.handle(event, at: now, into: &effects) }
             events.removeAll(keepingCapacity: events.count < 4_096)
-            core.endTurn(into: &effects)
+            core.endTurn(at: now, into: &effects)
             metrics.publish(core.counters)
             done = perform(&effects)
         }
@@ -80,6 +81,13 @@ final class CoreThread: Sendable {
                 writer.perform(.commit(batch))
             case .prune(let pruning):
                 writer.perform(.prune(pruning))
+            case .stage(let chunk, let discardsFirst):
+                writer.perform(.stage(chunk, discardingFirst: discardsFirst))
+            case .install(let chunk, let have, let discardsFirst):
+                writer.perform(.install(chunk, have: have, discardingFirst: discardsFirst))
+            case .dial, .send, .closeLink:
+                // A server opens no links yet: it gives its core no cluster.
+                preconditionFailure("a node that is alone wants to talk to a peer")
             case .read(let request):
                 readers.submit(request)
             case .deliver(let frames, let wanted):

@@ -13,6 +13,9 @@ struct FrameRecord: Sendable {
         case leave(SessionID)
         /// The session is shown what it has missed of its room, and live frames after that.
         case resume(SessionID, ResumeRequest)
+        /// The store has got entries of this room that were never handed out: everybody in it is fed from the store, from
+        /// the batch's `position` on.
+        case catchUp(room: UInt32)
     }
 
     let target: Target
@@ -30,7 +33,7 @@ struct FrameRecord: Sendable {
     var isMove: Bool {
         switch target {
         case .enter, .leave, .resume: true
-        case .room, .session: false
+        case .room, .session, .catchUp: false
         }
     }
 }
@@ -136,7 +139,7 @@ struct FrameBatchBuilder: ~Copyable {
 
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
-        case .room: break
+        case .room, .catchUp: break
         case .session(let session), .enter(let session, _, _), .leave(let session), .resume(let session, _):
             loops.insert(session.loop)
         }

@@ -11,14 +11,14 @@ extension NodeCore {
     ) {
         switch command {
         case .message(let message):
-            send(message, ref: ref, from: id, at: now)
+            send(message, ref: ref, from: id, at: now, into: &effects)
         case .join(let room):
-            join(room, ref: ref, id, at: now)
+            join(room, ref: ref, id, at: now, into: &effects)
         case .leave:
             inOrder(for: id) { frames, _ in frames.append(to: .leave(id)) }
         case .rooms:
             let stamp = stamp(at: now)
-            ready.append(to: .session(id)) { encoder.rooms(stamp, rooms: rooms.names(), ref: ref, to: &$0) }
+            ready.append(to: .session(id)) { encoder.rooms(stamp, rooms: presence.rooms(), ref: ref, to: &$0) }
         case .users(let room, let detail, let limit):
             replyUsers(room ?? rooms.name(of: session.room), detail: detail, limit: limit, ref: ref, to: id, at: now)
         case .history(let room, let limit, let before):
@@ -35,8 +35,8 @@ extension NodeCore {
                     .history(
                         id, ref: ref, room: room ?? rooms.name(of: session.room), before: before, limit: limit)))
         case .resume(let room, let cursor):
-            resume(room, cursor, ref: ref, id, at: now)
-        case .setAdd, .setRemove, .setValues, .registerSet, .registerGet:
+            resume(room, cursor, ref: ref, id, at: now, into: &effects)
+        case .setAdd, .setRemove, .setValues, .registerSet, .registerGet, .counterAdd, .counterGet, .documents:
             handleDocument(command, ref: ref, from: id, session, at: now)
         }
     }
@@ -54,12 +54,15 @@ extension NodeCore {
     }
 
     /// A client asks for what it missed: its loop sees to that, from the point on where the session is in the room.
-    private mutating func resume(_ room: Text?, _ cursor: ClientCursor, ref: Text?, _ id: SessionID, at now: UInt64) {
+    private mutating func resume(
+        _ room: Text?, _ cursor: ClientCursor, ref: Text?, _ id: SessionID, at now: UInt64,
+        into effects: inout [CoreEffect]
+    ) {
         if queuedCommands >= options.saveBuffer {
             refuse(.busy, id, ref: ref, at: now)
             return
         }
-        if let room { move(id, to: room, at: now) }
+        if let room { move(id, to: room, at: now, into: &effects) }
         guard let session = sessions[id] else { return }
         let request = ResumeRequest(room: session.room, cursor: cursor, ref: ref)
         inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
@@ -70,16 +73,17 @@ extension NodeCore {
     private mutating func replyUsers(
         _ room: Text, detail: Bool, limit: Int?, ref: Text?, to id: SessionID, at now: UInt64
     ) {
-        let all = rooms.occupants(of: room)
-        let shown = all.prefix(max(0, limit ?? all.count))
+        let (count, shown) = presence.occupants(of: room, limit: limit.map { max(0, $0) })
+        // Until the store is open for the first time this node has no name.
         let members = shown.map {
             MemberSummary(
-                user: $0.user, displayName: $0.occupant.displayName, sessions: $0.occupant.sessions, nodes: replicas)
+                user: $0.user, displayName: $0.displayName, sessions: $0.sessions,
+                nodes: $0.nodes.filter { $0.rawValue != 0 })
         }
         let stamp = stamp(at: now)
         ready.append(to: .session(id)) {
             encoder.users(
-                stamp, room: room, users: shown.map(\.user), count: all.count, members: detail ? members : nil,
+                stamp, room: room, users: shown.map(\.user), count: count, members: detail ? members : nil,
                 ref: ref, to: &$0)
         }
     }
@@ -88,6 +92,10 @@ extension NodeCore {
     mutating func admits(_ id: SessionID, ref: Text?, at now: UInt64) -> Bool {
         if store != .ready {
             refuse(.storageUnavailable, id, ref: ref, at: now)
+            return false
+        }
+        if !clockIsTolerable {
+            refuse(.clockSkewed, id, ref: ref, at: now)
             return false
         }
         if queuedCommands + keyed.held >= options.saveBuffer {
@@ -99,19 +107,23 @@ extension NodeCore {
 
     // MARK: Messages
 
-    private mutating func send(_ message: MessageCommand, ref: Text?, from id: SessionID, at now: UInt64) {
+    private mutating func send(
+        _ message: MessageCommand, ref: Text?, from id: SessionID, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
         // Before moving, which makes entries, too.
         if queuedCommands + keyed.held + (message.room == nil ? 0 : 1) >= options.saveBuffer {
             refuse(.busy, id, ref: ref, at: now)
             return
         }
-        if let room = message.room { move(id, to: room, at: now) }
+        if let room = message.room { move(id, to: room, at: now, into: &effects) }
         guard let session = sessions[id], admits(id, ref: ref, at: now) else { return }
         guard let key = message.key else {
             place(message, id: nil, ref: ref, from: id, session, at: now)
             return
         }
-        let messageID = log!.messageID(room: rooms.name(of: session.room), user: session.user, key: key)
+        let isPlanted = options.planted.has(.idsDifferForKey)
+        let messageID = log!.messageID(
+            room: rooms.name(of: session.room), user: isPlanted ? options.nodeName : session.user, key: key)
         if keyed.isPlaced(messageID) {
             keyed.wait(for: messageID, id, ref: ref)
         } else {
@@ -151,8 +163,18 @@ extension NodeCore {
         _ position: Position, room: Text, _ id: MessageID, copies: Int?, ref: Text?, _ session: SessionID
     ) {
         guard let ref else { return }
-        // One copy there is, however many were asked for: this node has no peers.
-        let ack = Acknowledgement(id: id, room: room, position: position, copies: copies == nil ? nil : 1)
+        var ack = Acknowledgement(id: id, room: room, position: position)
+        if let wanted = copies {
+            ack.copies = 1
+            let canWait = self.copies.count + open.copies.count < CopyWaits.limit
+            if wanted > 1, options.cluster != nil, canWait {
+                open.copies.append(
+                    CopyWaits.Wait(
+                        session: session, ref: ref, acknowledgement: ack, wanted: wanted,
+                        deadline: monotonic + options.cluster!.copiesWait))
+                return
+            }
+        }
         open.frames.append(to: .session(session)) { encoder.ack(ack, ref: ref, to: &$0) }
     }
 
@@ -202,37 +224,6 @@ extension NodeCore {
         ready.append(to: .session(session)) { encoder.ack(ack, ref: ref, to: &$0) }
     }
 
-    // MARK: System events
-
-    /// Records that a user came or went.
-    mutating func record(
-        _ event: SystemPayload.Event, _ room: UInt32, _ name: Text, user: Text, displayName: Text, at now: UInt64
-    ) {
-        switch options.systemEvents {
-        case .off: break
-        case .live:
-            readyLoops.formUnion(rooms.loops(in: room))
-            let stamp = stamp(at: now)
-            ready.append(to: .room(room)) {
-                encoder.system(stamp, event: event, room: name, user: user, displayName: displayName, to: &$0)
-            }
-        case .stored:
-            // Without a store nothing is recorded; when it is back, attendance is compared with who is there.
-            guard store == .ready else { return }
-            let payload = SystemPayload(event: event, user: user, displayName: displayName)
-            let entry = place(.system, room, name, payload.encoded, after: nil, at: now)
-            let attendance = Attendance(room: name, user: user, displayName: displayName)
-            open.batch.effects.append(
-                .attendance(attendance, joined: event == .joined, position: entry.position))
-            open.frames.append(to: .room(room), dot: entry.dot) {
-                encoder.system(
-                    id: MessageID(entry.dot), event: event, room: name, user: user, displayName: displayName,
-                    position: entry.position, to: &$0)
-            }
-        }
-        counters.systemEvents &+= 1
-    }
-
     // MARK: The log
 
     /// The longest that a client's `after` may set the clock ahead of wall time.
@@ -242,8 +233,12 @@ extension NodeCore {
     mutating func place(
         _ kind: EntryKind, _ room: UInt32, _ name: Text, _ payload: [UInt8], after: Position?, at now: UInt64
     ) -> Entry {
-        if let after { clock.observe(after.timestamp, wall: now, limit: Self.longestLead) }
-        let entry = log!.place(kind, room: name, payload: payload, at: clock.tick(wall: now))
+        if let after, !options.planted.has(.clockIgnoresAfter) {
+            clock.observe(after.timestamp, wall: now, limit: Self.longestLead)
+        }
+        let entry = log!.place(
+            kind, room: name, payload: payload, at: clock.tick(wall: now), after: replicator.applied)
+        replicator.place(entry)
         open.batch.entries.append(entry)
         open.rooms.append(room)
         rooms.retain(room)

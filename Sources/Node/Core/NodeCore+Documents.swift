@@ -15,18 +15,24 @@ extension NodeCore {
         switch command {
         case .setAdd(let write):
             let document = document(.orSet, write.doc)
-            self.write(write, to: document, ref: ref, from: id, session, at: now) {
-                documents throws(DocumentRefusal) in try documents.deltaForAdd(write.value ?? "", to: document)
+            self.write(to: document, after: write.after, copies: write.copies, ref: ref, from: id, session, at: now) {
+                (documents, _) throws(DocumentRefusal) in try documents.deltaForAdd(write.value ?? "", to: document)
             }
         case .setRemove(let write):
             let document = document(.orSet, write.doc)
-            self.write(write, to: document, ref: ref, from: id, session, at: now) {
-                documents throws(DocumentRefusal) in documents.deltaForRemove(write.value ?? "", from: document)
+            self.write(to: document, after: write.after, copies: write.copies, ref: ref, from: id, session, at: now) {
+                (documents, _) throws(DocumentRefusal) in documents.deltaForRemove(write.value ?? "", from: document)
             }
         case .registerSet(let write):
             let document = document(.register, write.doc)
-            self.write(write, to: document, ref: ref, from: id, session, at: now) {
-                documents throws(DocumentRefusal) in try documents.deltaForSet(write.value, in: document)
+            self.write(to: document, after: write.after, copies: write.copies, ref: ref, from: id, session, at: now) {
+                (documents, _) throws(DocumentRefusal) in try documents.deltaForSet(write.value, in: document)
+            }
+        case .counterAdd(let write):
+            let document = document(.counter, write.doc)
+            self.write(to: document, after: write.after, copies: write.copies, ref: ref, from: id, session, at: now) {
+                (documents, replica) throws(DocumentRefusal) in
+                try documents.deltaForCount(write.amount, in: document, by: replica)
             }
         case .setValues(let doc):
             let items = documents.elements(of: document(.orSet, doc))
@@ -37,6 +43,16 @@ extension NodeCore {
             let value = documents.value(of: document(.register, doc))
             replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
                 encoder.registerValue(stamp, room: room, doc: doc, value: value, ref: ref, to: &frame)
+            }
+        case .counterGet(let doc):
+            let value = documents.count(of: document(.counter, doc)) ?? 0
+            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
+                encoder.counterValue(stamp, room: room, doc: doc, value: value, ref: ref, to: &frame)
+            }
+        case .documents:
+            let all = documents.documents(in: room)
+            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
+                encoder.documents(stamp, room: room, documents: all, ref: ref, to: &frame)
             }
         default: break
         }
@@ -72,21 +88,21 @@ extension NodeCore {
     private static var pendingBytes: Int { 32 << 20 }
 
     private mutating func write(
-        _ command: DocumentWriteCommand, to document: DocumentID, ref: Text?, from id: SessionID, _ session: Session,
-        at now: UInt64, _ decide: (borrowing Documents) throws(DocumentRefusal) -> DocumentDelta
+        to document: DocumentID, after: Position?, copies: Int?, ref: Text?, from id: SessionID, _ session: Session,
+        at now: UInt64, _ decide: (borrowing Documents, ReplicaID) throws(DocumentRefusal) -> DocumentDelta
     ) {
         guard admits(id, ref: ref, at: now) else { return }
         let delta: DocumentDelta
         do throws(DocumentRefusal) {
-            delta = try decide(documents)
+            delta = try decide(documents, log!.replica)
         } catch {
-            refuse(.documentFull, id, ref: ref, at: now)
+            refuse(Refusal(error), id, ref: ref, at: now)
             return
         }
         let payload = DocumentPayload(
             name: document.name, user: session.user, displayName: session.displayName, delta: delta)
         let entry = place(
-            .document, session.room, document.room, payload.encoded, after: command.after, at: now)
+            .document, session.room, document.room, payload.encoded, after: after, at: now)
         let change = documents.apply(delta, to: document, dot: entry.dot, timestamp: entry.timestamp)
         open.documents = documents.mark
         open.commands += 1
@@ -94,22 +110,24 @@ extension NodeCore {
         open.batch.effects.append(contentsOf: effects(of: delta, on: document, entry))
 
         switch change {
-        case .added, .removed, .registerSet(_, won: true):
+        case .added, .removed, .registerSet(_, won: true), .counted:
             var standing: Text?
-            if case .registerSet(let value, _) = change { standing = value }
+            var value: Int64?
+            if case .registerSet(let written, _) = change { standing = written }
+            if case .counted(let counted) = change { value = counted }
             open.frames.append(to: .room(session.room), dot: entry.dot) {
                 encoder.document(
-                    payload, standing: standing, room: document.room, position: entry.position, to: &$0)
+                    payload, standing: standing, value: value, room: document.room, position: entry.position, to: &$0)
             }
         case .survived, .registerSet(_, won: false):
             open.batch.effects.append(.hide(entry.dot))
         }
         acknowledge(
-            entry.position, room: document.room, MessageID(entry.dot), copies: command.copies, ref: ref, id)
+            entry.position, room: document.room, MessageID(entry.dot), copies: copies, ref: ref, id)
         counters.documentWrites &+= 1
     }
 
-    private func effects(of delta: DocumentDelta, on document: DocumentID, _ entry: Entry) -> [StoreEffect] {
+    func effects(of delta: DocumentDelta, on document: DocumentID, _ entry: Entry) -> [StoreEffect] {
         let change: StoreEffect =
             switch delta {
             case .add(let element, let replacing):
@@ -117,6 +135,7 @@ extension NodeCore {
                     document, element: element, dot: entry.dot, timestamp: entry.timestamp, replacing: replacing)
             case .remove(let element, let observed): .delete(document, element: element, dots: observed)
             case .set(let value): .write(document, value: value, dot: entry.dot, timestamp: entry.timestamp)
+            case .count(_, let totals): .count(document, totals, dot: entry.dot, timestamp: entry.timestamp)
             }
         return [change, .touch(document, entry.dot)]
     }

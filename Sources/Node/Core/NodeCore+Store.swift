@@ -15,20 +15,28 @@ extension NodeCore {
             opened(recovered, at: now, into: &effects)
         case .committed:
             committed(at: now, into: &effects)
-        case .pruned(let count):
-            counters.pruned &+= count
-            retention.finished(dropped: count)
+        case .pruned(let pruned):
+            counters.pruned &+= pruned.dropped
+            retention.finished(hasMore: pruned.hasMore)
+            replicate(.floorsRose(pruned.floors), at: now, into: &effects)
+        case .staged:
+            staging.finished()
+            replicate(.staged, at: now, into: &effects)
+        case .installed(let recovered):
+            staging.finished()
+            installed(recovered, at: now, into: &effects)
         case .failed(let error):
             retention.failed()
-            if case .unknownOutcome = error {
+            staging.failed()
+            if case .unknownOutcome = error, committing, !options.planted.has(.unknownTakenAsFailed) {
                 inDoubt = true
                 // Whether it is stored may be open for long; where sessions are is not, and stays in order.
                 ready.takeMoves(of: &inFlight.frames)
             } else {
                 fail(takeInFlight(), at: now)
             }
-            fail(takeOpen(), at: now)
-            rollBack()
+            if !options.planted.has(.keptAfterFailure) { fail(takeOpen(), at: now) }
+            rollBack(at: now, into: &effects)
             counters.batchesFailed &+= 1
             reopen(after: error, into: &effects)
         case .openFailed(let error):
@@ -52,20 +60,24 @@ extension NodeCore {
         let batch = takeInFlight()
         deliverReady(into: &effects)
         let before = position
-        if let last = batch.batch.entries.last {
-            log!.commit(last)
-            position.advance(to: last.dot)
+        for entry in batch.batch.entries {
+            position.advance(to: entry.dot)
+            if entry.dot.replica == log!.replica { log!.commit(entry) }
         }
         if let mark = batch.documents { documents.settle(through: mark) }
+        if let mark = batch.attendance { attendance.settle(through: mark) }
         // Room frames go to the loops that have members now: who has come in since then is in the room from there on.
         var loops = batch.frames.loops
         batch.frames.forEachRoom { room in loops.formUnion(rooms.loops(in: room)) }
         for room in batch.rooms { rooms.release(room) }
         let stored = batch.batch
         let keys = batch.keys
+        for wait in batch.copies { copies.add(wait) }
+        let wantsStored = !batch.copies.isEmpty
         let frames = batch.takeFrames()
         if loops != LoopSet() { effects.append(.deliver(frames.finish(position: before), loops)) }
         if !keys.isEmpty { answerRepeats(of: stored, at: now) }
+        replicate(.stored(stored.entries, wantsStored: wantsStored), at: now, into: &effects)
     }
 
     private mutating func answerRepeats(of batch: Batch, at now: UInt64) {
@@ -82,7 +94,7 @@ extension NodeCore {
 
     // MARK: Failed
 
-    private mutating func fail(_ batch: consuming OpenBatch, at now: UInt64) {
+    mutating func fail(_ batch: consuming OpenBatch, at now: UInt64) {
         var batch = batch
         ready.takeMoves(of: &batch.frames)
         for (session, ref) in batch.waiting { refuse(.storageUnavailable, session, ref: ref, at: now) }
@@ -93,10 +105,12 @@ extension NodeCore {
     }
 
     /// Takes back everything placed after what is stored or, while that is in doubt, after what may be.
-    private mutating func rollBack() {
+    mutating func rollBack(at now: UInt64, into effects: inout [CoreEffect]) {
         guard log != nil else { return }
         documents.rollBack(to: inFlight.documents ?? documents.settled)
-        if !committing { log!.rollBack() }
+        attendance.rollBack(to: inFlight.attendance ?? attendance.settled, at: monotonic)
+        if !committing, !options.planted.has(.reusedSequence) { log!.rollBack() }
+        replicate(.failed(kept: inFlight.batch.entries), at: now, into: &effects)
     }
 
     private static let waits: [Duration] = [
@@ -114,7 +128,7 @@ extension NodeCore {
         effects.append(.openStore(after: wait, held: held, renew: renew))
     }
 
-    private var held: WriterStart.Held? {
+    var held: WriterStart.Held? {
         guard let log else { return nil }
         return WriterStart.Held(replica: log.replica, committed: log.committedSeq)
     }
@@ -123,16 +137,11 @@ extension NodeCore {
 
     private mutating func opened(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         settleDoubt(recovered, at: now, into: &effects)
-        let sameLog = isAt(Dot(replica: recovered.replica, seq: recovered.head))
-        if !sameLog {
+        let isSame = isAt(Dot(replica: recovered.replica, seq: recovered.head)) && recovered.vector == position
+        if !isSame {
             log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
-            documents = Documents(limits: options.documents)
-            for row in recovered.documents {
-                documents.load(row.document, value: row.value, dot: row.dot, timestamp: row.timestamp)
-            }
+            load(recovered)
         }
-        position = recovered.vector
-        replicas = [recovered.replica]
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
         effects.append(
@@ -141,7 +150,50 @@ extension NodeCore {
                     replica: recovered.replica, head: recovered.head, boot: recovered.boot, adopted: recovered.adopted))
         )
         if let reason = recovered.renewal { effects.append(.report(.identityRenewed(reason))) }
-        correctAttendance(recovered.attending, at: now)
+        join(recovered, at: now, into: &effects)
+        judgeAll()
+        settleDueAttendance(at: now)
+    }
+
+    /// What the store holds takes the place of all that was known of it.
+    private mutating func load(_ recovered: Recovered) {
+        position = recovered.vector
+        documents = Documents(limits: options.documents, planted: options.planted)
+        for row in recovered.documents { documents.load(row) }
+        attendance.load(recovered.attendance, isComplete: recovered.attendanceComplete)
+    }
+
+    /// A snapshot is what the store has now. What is in the open batch, all of it this node's own, stands on top of it.
+    private mutating func installed(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
+        let before = position
+        load(recovered)
+        clock.observe(recovered.clock, wall: now, limit: .max)
+        for entry in open.batch.entries where entry.kind == .document {
+            let payload = entry.payload.withUnsafeBytes { try? DocumentPayload(decoding: $0) }
+            guard let payload else { continue }
+            let document = DocumentID(room: entry.room, kind: payload.delta.kind, name: payload.name)
+            _ = documents.apply(payload.delta, to: document, dot: entry.dot, timestamp: entry.timestamp)
+        }
+        open.documents = documents.mark
+        for case .attendance(let record) in open.batch.effects { _ = attendance.apply(record) }
+        open.attendance = attendance.mark
+        effects.append(.report(.snapshotInstalled(floors: recovered.floors)))
+        replicate(
+            .installed(vector: recovered.vector, ends: recovered.ends, floors: recovered.floors), at: now,
+            into: &effects)
+        for entry in open.batch.entries { replicator.place(entry) }
+        // Who is here has been shown what was known before; the store has the rest.
+        deliverReady(into: &effects)
+        var loops = LoopSet()
+        for room in rooms.occupiedRooms {
+            loops.formUnion(rooms.loops(in: room))
+            ready.append(to: .catchUp(room: room))
+        }
+        if loops != LoopSet() {
+            let frames = exchange(&ready, for: FrameBatchBuilder())
+            effects.append(.deliver(frames.finish(position: before), loops))
+        }
+        judgeAll()
     }
 
     /// Whether this is the committed end of the log as we know it.
@@ -161,30 +213,6 @@ extension NodeCore {
         } else {
             fail(takeInFlight(), at: now)
         }
-        rollBack()
-    }
-
-    /// Makes the stored joined and left agree with who is there: after a crash, and after a time without a store.
-    private mutating func correctAttendance(_ attending: [Attendance], at now: UInt64) {
-        guard options.systemEvents == .stored else { return }
-        var stored = Set<AttendanceKey>()
-        for there in attending {
-            stored.insert(AttendanceKey(room: there.room, user: there.user))
-            if !rooms.contains(user: there.user, in: there.room) {
-                let room = rooms.open(there.room)
-                rooms.retain(room)
-                record(.left, room, there.room, user: there.user, displayName: there.displayName, at: now)
-                rooms.release(room)
-            }
-        }
-        for (room, user, displayName) in rooms.attendance()
-        where !stored.contains(AttendanceKey(room: room, user: user)) {
-            record(.joined, rooms.index(of: room)!, room, user: user, displayName: displayName, at: now)
-        }
-    }
-
-    private struct AttendanceKey: Hashable {
-        let room: Text
-        let user: Text
+        rollBack(at: now, into: &effects)
     }
 }

@@ -15,6 +15,15 @@ struct CoreOptions: Sendable {
     /// How long the key of a send is remembered at least, in milliseconds.
     var keyWindow: UInt64 = 0
     var documents = DocumentLimits()
+    /// How many of the newest entries of each log stay as they are, whoever has them: for clients that resume, and for
+    /// peers that are a little behind. Older document writes that everybody has are folded into their documents.
+    var foldTail: UInt64 = 10_000
+    var attendance = AttendanceOptions()
+    var presence = PresenceOptions()
+    var replicator = ReplicatorOptions()
+    /// Nil where the node is alone.
+    var cluster: ClusterOptions?
+    var planted: PlantedFaults = []
     /// A random number that no other process has: the first half of the ids of frames that are not stored.
     var frameSeed: UInt64
 }
@@ -58,6 +67,9 @@ struct NodeCore: ~Copyable {
     var inFlight = OpenBatch()
     var committing = false
     var retention = Retention()
+    var staging = Staging()
+    /// Peers know this replica's log otherwise than the store does: it is given up as soon as the writer is idle.
+    var renewing = false
     var ready = FrameBatchBuilder()
     var readyLoops = LoopSet()
     /// The batch on its way has an unknown outcome: the next opening tells.
@@ -72,17 +84,50 @@ struct NodeCore: ~Copyable {
     var position = VersionVector()
     var counters = CoreCounters()
 
+    /// Milliseconds of a clock that never jumps, as of this turn.
+    var monotonic: UInt64 = 0
+    var presence: Presence
+    var attendance: Attendance
+    var replicator: Replicator
+    var membership: Membership
+    var links: PeerLinks
+    var streams: [LinkID: PeerFrameReader] = [:]
+    var copies = CopyWaits()
+    var skews = ClockSkews()
+    /// (room, user) whose last event the store is to be asked for at the end of this turn.
+    var wantedAttendance: [RoomUser] = []
+    /// Members to be stored, or forgotten, with the next batch.
+    var remembered: [StoreEffect] = []
+    var clockIsTolerable = true
+    var nextPruning: UInt64 = 0
+    var boot: UInt64 = 0
+
     init(_ options: CoreOptions) {
         self.options = options
         rooms = Rooms(loopCount: options.loopCount)
-        documents = Documents(limits: options.documents)
+        documents = Documents(limits: options.documents, planted: options.planted)
         frameIDs = FrameIDs(seed: options.frameSeed)
+        presence = Presence(options: options.presence)
+        attendance = Attendance(options: options.attendance)
+        let chain = EntryChain()
+        replicator = Replicator(options: options.replicator) { chain.hash(after: $0, $1) }
+        let cluster = options.cluster ?? ClusterOptions(name: "", process: options.frameSeed, seed: options.frameSeed)
+        membership = Membership(
+            name: options.nodeName, address: cluster.address, seeds: cluster.seeds, options: cluster.membership,
+            seed: cluster.seed)
+        links = PeerLinks(options: cluster.links)
     }
 
     /// Begins: the first effect opens the store.
     mutating func start(into effects: inout [CoreEffect]) {
+        var none: [PresenceEffect] = []
+        presence.handle(.started(replica: ReplicaID(rawValue: 0), boot: 0), at: monotonic, into: &none)
         effects.append(.openStore(after: .zero, held: nil, renew: false))
     }
+
+    /// Begins a turn: the events that came together follow, then `endTurn`.
+    /// - Parameter monotonic: milliseconds of a clock that never jumps.
+    mutating func turn(monotonic: UInt64) { self.monotonic = max(self.monotonic, monotonic) }
 
     /// Takes one event. `endTurn` must follow when those that came together have been taken.
     /// - Parameter now: wall time in milliseconds.
@@ -92,14 +137,30 @@ struct NodeCore: ~Copyable {
         case .store(let event): handle(event, at: now, into: &effects)
         case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
         case .historyAnswered(let session): historyAnswered(session)
-        case .tick: if options.retention > 0 { retention.due(at: now) }
+        case .link(let link, let event): handle(event, of: link, at: now, into: &effects)
+        case .dialFailed(let address): dialFailed(address, at: now, into: &effects)
+        case .rangeRead(let ticket, let read):
+            let answer = (try? read.get()).map {
+                RangeAnswer(entries: $0.entries, isComplete: $0.isComplete, belowFloor: $0.belowFloor)
+            }
+            replicate(.rangeRead(ticket: ticket, answer), at: now, into: &effects)
+        case .snapshotRead(let ticket, let chunk):
+            replicate(.snapshotRead(ticket: ticket, try? chunk.get()), at: now, into: &effects)
+        case .attendanceRead(let keys, let records): attendanceRead(keys, records, at: now)
+        case .redact(let target, let room): redact(target, in: room, at: now)
+        case .tick: tick(at: now, into: &effects)
         case .loopStopped: stoppedLoops += 1
         }
     }
 
     /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
-    mutating func endTurn(into effects: inout [CoreEffect]) {
-        giveWriterWork(into: &effects)
+    mutating func endTurn(at now: UInt64, into effects: inout [CoreEffect]) {
+        flushPresence(at: now, into: &effects)
+        settleDueAttendance(at: now)
+        giveWriterWork(at: now, into: &effects)
+        if !wantedAttendance.isEmpty {
+            effects.append(.read(.attendance(exchange(&wantedAttendance, for: []))))
+        }
         let wanted = keyed.takeWanted()
         if !wanted.isEmpty { effects.append(.read(.keys(wanted))) }
         deliverReady(into: &effects)
@@ -108,19 +169,29 @@ struct NodeCore: ~Copyable {
         counters.documents = documents.documentCount
         counters.saveQueue = queuedCommands + keyed.held
         counters.storeReady = store == .ready
-        advanceStopping(into: &effects)
+        advanceStopping(at: now, into: &effects)
     }
 
     /// The store's writer does one thing at a time: the next batch, or some pruning between two.
-    private mutating func giveWriterWork(into effects: inout [CoreEffect]) {
-        guard store == .ready, !committing, !retention.isPruning else { return }
+    private mutating func giveWriterWork(at now: UInt64, into effects: inout [CoreEffect]) {
+        guard store == .ready, !committing, !retention.isPruning, !staging.isBusy else { return }
+        if renewing {
+            renew(at: now, into: &effects)
+            return
+        }
+        if let work = staging.next(foreignWaits: replicator.hasUnstoredForeign) {
+            effects.append(work)
+            return
+        }
         // A node that stops leaves the rest to its next run.
+        let foldable = retention.isDue ? foldable() : VersionVector()
         if stoppedLoops == 0,
             let pruning = retention.next(
-                keeping: options.retention, keys: options.keyWindow, batchWaits: !open.isEmpty)
+                keeping: options.retention, keys: options.keyWindow, folding: foldable, batchWaits: !open.isEmpty)
         {
             effects.append(.prune(pruning))
-        } else if !open.isEmpty {
+        } else if !open.isEmpty || !remembered.isEmpty {
+            open.batch.effects.append(contentsOf: exchange(&remembered, for: []))
             effects.append(.commit(open.batch))
             inFlight = takeOpen()
             committing = true
@@ -132,7 +203,7 @@ struct NodeCore: ~Copyable {
 
     /// When no loop reads any more and what was taken is stored (or can't be), the sessions are closed; when the last has
     /// left and that is stored, too, it is over.
-    private mutating func advanceStopping(into effects: inout [CoreEffect]) {
+    private mutating func advanceStopping(at now: UInt64, into effects: inout [CoreEffect]) {
         guard stoppedLoops == options.loopCount, stage != .finished else { return }
         switch store {
         case .ready:
@@ -148,6 +219,7 @@ struct NodeCore: ~Copyable {
             effects.append(.closeSessions)
         }
         if stage == .closing, sessions.isEmpty {
+            leaveCluster(at: now, into: &effects)
             stage = .finished
             effects.append(.finished)
         }
@@ -186,34 +258,44 @@ struct NodeCore: ~Copyable {
             ready.append(to: .enter(session, room: room, name: name), cursor: true) {
                 encoder.welcome(stamp, room: name, user: user, displayName: displayName, to: &$0)
             }
-            enter(room, session, user: user, displayName: displayName, at: now)
+            enter(room, session, user: user, displayName: displayName, at: now, into: &effects)
         case .left:
             guard let left = sessions.removeValue(forKey: session) else { return }
             if sessions.isEmpty { sessions = [:] }  // gives back what many have taken
-            leave(left, session, at: now)
+            leave(left, session, at: now, into: &effects)
         case .command(let ref, let command):
             guard let asking = sessions[session] else { return }
             handle(command, ref: ref, from: session, asking, at: now, into: &effects)
         }
     }
 
-    private mutating func enter(_ room: UInt32, _ session: SessionID, user: Text, displayName: Text, at now: UInt64) {
-        if rooms.enter(room, loop: session.loop, user: user, displayName: displayName) {
-            record(.joined, room, rooms.name(of: room), user: user, displayName: displayName, at: now)
+    private mutating func enter(
+        _ room: UInt32, _ session: SessionID, user: Text, displayName: Text, at now: UInt64,
+        into effects: inout [CoreEffect]
+    ) {
+        rooms.enter(room, loop: session.loop)
+        let event = PresenceEvent.entered(room: rooms.name(of: room), user: user, displayName: displayName)
+        inform(event, hosted: true, at: now, into: &effects)
+        // Whoever was thought to be here already, on a node that may be gone, is here now for certain.
+        if options.systemEvents == .stored {
+            settle(RoomUser(room: rooms.name(of: room), user: user), hosted: true, at: now)
         }
     }
 
-    private mutating func leave(_ session: Session, _ id: SessionID, at now: UInt64) {
+    private mutating func leave(
+        _ session: Session, _ id: SessionID, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
         let name = rooms.name(of: session.room)
         rooms.retain(session.room)  // until its entry has its own hold on the index
-        if rooms.leave(session.room, loop: id.loop, user: session.user) {
-            record(.left, session.room, name, user: session.user, displayName: session.displayName, at: now)
-        }
+        rooms.leave(session.room, loop: id.loop)
+        inform(.left(room: name, user: session.user), hosted: true, at: now, into: &effects)
         rooms.release(session.room)
     }
 
     /// A client asks to be in a room; in its own room nothing happens.
-    mutating func join(_ name: Text, ref: Text?, _ id: SessionID, at now: UInt64) {
+    mutating func join(
+        _ name: Text, ref: Text?, _ id: SessionID, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
         guard let session = sessions[id] else { return }
         let moves = rooms.name(of: session.room) != name
         // Moving makes entries, like a message: it waits in the same queue, and is refused by the same bound.
@@ -221,11 +303,13 @@ struct NodeCore: ~Copyable {
             refuse(.busy, id, ref: ref, at: now)
             return
         }
-        move(id, to: name, ref: ref, at: now)
+        move(id, to: name, ref: ref, at: now, into: &effects)
     }
 
     /// Puts a session into a room, unless it is there. A `ref` is answered, either way.
-    mutating func move(_ id: SessionID, to name: Text, ref: Text? = nil, at now: UInt64) {
+    mutating func move(
+        _ id: SessionID, to name: Text, ref: Text? = nil, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
         guard var session = sessions[id] else { return }
         guard rooms.name(of: session.room) != name else {
             if let ref { admit(id, to: session.room, name, ref: ref, at: now) }
@@ -238,8 +322,8 @@ struct NodeCore: ~Copyable {
         session.room = room
         sessions[id] = session
         admit(id, to: room, name, ref: ref, at: now)  // first: who moves is not told of leaving
-        leave(left, id, at: now)
-        enter(room, id, user: session.user, displayName: session.displayName, at: now)
+        leave(left, id, at: now, into: &effects)
+        enter(room, id, user: session.user, displayName: session.displayName, at: now, into: &effects)
         rooms.release(room)
         if open.batch.entries.count > entries { open.commands += 1 }
     }
@@ -296,14 +380,25 @@ enum Refusal: Sendable {
     case busy
     case storageUnavailable
     case documentFull
+    case counterOverflow
     case historyUnavailable
+    case clockSkewed
+
+    init(_ refusal: DocumentRefusal) {
+        switch refusal {
+        case .documentFull: self = .documentFull
+        case .counterOverflow: self = .counterOverflow
+        }
+    }
 
     var text: Text {
         switch self {
         case .busy: "busy"
         case .storageUnavailable: "storage unavailable"
         case .documentFull: "document full"
+        case .counterOverflow: "counter overflow"
         case .historyUnavailable: "history unavailable"
+        case .clockSkewed: "clock out of bounds"
         }
     }
 }
@@ -336,4 +431,10 @@ struct CoreCounters: Sendable {
     var documents = 0
     var saveQueue = 0
     var storeReady = false
+
+    /// Entries of other replicas that were applied.
+    var entriesReceived = 0
+    var peerViolations = 0
+    var unknownPeerFrames = 0
+    var identitiesRenewed = 0
 }

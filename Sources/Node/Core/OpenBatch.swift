@@ -24,6 +24,10 @@ struct OpenBatch: ~Copyable {
     var rooms: [UInt32] = []
     /// How far the documents were after its last write.
     var documents: Documents.Mark?
+    /// How far joined and left were.
+    var attendance: Attendance.Mark?
+    /// Acks that wait for copies once the batch is stored.
+    var copies: [CopyWaits.Wait] = []
     /// Client commands among the entries: what `CONVERGE_SAVE_BUFFER` counts.
     var commands = 0
 

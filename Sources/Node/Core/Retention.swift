@@ -14,24 +14,33 @@ struct Retention {
     /// The last piece of work was a step: a waiting batch goes first.
     private var hadStep = false
 
+    var isDue: Bool { dueSince != nil }
+
     mutating func due(at now: UInt64) { dueSince = now }
 
     /// The next step, if it is time for one; it is then under way until `finished` or `failed`.
-    mutating func next(keeping retention: UInt64, keys window: UInt64, batchWaits: Bool) -> Pruning? {
+    /// - Parameter through: how far each log can be folded.
+    mutating func next(
+        keeping retention: UInt64, keys window: UInt64, folding through: VersionVector,
+        batchWaits: Bool
+    ) -> Pruning? {
         guard let now = dueSince, !(hadStep && batchWaits) else { return nil }
         isPruning = true
         hadStep = true
+        // Kept for ever: nothing is too old.
+        let horizon = retention == 0 ? 0 : now - min(now, retention)
+        let keyHorizon = retention == 0 ? 0 : now - min(now, max(retention, window))
         return Pruning(
-            entriesBefore: HybridTimestamp(milliseconds: now - min(now, retention)),
-            keysBefore: HybridTimestamp(milliseconds: now - min(now, max(retention, window))), limit: Self.step)
+            entriesBefore: HybridTimestamp(milliseconds: horizon),
+            keysBefore: HybridTimestamp(milliseconds: keyHorizon),
+            foldThrough: through, limit: Self.step)
     }
 
     mutating func batchPassed() { hadStep = false }
 
-    /// A step dropped so many; fewer than it could means that there is no more.
-    mutating func finished(dropped: Int) {
+    mutating func finished(hasMore: Bool) {
         isPruning = false
-        if dropped < Self.step { dueSince = nil }
+        if !hasMore { dueSince = nil }
     }
 
     mutating func failed() {

@@ -23,6 +23,8 @@ extension ClientLoop {
                         resume(slot, from: cursor, ref: nil)
                     }
                 }
+            case .catchUp(let room):
+                feedAll(room)
             case .leave(let session):
                 if let slot = slot(of: session) { close(slot, .normal, "") }
             case .resume(let session, let request):

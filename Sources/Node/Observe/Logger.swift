@@ -77,6 +77,35 @@ struct Logger: Sendable {
             write(
                 .error, "store unavailable", ("store", store), ("error", error.message),
                 ("retry_in", "\(wait.milliseconds)ms"))
+        case .peerLinked(let peer, let name, let address):
+            write(
+                .info, "peer linked", ("peer", peer.description), ("name", name.string), ("address", address.string))
+        case .peerUnlinked(let peer):
+            write(.info, "peer link lost", ("peer", peer.description))
+        case .memberChanged(let member, let state):
+            write(.info, "member changed", ("peer", member.description), ("state", "\(state)"))
+        case .memberForgotten(let member):
+            write(.info, "member forgotten", ("peer", member.description))
+        case .ownLogForeign(let peer, let seq):
+            write(
+                .error, "a peer knows this node's log otherwise; going on under a new replica",
+                ("peer", peer.description), ("seq", String(seq)))
+        case .twin:
+            write(.error, "another process uses this node's replica; going on under a new one")
+        case .forked(let replica, let seq, let peer):
+            write(
+                .error, "two copies of a log differ", ("replica", replica.description), ("seq", String(seq)),
+                ("peer", peer.description))
+        case .peerViolation(let what):
+            write(.warn, "a peer broke the protocol", ("error", what))
+        case .snapshotInstalled(let floors):
+            write(.info, "snapshot installed", ("logs", String(floors.components.count)))
+        case .clockSkewed(let milliseconds):
+            write(
+                .error, "this node's clock is too far from its peers': writes are refused",
+                ("ahead", "\(milliseconds)ms"))
+        case .clockMended:
+            write(.info, "this node's clock agrees with its peers' again")
         }
     }
 }

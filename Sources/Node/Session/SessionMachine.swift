@@ -47,11 +47,13 @@ struct SessionMachine {
         case .setAdd(let write), .setRemove(let write), .registerSet(let write):
             if write.doc.byteCount > limits.document { return "invalid document" }
             if (write.value?.byteCount ?? 0) > limits.body { return "message too large" }
-        case .setValues(let doc), .registerGet(let doc):
+        case .counterAdd(let write):
+            if write.doc.byteCount > limits.document { return "invalid document" }
+        case .setValues(let doc), .registerGet(let doc), .counterGet(let doc):
             if doc.byteCount > limits.document { return "invalid document" }
         case .users(let room?, _, _), .history(let room?, _, _), .resume(let room?, _):
             if room.byteCount > limits.room { return "invalid room" }
-        case .users, .history, .resume, .rooms, .leave:
+        case .users, .history, .resume, .rooms, .leave, .documents:
             break
         }
         return nil

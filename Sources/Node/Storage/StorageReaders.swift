@@ -87,6 +87,14 @@ final class StorageReaders: Sendable {
             let feed = FeedReader(question: question, session: session, room: room, limit: limit)
             let (frames, page) = try feed.read(reader, stamp, &encoder)
             loops[session.loop].post(.feed(session, ask: question.number, frames: frames, page))
+
+        case .range(let ticket, let ranges, let bytes):
+            core.post(.rangeRead(ticket: ticket, .success(try reader.range(ranges, limit: bytes))))
+        case .snapshot(let ticket, let want):
+            core.post(.snapshotRead(ticket: ticket, .success(try reader.snapshot(want))))
+        case .attendance(let keys):
+            let records = try reader.attendance(of: keys.map { ($0.room, $0.user) })
+            core.post(.attendanceRead(keys, .success(records)))
         }
     }
 
@@ -105,6 +113,12 @@ final class StorageReaders: Sendable {
             core.post(.historyAnswered(session))
         case .feed(let session, let question, _, _):
             loops[session.loop].post(.feedFailed(session, ask: question.number))
+        case .range(let ticket, _, _):
+            core.post(.rangeRead(ticket: ticket, .failure(error)))
+        case .snapshot(let ticket, _):
+            core.post(.snapshotRead(ticket: ticket, .failure(error)))
+        case .attendance(let keys):
+            core.post(.attendanceRead(keys, .failure(error)))
         }
     }
 }

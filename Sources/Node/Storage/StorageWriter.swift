@@ -1,6 +1,7 @@
 import ConvergeCRDT
 import ConvergeStorage
 import ConvergeTransport
+import ConvergeWire
 
 /// The thread that owns the store's write connection: opens it when told to, commits one batch after another.
 ///
@@ -10,6 +11,8 @@ final class StorageWriter: Sendable {
         case open(after: Duration, WriterStart)
         case commit(Batch)
         case prune(Pruning)
+        case stage(SnapshotChunk, discardingFirst: Bool)
+        case install(SnapshotChunk, have: VersionVector, discardingFirst: Bool)
     }
 
     /// One batch, or one opening, is under way at a time: the core waits for its outcome.
@@ -41,6 +44,8 @@ final class StorageWriter: Sendable {
             switch work {
             case .open(let wait, let start):
                 if wait > .zero, queue.pause(wait) { continue }
+                // Where a node goes on under a new identity, one is open still.
+                writer?.close()
                 writer = open(start)
             case .commit(let batch):
                 writer = perform(writer) { (writer) throws(StoreError) in
@@ -51,6 +56,17 @@ final class StorageWriter: Sendable {
                 }
             case .prune(let pruning):
                 writer = perform(writer) { (writer) throws(StoreError) in .pruned(try writer.prune(pruning)) }
+            case .stage(let chunk, let discardsFirst):
+                writer = perform(writer) { (writer) throws(StoreError) in
+                    if discardsFirst { try writer.discardStage() }
+                    try writer.stage(chunk)
+                    return .staged
+                }
+            case .install(let chunk, let have, let discardsFirst):
+                writer = perform(writer) { (writer) throws(StoreError) in
+                    if discardsFirst { try writer.discardStage() }
+                    return .installed(try writer.install(chunk, have: have))
+                }
             }
         }
         writer?.close()

@@ -68,8 +68,9 @@ final class CoreUnderTest {
 
     func turn(_ events: [CoreEvent]) {
         var effects: [CoreEffect] = []
+        core.turn(monotonic: now)
         for event in events { core.handle(event, at: now, into: &effects) }
-        core.endTurn(into: &effects)
+        core.endTurn(at: now, into: &effects)
         perform(effects)
     }
 
@@ -228,6 +229,7 @@ final class CoreUnderTest {
             case .report(let report): reports.append(report)
             case .closeSessions: sessionsClosed = true
             case .finished: finished = true
+            case .stage, .install, .dial, .send, .closeLink: violations.append("a node alone wants a peer")
             }
         }
     }
@@ -266,6 +268,8 @@ final class CoreUnderTest {
                     violations.append("a resume of another room")
                 }
                 resumes.append((session, request))
+            case .catchUp:
+                violations.append("a node alone has a snapshot")
             }
         }
     }
@@ -305,6 +309,10 @@ extension ClientCommand {
 
     static func remove(_ element: Text, doc: Text = "d") -> ClientCommand {
         .setRemove(DocumentWriteCommand(doc: doc, value: element))
+    }
+
+    static func count(_ amount: Int64, doc: Text = "d") -> ClientCommand {
+        .counterAdd(CounterAddCommand(doc: doc, amount: amount))
     }
 
     static func set(_ value: Text?, doc: Text = "d") -> ClientCommand {

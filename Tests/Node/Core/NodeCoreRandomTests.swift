@@ -114,7 +114,7 @@ private final class RandomRun {
         let command: ClientCommand
         var body: String?
         var keyed = false
-        switch Int.random(in: 0..<12, using: &random) {
+        switch Int.random(in: 0..<14, using: &random) {
         case 0..<4:
             body = "m\(count)"
             let room = moves && random.once(in: 4) ? Self.rooms.randomElement(using: &random) : nil
@@ -134,6 +134,8 @@ private final class RandomRun {
         case 8: command = .remove(element())
         case 9: command = .set(random.once(in: 5) ? nil : element())
         case 10: command = .setValues(doc: "d")
+        case 11: command = .count(Int64.random(in: -5...5, using: &random))
+        case 12: command = random.once(in: 2) ? .counterGet(doc: "d") : .documents
         default: command = .registerGet(doc: "d")
         }
         sent[ref] = Sent(session: id, body: body, keyed: keyed)
@@ -223,6 +225,7 @@ private final class RandomRun {
         let all = Set(entries.filter { $0.kind == .document } + node.log.filter { $0.room == session.room })
         var elements: [Text: Set<Dot>] = [:]
         var register: (position: Position, value: Text?)?
+        var counted: Int64 = 0
         for entry in all.sorted(by: { $0.position < $1.position }) where entry.kind == .document {
             guard let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }) else { continue }
             switch payload.delta {
@@ -231,14 +234,18 @@ private final class RandomRun {
                 elements[element, default: []].insert(entry.dot)
             case .remove(let element, let observed): elements[element]?.subtract(observed)
             case .set(let value): register = (entry.position, value)
+            case .count(let amount, _): counted += amount
             }
         }
         let expected = elements.filter { !$0.value.isEmpty }.keys.sorted().map(\.string)
         node.send(id, .setValues(doc: "d"))
+        node.send(id, .counterGet(doc: "d"))
         node.send(id, .registerGet(doc: "d"))
         let shown = node.shown(id)
         var problems: [String] = []
         if shown.first?.items != expected { problems.append("set \(shown.first?.items ?? []), not \(expected)") }
+        let value = shown.count > 1 ? shown[1].value : nil
+        if value != Int(counted) { problems.append("counter \(value ?? .min), not \(counted)") }
         if shown.last?.body != (register?.value?.string ?? "") { problems.append("register \(shown.last?.body ?? "")") }
         return problems
     }

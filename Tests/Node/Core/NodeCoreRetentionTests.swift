@@ -6,9 +6,9 @@ import Testing
 
 /// Old entries go a little at a time, and never in the way of a message or of the end.
 @Suite("NodeCore: retention") struct NodeCoreRetentionTests {
-    /// A node that keeps entries for a second, and has `count` that are older, besides the one of a joined session.
+    /// A node that keeps entries for six seconds, and has `count` that are older, besides the one of a joined session.
     private func node(old count: Int) -> (CoreUnderTest, SessionID) {
-        let node = CoreUnderTest(saveBuffer: 100_000, retention: 1_000)
+        let node = CoreUnderTest(saveBuffer: 100_000, retention: 6_000)
         let ann = node.enter("ann")
         node.turn((1...count).map { .session(ann, .command(ref: nil, .say("\($0)"))) })
         node.settle()
@@ -22,6 +22,7 @@ import Testing
         let (node, ann) = node(old: 10)
         node.say(ann, "young")
         node.settle()
+        node.now += 5_000
         node.turn(.tick)
         node.settle()
         #expect(node.history().last == "young" && node.history().count <= 2)
@@ -32,6 +33,7 @@ import Testing
     @Test("between two steps a waiting batch goes first")
     func steps() {
         let (node, ann) = node(old: Retention.step * 2)
+        node.now += 5_000
         node.turn(.tick)
         #expect(node.pruning != nil)
         node.say(ann, "hello", ref: "r")
@@ -48,6 +50,7 @@ import Testing
     @Test("a step that fails opens the store anew, and the next tick goes on")
     func fails() {
         let (node, ann) = node(old: 10)
+        node.now += 5_000
         node.turn(.tick)
         node.store.setOutage(.unreachable("gone"))
         node.prune()
@@ -57,6 +60,7 @@ import Testing
         #expect(node.pruning == nil)
         node.say(ann, "hello")
         node.settle()
+        node.now += 5_000
         node.turn(.tick)
         node.settle()
         #expect(node.history().last == "hello" && node.core.counters.pruned > 0)
@@ -65,6 +69,7 @@ import Testing
     @Test("a node that stops finishes the step, not the whole pruning")
     func stopping() {
         let (node, ann) = node(old: Retention.step * 3)
+        node.now += 5_000
         node.turn(.tick)
         node.turn(.loopStopped, .loopStopped)
         #expect(!node.sessionsClosed)

@@ -8,32 +8,16 @@ import Testing
     func loops() {
         var rooms = Rooms(loopCount: 3)
         let room = rooms.open("r")
-        for loop in [0, 2, 2] { _ = rooms.enter(room, loop: loop, user: "u", displayName: "U") }
+        for loop in [0, 2, 2] { rooms.enter(room, loop: loop) }
         func loops() -> [Int] { (0..<3).filter { rooms.loops(in: room).contains($0) } }
         #expect(loops() == [0, 2])
-        var last: [Bool] = []
-        for (loop, left) in [(2, [0, 2]), (0, [2]), (2, [])] {
-            last.append(rooms.leave(room, loop: loop, user: "u"))
+        for (loop, left) in [(2, [0, 2]), (0, [2])] {
+            rooms.leave(room, loop: loop)
             #expect(loops() == left)
         }
-        #expect(last == [false, false, true])
-    }
-
-    @Test("names, users and attendance are sorted bytewise and leave out who is not there")
-    func sorted() {
-        var rooms = Rooms(loopCount: 1)
-        for (name, users) in [("b", ["z", "a"]), ("B", ["é", "e"]), ("a", ["m"])] as [(Text, [Text])] {
-            let room = rooms.open(name)
-            for user in users { _ = rooms.enter(room, loop: 0, user: user, displayName: user) }
-        }
-        let empty = rooms.open("empty")
-        rooms.retain(empty)
-        #expect(rooms.names() == ["B", "a", "b"])
-        #expect(rooms.occupied == 3)
-        #expect(rooms.occupants(of: "B").map(\.user) == ["e", "é"])
-        #expect(rooms.occupants(of: "empty").isEmpty && rooms.occupants(of: "none").isEmpty)
-        #expect(rooms.attendance().map { "\($0.room)/\($0.user)" } == ["B/e", "B/é", "a/m", "b/a", "b/z"])
-        #expect(rooms.contains(user: "z", in: "b") && !rooms.contains(user: "z", in: "a"))
+        #expect(rooms.occupied == 1 && rooms.occupiedRooms == [room])
+        rooms.leave(room, loop: 2)
+        #expect(rooms.occupied == 0 && rooms.occupiedRooms == [] && rooms.index(of: "r") == nil)
     }
 
     @Test("random comings and goings: two rooms never share an index, and one in use keeps its own")
@@ -54,12 +38,11 @@ import Testing
                     let room = rooms.open(name)
                     if held, index[name] != room { wrong.append("seed \(seed): \(name) moved") }
                     index[name] = room
-                    _ = rooms.enter(room, loop: 0, user: "u", displayName: "u")
+                    rooms.enter(room, loop: 0)
                     sessions[name, default: 0] += 1
                 case 1 where sessions[name, default: 0] > 0:
-                    let last = rooms.leave(index[name]!, loop: 0, user: "u")
+                    rooms.leave(index[name]!, loop: 0)
                     sessions[name]! -= 1
-                    if last != (sessions[name] == 0) { wrong.append("seed \(seed): the last of \(name)") }
                 case 2 where held:
                     rooms.retain(index[name]!)
                     entries[name, default: 0] += 1
@@ -73,8 +56,8 @@ import Testing
                 for (name, room) in inUse where rooms.index(of: name) != room || rooms.name(of: room) != name {
                     wrong.append("seed \(seed): \(name) is not at \(room)")
                 }
-                if rooms.names().count != sessions.values.count(where: { $0 > 0 }) {
-                    wrong.append("seed \(seed): names")
+                if rooms.occupied != sessions.values.count(where: { $0 > 0 }) {
+                    wrong.append("seed \(seed): occupied")
                 }
                 for name in index.keys where inUse[name] == nil && rooms.index(of: name) != nil {
                     wrong.append("seed \(seed): \(name) is kept")

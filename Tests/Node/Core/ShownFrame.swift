@@ -49,6 +49,12 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
         }
     }
     var isDuplicate: Bool { (fields["duplicate"] as? NSNumber)?.boolValue ?? false }
+    var value: Int? { (fields["value"] as? NSNumber)?.intValue }
+    var amount: Int? { (fields["amount"] as? NSNumber)?.intValue }
+    /// Of a `docs` frame: each document's name and kind.
+    var documents: [String]? {
+        (fields["docs"] as? [[String: String]])?.map { "\($0["name"] ?? "?") \($0["kind"] ?? "?")" }
+    }
     var count: Int? { (fields["count"] as? NSNumber)?.intValue }
 
     /// What most tests look at: the type, with the body or the ref that tells two of a type apart.
@@ -58,6 +64,9 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
         case "error": "error \(body)" + (ref.map { " \($0)" } ?? "")
         case "welcome", "joined": "\(type) \(room)"
         case "crdt_orset_values": "values \((items ?? []).joined(separator: ","))"
+        case "crdt_counter_value": "counter \(value ?? .min)"
+        case "crdt_counter_changed": "counted \(amount ?? .min) to \(value ?? .min)"
+        case "docs": "docs \((documents ?? []).joined(separator: ","))"
         default: "\(type) \(body)"
         }
     }

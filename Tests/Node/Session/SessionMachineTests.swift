@@ -43,6 +43,8 @@ import Testing
             (#"{"type":"crdt_lww_set","body":"01234567890","ref":"r"}"#, "message too large"),
             (#"{"type":"crdt_orset_values","doc":"eight888","ref":"r"}"#, "invalid document"),
             (#"{"type":"crdt_lww_get","doc":"eight888","ref":"r"}"#, "invalid document"),
+            (#"{"type":"crdt_counter_add","doc":"eight888","amount":1,"ref":"r"}"#, "invalid document"),
+            (#"{"type":"crdt_counter_get","doc":"eight888","ref":"r"}"#, "invalid document"),
             (#"{"type":"dance","ref":"r"}"#, "unknown type: dance"),
         ])
     func refused(text: String, reason: String) {

@@ -1,0 +1,441 @@
+import ConvergeCRDT
+import ConvergeWire
+
+// How every node comes to have every entry of every log.
+//
+// What a node stores of its own log it pushes at once to every peer it has a link to. What did not arrive that way is
+// repaired: peers exchange digests of what they have, and who sees that another has more asks it for the missing ranges,
+// of any log, in one causal order. Below a log's floor there are no entries to ask for any more: then the state comes as a
+// snapshot.
+//
+// Invariants:
+// - An entry is applied when it is the next of its log and all that it depends on is applied. So what is applied is always
+//   a prefix of each log, closed under causality, and the version vector says it all.
+// - Each applied entry goes into the batch that is being gathered; if that fails, what is applied goes back to what is
+//   stored. Only what is stored is ever told to others.
+// - A log is taken only as it chains: an entry whose hash doesn't follow from the one before is of a fork, and is refused.
+//
+// Demers et al.: "Epidemic Algorithms for Replicated Database Maintenance" (1987); Terry et al.: "Managing Update
+// Conflicts in Bayou" (1995), section 3; van Renesse et al.: "Efficient Reconciliation and Flow Control for Anti-Entropy
+// Protocols" (2008).
+
+public struct ReplicatorOptions: Sendable {
+    /// Milliseconds between two digests while anything differs, and between two summaries when nothing does.
+    public var digestInterval: UInt64 = 1_000
+    public var summaryInterval: UInt64 = 5_000
+    /// How long to wait for a dependency, or for the push of an origin that has a link to us, before asking for it.
+    public var patience: UInt64 = 400
+    /// How long an answer may take before another peer is asked.
+    public var answerTimeout: UInt64 = 5_000
+    /// About how many bytes of entries one answer has.
+    public var rangeBytes: Int = 256 << 10
+    /// How many pushed bytes a peer may have taken without a word before it is pushed no more.
+    public var pushWindow: Int = 1 << 20
+    /// After how many taken bytes the peer is told.
+    public var creditStep: Int = 64 << 10
+    /// How many bytes of entries may be applied and not stored before more have to wait.
+    public var unstoredBytes: Int = 4 << 20
+    public var waitingEntries = 4_096
+    public var waitingBytes: Int = 4 << 20
+    public var waitingTime: UInt64 = 60_000
+    /// About how many bytes one piece of a snapshot has.
+    public var snapshotBytes: Int = 256 << 10
+    public var planted: PlantedFaults = []
+
+    public init() {}
+}
+
+/// What a replicator is told.
+public enum ReplicatorEvent: Sendable {
+    /// The store is open: what it has.
+    case started(replica: ReplicaID, vector: VersionVector, ends: [LogEnd], floors: VersionVector)
+    /// A batch is stored: its entries, in the order in which they were applied. `wanted` are the seqs of own entries
+    /// whose senders wait for copies.
+    case stored([Entry], wantsStored: Bool)
+    /// A batch has failed: applied is what is stored, and after it `kept`, whose outcome is not known yet.
+    case failed(kept: [Entry])
+    /// There is a link to this replica's node, and its frames follow.
+    case linked(ReplicaID)
+    case unlinked(ReplicaID)
+    case frame(from: ReplicaID, PeerFrame)
+    /// What was asked for by `read`; nil where the store couldn't be read.
+    case rangeRead(ticket: UInt64, RangeAnswer?)
+    case snapshotRead(ticket: UInt64, SnapshotChunk?)
+    /// The piece is staged; the next can be asked for.
+    case staged
+    /// The snapshot is installed: what the store has now.
+    case installed(vector: VersionVector, ends: [LogEnd], floors: VersionVector)
+    /// What was staged is gone: the store was opened anew.
+    case stageLost
+    case floorsRose(VersionVector)
+    case tick
+}
+
+public struct RangeAnswer: Sendable {
+    public var entries: [Entry]
+    public var isComplete: Bool
+    public var belowFloor: Bool
+
+    public init(entries: [Entry], isComplete: Bool, belowFloor: Bool) {
+        self.entries = entries
+        self.isComplete = isComplete
+        self.belowFloor = belowFloor
+    }
+}
+
+/// What a replicator wants done, in order.
+public enum ReplicatorEffect: Sendable {
+    /// Put this into the batch that is being gathered: it is applied.
+    case apply(Entry)
+    case send(ReplicaID, PeerFrame, bulk: Bool)
+    /// Read these ranges; `rangeRead` answers under the ticket.
+    case read(ticket: UInt64, [LogRange], bytes: Int)
+    case readSnapshot(ticket: UInt64, SnapshotWant)
+    case stage(SnapshotChunk)
+    /// Store what is staged and this last piece, at once, as soon as no foreign entry is unstored.
+    case install(SnapshotChunk, have: VersionVector)
+    case discardStage
+    /// The peer has stored the own log so far.
+    case peerStored(ReplicaID, seq: UInt64)
+    /// A peer knows more of the own log than is stored here, or knows it otherwise: this identity must not go on.
+    case ownLogForeign(ReplicaID, seq: UInt64)
+    /// The peer's copy of a log and the one here are not the same log.
+    case forked(ReplicaID, seq: UInt64, by: ReplicaID)
+    /// The peer broke the protocol.
+    case violation(ReplicaID)
+}
+
+public struct ReplicatorCounters: Sendable {
+    public var pushed = 0
+    public var relayed = 0
+    public var pushesSkipped = 0
+    public var applied = 0
+    /// Entries that came and were here already.
+    public var repeats = 0
+    public var waited = 0
+    public var waiting = 0
+    public var overflowed = 0
+    public var expired = 0
+    public var wants = 0
+    public var wantsTimedOut = 0
+    public var rangesServed = 0
+    public var digests = 0
+    public var summaries = 0
+    public var forks = 0
+    public var snapshotsInstalled = 0
+    public var snapshotPieces = 0
+    public var snapshotsAbandoned = 0
+
+    public init() {}
+}
+
+/// The logs of all replicas, as one node has them.
+public struct Replicator {
+    struct Peer {
+        let replica: ReplicaID
+        /// What it is known to have: by its digests, and by what it has sent.
+        var has = VersionVector()
+        var floors = VersionVector()
+        /// The replicas that it has a link to.
+        var direct: [ReplicaID] = []
+        var hasDigest = false
+        /// The hash of what it had when it last told.
+        var hash: UInt64?
+        /// When it was last sent a digest, or a summary; 0: never.
+        var digestAt: UInt64 = 0
+        var summaryAt: UInt64 = 0
+        /// It is to get a digest as soon as that is not too often.
+        var owesDigest = true
+        /// Pushed bytes, and what it says it has taken of them; then what came from it, and what it was told of that.
+        var pushed: UInt64 = 0
+        var taken: UInt64 = 0
+        var paused = false
+        var received: UInt64 = 0
+        var told: UInt64 = 0
+        var wantsStored = false
+        /// The want that is being read for it, and its ticket.
+        var serving: (ticket: UInt64, number: UInt64)?
+        var servingSnapshot: (ticket: UInt64, number: UInt64)?
+        /// Where a log of which it has another copy than we do was refused.
+        var forked: [Dot] = []
+        /// Until when it isn't asked: it could not answer.
+        var restsUntil: UInt64 = 0
+
+        func isForked(_ replica: ReplicaID) -> Bool { forked.contains { $0.replica == replica } }
+    }
+
+    /// The one want that is on its way.
+    struct Pull {
+        let peer: ReplicaID
+        let number: UInt64
+        let ranges: [LogRange]
+        let deadline: UInt64
+    }
+
+    let options: ReplicatorOptions
+    /// The hash of an entry whose predecessor has this one.
+    private let chain: (EntryHash, Entry) -> EntryHash
+
+    public private(set) var replica = ReplicaID(rawValue: 0)
+    /// What is durable here.
+    public private(set) var stored = VersionVector()
+    /// What is stored, or in a batch.
+    public private(set) var applied = VersionVector()
+    public internal(set) var floors = VersionVector()
+    private var storedHashes: [ReplicaID: EntryHash] = [:]
+    private var appliedHashes: [ReplicaID: EntryHash] = [:]
+    private var unstoredBytes = 0
+    /// Set while a snapshot is being installed: nothing foreign is applied.
+    var isInstalling = false
+    var isStarted = false
+    /// The store takes batches: after a failure not until it is opened anew.
+    var isOpen = false
+
+    /// Sorted by replica.
+    var peers: [Peer] = []
+    var waiting: WaitingRoom
+    var pull: Pull?
+    var snapshot: SnapshotReceiver?
+    /// How far each log came in answers to wants. Peers learn of that from digests, and it is not passed on to them.
+    var repaired = VersionVector()
+    var lastNumber: UInt64 = 0
+    var lastTicket: UInt64 = 0
+    /// Each log of which a peer has more than is applied here: how far it was, and since when that has not moved.
+    var lagging: [(replica: ReplicaID, applied: UInt64, since: UInt64)] = []
+    /// The digest's parts that others own; set before a tick.
+    public var presence: [PresenceVersion] = []
+    public internal(set) var counters = ReplicatorCounters()
+
+    public init(options: ReplicatorOptions = ReplicatorOptions(), chain: @escaping (EntryHash, Entry) -> EntryHash) {
+        self.options = options
+        self.chain = chain
+        waiting = WaitingRoom(limit: options.waitingEntries, byteLimit: options.waitingBytes)
+    }
+
+    public mutating func handle(
+        _ event: ReplicatorEvent, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
+    ) {
+        switch event {
+        case .started(let replica, let vector, let ends, let floors):
+            self.replica = replica
+            isStarted = true
+            isOpen = true
+            take(vector, ends, floors)
+            if snapshot != nil { abandonSnapshot(into: &effects) }
+            isInstalling = false
+            for at in peers.indices { peers[at].owesDigest = true }
+        case .stored(let entries, let wantsStored):
+            stored(entries, wantsStored: wantsStored, into: &effects)
+        case .failed(let kept):
+            failed(kept)
+        case .linked(let peer):
+            link(peer, at: now, wall: wall, into: &effects)
+        case .unlinked(let peer):
+            unlink(peer, into: &effects)
+        case .frame(let peer, let frame):
+            handle(frame, from: peer, at: now, wall: wall, into: &effects)
+        case .rangeRead(let ticket, let answer):
+            serve(ticket, answer, into: &effects)
+        case .snapshotRead(let ticket, let chunk):
+            serveSnapshot(ticket, chunk, into: &effects)
+        case .staged:
+            continueSnapshot(at: now, into: &effects)
+        case .installed(let vector, let ends, let floors):
+            isInstalling = false
+            snapshot = nil
+            counters.snapshotsInstalled += 1
+            take(vector, ends, floors)
+            for at in peers.indices { peers[at].owesDigest = true }
+            applyWaiting(at: now, into: &effects)
+        case .stageLost:
+            if snapshot != nil { abandonSnapshot(into: &effects) }
+            isInstalling = false
+        case .floorsRose(let floors):
+            self.floors.merge(floors)
+        case .tick:
+            tick(at: now, wall: wall, into: &effects)
+        }
+        counters.waiting = waiting.count
+        counters.overflowed = waiting.overflowed
+        counters.expired = waiting.expired
+    }
+
+    private mutating func take(_ vector: VersionVector, _ ends: [LogEnd], _ floors: VersionVector) {
+        stored = vector
+        applied = vector
+        self.floors = floors
+        storedHashes = [:]
+        for end in ends { storedHashes[end.dot.replica] = end.hash }
+        appliedHashes = storedHashes
+        unstoredBytes = 0
+        waiting.drop(coveredBy: applied)
+    }
+
+    // MARK: Applying
+
+    /// An own entry has been placed: it is applied, being the next of its log and behind all that is applied.
+    public mutating func place(_ entry: Entry) {
+        applied.advance(to: entry.dot)
+        appliedHashes[entry.dot.replica] = entry.hash
+    }
+
+    /// What came from a peer: applied if it can be, else it waits.
+    mutating func receive(
+        _ entries: [Entry], from peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]
+    ) {
+        var news = false
+        for entry in entries {
+            guard entry.dot.seq > 0, entry.dot.seq <= UInt64(Int64.max),
+                entry.timestamp.rawValue <= UInt64(Int64.max)
+            else {
+                effects.append(.violation(peer))
+                return
+            }
+            if applied.covers(entry.dot) {
+                counters.repeats += 1
+                continue
+            }
+            if canApply(entry) {
+                apply(entry, from: peer, into: &effects)
+                news = true
+            } else {
+                counters.waited += 1
+                _ = waiting.insert(entry, at: now)
+            }
+        }
+        if news { applyWaiting(at: now, into: &effects) }
+    }
+
+    private func canApply(_ entry: Entry) -> Bool {
+        guard !isInstalling, isOpen, unstoredBytes < options.unstoredBytes, entry.dot.replica != replica,
+            entry.dot.seq == applied[entry.dot.replica] + 1
+        else { return false }
+        return options.planted.has(.deliveryWithoutDependencies) || entry.dependencies.allSatisfy(applied.covers)
+    }
+
+    private mutating func apply(_ entry: Entry, from peer: ReplicaID?, into effects: inout [ReplicatorEffect]) {
+        let origin = entry.dot.replica
+        guard chain(appliedHashes[origin] ?? .zero, entry) == entry.hash else {
+            counters.forks += 1
+            if let peer, let at = index(of: peer), !peers[at].isForked(origin) { peers[at].forked.append(entry.dot) }
+            effects.append(.forked(origin, seq: entry.dot.seq, by: peer ?? origin))
+            return
+        }
+        applied.advance(to: entry.dot)
+        appliedHashes[origin] = entry.hash
+        unstoredBytes += entry.waitingBytes
+        counters.applied += 1
+        effects.append(.apply(entry))
+    }
+
+    /// Applies what waits and can be applied now, until nothing more can.
+    mutating func applyWaiting(at now: UInt64, into effects: inout [ReplicatorEffect]) {
+        guard !waiting.isEmpty else { return }
+        waiting.drop(coveredBy: applied)
+        var progress = true
+        while progress {
+            progress = false
+            for origin in waiting.replicas {
+                while let entry = waiting.first(of: origin), canApply(entry) {
+                    waiting.removeFirst(of: origin)
+                    let before = applied[origin]
+                    apply(entry, from: nil, into: &effects)
+                    if applied[origin] == before { break }
+                    progress = true
+                }
+            }
+        }
+    }
+
+    // MARK: Storing
+
+    private mutating func stored(_ entries: [Entry], wantsStored: Bool, into effects: inout [ReplicatorEffect]) {
+        for entry in entries {
+            stored.advance(to: entry.dot)
+            storedHashes[entry.dot.replica] = entry.hash
+            if entry.dot.replica != replica { unstoredBytes -= entry.waitingBytes }
+        }
+        unstoredBytes = max(0, unstoredBytes)
+        push(entries, wantsStored: wantsStored, into: &effects)
+        tellStored(entries, into: &effects)
+    }
+
+    private mutating func failed(_ kept: [Entry]) {
+        isOpen = false
+        applied = stored
+        appliedHashes = storedHashes
+        unstoredBytes = 0
+        for entry in kept {
+            applied.advance(to: entry.dot)
+            appliedHashes[entry.dot.replica] = entry.hash
+            if entry.dot.replica != replica { unstoredBytes += entry.waitingBytes }
+        }
+        // What was applied and is not any more is asked for again.
+        pull = nil
+    }
+
+    /// Whether more may be asked for before what is applied is stored.
+    var unstoredHasRoom: Bool { unstoredBytes < options.unstoredBytes / 2 }
+
+    /// Whether entries of other logs are in a batch that is not stored.
+    public var hasUnstoredForeign: Bool { unstoredBytes > 0 }
+
+    // MARK: Peers
+
+    func index(of peer: ReplicaID) -> Int? {
+        let at = peers.firstIndex { $0.replica >= peer } ?? peers.count
+        return at < peers.count && peers[at].replica == peer ? at : nil
+    }
+
+    private mutating func link(
+        _ peer: ReplicaID, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
+    ) {
+        if let at = index(of: peer) { peers.remove(at: at) }
+        tellLinks()
+        let at = peers.firstIndex { $0.replica > peer } ?? peers.count
+        peers.insert(Peer(replica: peer), at: at)
+        if pull?.peer == peer { pull = nil }
+        if isStarted { sendDigest(to: at, at: now, wall: wall, into: &effects) }
+    }
+
+    private mutating func unlink(_ peer: ReplicaID, into effects: inout [ReplicatorEffect]) {
+        guard let at = index(of: peer) else { return }
+        peers.remove(at: at)
+        tellLinks()
+        if pull?.peer == peer { pull = nil }
+        lagging.removeAll { $0.replica == peer }
+        snapshot?.serverLeft(peer)
+    }
+
+    /// Whom we have a link to has changed: the peers have to know what they need not pass on to us any more, or have to.
+    private mutating func tellLinks() {
+        for at in peers.indices { peers[at].owesDigest = true }
+    }
+
+    /// The replicas that we have a link to, sorted.
+    var direct: [ReplicaID] { peers.map(\.replica) }
+
+    /// What every linked peer is known to have stored; nil where one of `voters` has no link or has not told yet.
+    public func stored(byAll voters: [ReplicaID]) -> VersionVector? {
+        var least = stored
+        for voter in voters where voter != replica {
+            guard let at = index(of: voter), peers[at].hasDigest else { return nil }
+            var common = VersionVector()
+            for dot in least.components {
+                common.advance(to: Dot(replica: dot.replica, seq: min(dot.seq, peers[at].has[dot.replica])))
+            }
+            least = common
+        }
+        return least
+    }
+
+    /// Entries that the peer is known to lack, and how far it is, for status.
+    public func lag(of peer: ReplicaID) -> UInt64? {
+        guard let at = index(of: peer), peers[at].hasDigest else { return nil }
+        var lag: UInt64 = 0
+        for dot in stored.components { lag += dot.seq - min(dot.seq, peers[at].has[dot.replica]) }
+        return lag
+    }
+
+    func hash(of replica: ReplicaID) -> EntryHash { storedHashes[replica] ?? .zero }
+}

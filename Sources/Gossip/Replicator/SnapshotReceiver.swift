@@ -1,0 +1,193 @@
+import ConvergeCRDT
+import ConvergeWire
+
+// One node's way through another's snapshot, piece by piece.
+//
+// The passes are told in `SnapshotWant`. Every piece is read at a vector that covers those before, so what is staged is
+// always the server's state at `since` or later; the final piece brings, read at one moment, all that has changed since.
+// Any node that covers `reached` can go on with it when the server leaves.
+
+/// How far a snapshot has come.
+struct SnapshotReceiver: Sendable {
+    /// What was here at the beginning.
+    let have: VersionVector
+    /// Where this pass and the next one begin.
+    private(set) var since: VersionVector
+    private(set) var nextSince: VersionVector?
+    /// What the pieces so far were read at. It begins with nothing: a server need not have what is here, or two that have
+    /// each folded what the other lacks would wait for each other for ever.
+    private(set) var reached = VersionVector()
+    private(set) var after: SnapshotCursor?
+
+    /// Who is asked; nil while there is nobody.
+    private(set) var server: ReplicaID?
+    private(set) var number: UInt64 = 0
+    /// When the answer, or a server, has to be there.
+    private(set) var deadline: UInt64
+    /// The piece that is being staged.
+    private(set) var isStaging = false
+    private(set) var isInstalling = false
+    private(set) var pieces = 0
+    let begun: UInt64
+
+    init(have: VersionVector, at now: UInt64, patience: UInt64) {
+        self.have = have
+        since = have
+        deadline = now + patience
+        begun = now
+    }
+
+    var isWaiting: Bool { server != nil && !isStaging && !isInstalling }
+
+    mutating func ask(_ server: ReplicaID, number: UInt64, limit: Int, deadline: UInt64) -> SnapshotWant {
+        self.server = server
+        self.number = number
+        self.deadline = deadline
+        isStaging = false
+        return SnapshotWant(
+            number: number, have: have, since: since, reached: reached, after: after, limit: UInt64(limit))
+    }
+
+    mutating func serverLeft(_ peer: ReplicaID) {
+        if server == peer { server = nil }
+    }
+
+    mutating func noServer() { server = nil }
+
+    /// Takes up a piece that is about to be staged.
+    mutating func take(_ chunk: SnapshotChunk) {
+        pieces += 1
+        isStaging = true
+        // A pass begins at its first piece: whatever changes from then on is the next pass's to tell.
+        if nextSince == nil { nextSince = chunk.at }
+        reached.merge(chunk.at)
+        if chunk.status == .passEnded {
+            since = nextSince ?? since
+            nextSince = nil
+            after = nil
+        } else {
+            after = chunk.next
+        }
+    }
+
+    /// The piece is staged.
+    mutating func staged() { isStaging = false }
+
+    mutating func install() {
+        isStaging = false
+        isInstalling = true
+    }
+}
+
+extension Replicator {
+    /// The logs of a peer begin beyond what is here: its state is fetched as a whole.
+    mutating func beginSnapshot(from peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]) {
+        guard snapshot == nil, isStarted else { return }
+        pull = nil
+        effects.append(.discardStage)
+        snapshot = SnapshotReceiver(have: stored, at: now, patience: options.answerTimeout * 6)
+        askForSnapshot(peer, at: now, into: &effects)
+    }
+
+    private mutating func askForSnapshot(_ peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]) {
+        lastNumber += 1
+        guard
+            let want = snapshot?.ask(
+                peer, number: lastNumber, limit: options.snapshotBytes, deadline: now + options.answerTimeout)
+        else { return }
+        effects.append(.send(peer, .snapshotWant(want), bulk: false))
+    }
+
+    mutating func receive(
+        _ chunk: SnapshotChunk, from peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]
+    ) {
+        guard let receiver = snapshot, receiver.server == peer, receiver.number == chunk.number, receiver.isWaiting
+        else { return }
+        switch chunk.status {
+        case .more, .passEnded:
+            guard chunk.at.covers(receiver.reached) else {
+                effects.append(.violation(peer))
+                snapshot?.noServer()
+                return
+            }
+            counters.snapshotPieces += 1
+            snapshot?.take(chunk)
+            effects.append(.stage(chunk))
+        case .final:
+            guard chunk.at.covers(receiver.reached), chunk.end != nil else {
+                effects.append(.violation(peer))
+                snapshot?.noServer()
+                return
+            }
+            if chunk.at[replica] > stored[replica] {
+                effects.append(.ownLogForeign(peer, seq: chunk.at[replica]))
+                return
+            }
+            counters.snapshotPieces += 1
+            snapshot?.install()
+            isInstalling = true
+            effects.append(.install(chunk, have: receiver.have))
+        case .behind, .unavailable:
+            if let at = index(of: peer) { peers[at].restsUntil = now + options.digestInterval }
+            snapshot?.noServer()
+        }
+    }
+
+    mutating func continueSnapshot(at now: UInt64, into effects: inout [ReplicatorEffect]) {
+        guard let receiver = snapshot, receiver.isStaging else { return }
+        snapshot?.staged()
+        if let server = receiver.server {
+            askForSnapshot(server, at: now, into: &effects)
+        } else {
+            findServer(at: now, into: &effects)
+        }
+    }
+
+    mutating func tickSnapshot(at now: UInt64, into effects: inout [ReplicatorEffect]) {
+        guard let receiver = snapshot, !receiver.isInstalling, !receiver.isStaging else { return }
+        if receiver.isWaiting {
+            guard now >= receiver.deadline else { return }
+            if let server = receiver.server, let at = index(of: server) {
+                peers[at].restsUntil = now + options.answerTimeout
+            }
+            snapshot?.noServer()
+        }
+        findServer(at: now, into: &effects)
+    }
+
+    /// Goes on with another peer that has all that the pieces so far were read at; without one for long, gives up.
+    private mutating func findServer(at now: UInt64, into effects: inout [ReplicatorEffect]) {
+        guard let receiver = snapshot else { return }
+        for peer in peers where peer.hasDigest && now >= peer.restsUntil && peer.has.covers(receiver.reached) {
+            askForSnapshot(peer.replica, at: now, into: &effects)
+            return
+        }
+        if now >= receiver.deadline + options.answerTimeout * 2 { abandonSnapshot(into: &effects) }
+    }
+
+    mutating func abandonSnapshot(into effects: inout [ReplicatorEffect]) {
+        counters.snapshotsAbandoned += 1
+        snapshot = nil
+        effects.append(.discardStage)
+    }
+
+    // MARK: Serving
+
+    mutating func serve(_ want: SnapshotWant, to at: Int, into effects: inout [ReplicatorEffect]) {
+        lastTicket += 1
+        peers[at].servingSnapshot = (lastTicket, want.number)
+        var want = want
+        want.limit = min(want.limit, UInt64(options.snapshotBytes))
+        effects.append(.readSnapshot(ticket: lastTicket, want))
+    }
+
+    mutating func serveSnapshot(_ ticket: UInt64, _ chunk: SnapshotChunk?, into effects: inout [ReplicatorEffect]) {
+        guard let at = peers.firstIndex(where: { $0.servingSnapshot?.ticket == ticket }),
+            let number = peers[at].servingSnapshot?.number
+        else { return }
+        peers[at].servingSnapshot = nil
+        var answer = chunk ?? SnapshotChunk(number: number, status: .unavailable, at: VersionVector())
+        answer.number = number
+        effects.append(.send(peers[at].replica, .snapshotChunk(answer), bulk: true))
+    }
+}

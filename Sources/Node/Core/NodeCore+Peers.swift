@@ -1,0 +1,320 @@
+import ConvergeCRDT
+import ConvergeGossip
+import ConvergeStorage
+import ConvergeWire
+
+/// The other nodes: what comes over the links goes to the core that it concerns, and what those want goes out.
+extension NodeCore {
+    mutating func handle(
+        _ event: LinkEvent, of link: LinkID, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
+        guard options.cluster != nil, log != nil, stage != .finished else {
+            // Nobody to talk to yet, or any more.
+            if case .closed = event {} else { effects.append(.closeLink(link)) }
+            if case .opened(let dialled?) = event { dialFailed(dialled, at: now, into: &effects) }
+            return
+        }
+        switch event {
+        case .opened(let dialled):
+            streams[link] = PeerFrameReader()
+            handle(.opened(link, dialled: dialled), at: now, into: &effects)
+        case .received(let bytes):
+            receive(bytes, on: link, at: now, into: &effects)
+        case .closed:
+            streams[link] = nil
+            handle(.closed(link), at: now, into: &effects)
+        }
+    }
+
+    private mutating func receive(
+        _ bytes: [UInt8], on link: LinkID, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
+        bytes.withUnsafeBytes { streams[link]?.append($0) }
+        // A frame may close its link, and with it the stream.
+        while streams[link] != nil {
+            do throws(PeerFrameError) {
+                guard let item = try streams[link]?.next() else { return }
+                switch item {
+                case .frame(let frame): handle(.frame(link, frame), at: now, into: &effects)
+                case .unknown: counters.unknownPeerFrames &+= 1
+                }
+            } catch {
+                counters.peerViolations &+= 1
+                effects.append(.report(.peerViolation("\(error)")))
+                effects.append(.closeLink(link))
+                streams[link] = nil
+                handle(.closed(link), at: now, into: &effects)
+            }
+        }
+    }
+
+    mutating func dialFailed(_ address: Text, at now: UInt64, into effects: inout [CoreEffect]) {
+        handle(MembershipEvent.dialFailed(address), at: now, into: &effects)
+    }
+
+    /// What is said of this node in a hello.
+    private func hello(at now: UInt64) -> PeerHello {
+        let cluster = options.cluster!
+        return PeerHello(
+            lowestVersion: cluster.links.lowestVersion, highestVersion: cluster.links.highestVersion,
+            cluster: cluster.name, replica: log!.replica, boot: boot, process: cluster.process,
+            name: options.nodeName, address: cluster.address, wall: now, incarnation: membership.incarnation)
+    }
+
+    // MARK: Links
+
+    mutating func handle(_ event: PeerLinksEvent, at now: UInt64, into effects: inout [CoreEffect]) {
+        var wanted: [PeerLinksEffect] = []
+        links.handle(event, own: hello(at: now), at: monotonic, into: &wanted)
+        perform(wanted, at: now, into: &effects)
+    }
+
+    private mutating func perform(_ wanted: [PeerLinksEffect], at now: UInt64, into effects: inout [CoreEffect]) {
+        for effect in wanted {
+            switch effect {
+            case .send(let link, let frame):
+                effects.append(.send(link, frame.encoded(), bulk: false))
+            case .close(let link):
+                streams[link] = nil
+                effects.append(.closeLink(link))
+            case .linked(let link, let hello, version: _, let dialled, let renews):
+                streams[link]?.maximumLength = PeerLimits.frame
+                linked(hello, dialled: dialled, renews: renews, at: now, into: &effects)
+            case .unlinked(let peer):
+                effects.append(.report(.peerUnlinked(peer)))
+                skews.forget(peer)
+                inform(.unlinked(peer), at: now, into: &effects)
+                replicate(.unlinked(peer), at: now, into: &effects)
+                handle(MembershipEvent.linkClosed(peer), at: now, into: &effects)
+            case .dialEnded(let address, let reached):
+                handle(MembershipEvent.dialFailed(address, reached: reached), at: now, into: &effects)
+            case .twin:
+                effects.append(.report(.twin))
+                renewing = true
+            case .received(let peer, let frame):
+                receive(frame, from: peer, at: now, into: &effects)
+            }
+        }
+    }
+
+    private mutating func linked(
+        _ hello: PeerHello, dialled: Text?, renews: Bool, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
+        let peer = hello.replica
+        effects.append(.report(.peerLinked(peer, name: hello.name, address: hello.address)))
+        skews.note(peer, wall: hello.wall, here: now)
+        if renews {
+            inform(.unlinked(peer), at: now, into: &effects)
+            replicate(.unlinked(peer), at: now, into: &effects)
+            handle(MembershipEvent.linkClosed(peer), at: now, into: &effects)
+        }
+        handle(
+            MembershipEvent.linkOpened(
+                peer, address: hello.address, name: hello.name, incarnation: hello.incarnation, dialled: dialled),
+            at: now, into: &effects)
+        inform(.linked(peer), at: now, into: &effects)
+        replicator.presence = presence.versions
+        replicate(.linked(peer), at: now, into: &effects)
+    }
+
+    private mutating func receive(
+        _ frame: PeerFrame, from peer: ReplicaID, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
+        switch frame {
+        case .probe, .probeRequest, .probeAck, .probeNack, .members:
+            handle(MembershipEvent.frame(from: peer, frame), at: now, into: &effects)
+        case .presenceDelta, .presenceWant, .presenceChunk:
+            inform(.frame(from: peer, frame), at: now, into: &effects)
+        case .digest(let digest):
+            skews.note(peer, wall: digest.wall, here: now)
+            inform(.digest(from: peer, digest.presence, direct: digest.direct), at: now, into: &effects)
+            replicator.presence = presence.versions
+            replicate(.frame(from: peer, frame), at: now, into: &effects)
+        case .summary:
+            replicator.presence = presence.versions
+            replicate(.frame(from: peer, frame), at: now, into: &effects)
+        case .entries, .stored, .want, .range, .snapshotWant, .snapshotChunk:
+            replicate(.frame(from: peer, frame), at: now, into: &effects)
+        case .hello, .refused:
+            break
+        }
+    }
+
+    mutating func send(_ frame: PeerFrame, to peer: ReplicaID, bulk: Bool, into effects: inout [CoreEffect]) {
+        guard let link = links.link(to: peer) else { return }
+        effects.append(.send(link, frame.encoded(), bulk: bulk))
+    }
+
+    // MARK: Members
+
+    mutating func handle(_ event: MembershipEvent, at now: UInt64, into effects: inout [CoreEffect]) {
+        guard options.cluster != nil else { return }
+        var wanted: [MembershipEffect] = []
+        membership.handle(event, at: monotonic, wall: now, into: &wanted)
+        for effect in wanted {
+            switch effect {
+            case .send(let peer, let frame):
+                send(frame, to: peer, bulk: false, into: &effects)
+            case .dial(let address):
+                effects.append(.dial(address))
+            case .changed(let member, let state):
+                effects.append(.report(.memberChanged(member, state)))
+                inform(.memberChanged(member, state), at: now, into: &effects)
+                if state == .faulty || state == .left {
+                    attendance.touchAll(writtenBy: member, at: monotonic + attendance.grace)
+                }
+            case .forgotten(let member):
+                effects.append(.report(.memberForgotten(member)))
+                inform(.forgotten(member), at: now, into: &effects)
+            case .remember(let member):
+                remembered.append(
+                    .remember(
+                        StoredMember(
+                            address: member.address, replica: member.replica, name: member.name, seen: member.seen)))
+            case .drop(let address):
+                remembered.append(.forget(address: address))
+            }
+        }
+    }
+
+    // MARK: Logs
+
+    mutating func replicate(_ event: ReplicatorEvent, at now: UInt64, into effects: inout [CoreEffect]) {
+        var wanted: [ReplicatorEffect] = []
+        replicator.handle(event, at: monotonic, wall: now, into: &wanted)
+        for effect in wanted {
+            switch effect {
+            case .apply(let entry): apply(entry, at: now)
+            case .send(let peer, let frame, let bulk): send(frame, to: peer, bulk: bulk, into: &effects)
+            case .read(let ticket, let ranges, let bytes):
+                effects.append(.read(.range(ticket: ticket, ranges, bytes: bytes)))
+            case .readSnapshot(let ticket, let want):
+                effects.append(.read(.snapshot(ticket: ticket, want)))
+            case .stage(let chunk): staging.stage(chunk)
+            case .install(let chunk, let have): staging.install(chunk, have: have)
+            case .discardStage: staging.discard()
+            case .peerStored(let peer, let seq):
+                copies.peerStored(peer, through: seq)
+                acknowledgeCopies()
+            case .ownLogForeign(let peer, let seq):
+                guard !renewing, !options.planted.has(.clonedIdentityKept) else { continue }
+                effects.append(.report(.ownLogForeign(by: peer, seq: seq)))
+                renewing = true
+            case .forked(let replica, let seq, let peer):
+                effects.append(.report(.forked(replica, seq: seq, by: peer)))
+            case .violation(let peer):
+                counters.peerViolations &+= 1
+                effects.append(.report(.peerViolation("an entry of \(peer) that no log can have")))
+                var closing: [PeerLinksEffect] = []
+                links.close(peer, .violation, into: &closing)
+                perform(closing, at: now, into: &effects)
+            }
+        }
+    }
+
+    /// What everybody who has a vote has stored, less the tail that is kept as it is.
+    func foldable() -> VersionVector {
+        let voters = options.planted.has(.foldedEarly) ? [] : membership.voting
+        guard let common = replicator.stored(byAll: voters) else { return VersionVector() }
+        var through = VersionVector()
+        for dot in common.components {
+            through[dot.replica] = min(dot.seq, position[dot.replica] - min(position[dot.replica], options.foldTail))
+        }
+        return through
+    }
+
+    // MARK: Copies
+
+    /// Answers those who wait for copies of what they wrote and have them now, or have waited long enough.
+    mutating func acknowledgeCopies() {
+        for wait in copies.takeReady(at: monotonic) where sessions[wait.session] != nil {
+            ready.append(to: .session(wait.session)) {
+                encoder.ack(wait.acknowledgement, ref: wait.ref, to: &$0)
+            }
+        }
+    }
+
+    // MARK: Time
+
+    mutating func tick(at now: UInt64, into effects: inout [CoreEffect]) {
+        if monotonic >= nextPruning {
+            nextPruning = monotonic + Self.pruningPeriod
+            if options.retention > 0 || isFoldingWorthwhile { retention.due(at: now) }
+        }
+        acknowledgeCopies()
+        guard options.cluster != nil, log != nil, stage != .finished else { return }
+        handle(PeerLinksEvent.tick, at: now, into: &effects)
+        handle(MembershipEvent.tick, at: now, into: &effects)
+        inform(.tick, at: now, into: &effects)
+        replicator.presence = presence.versions
+        replicate(.tick, at: now, into: &effects)
+        let isTolerable = skews.isTolerable
+        if isTolerable != clockIsTolerable {
+            clockIsTolerable = isTolerable
+            effects.append(.report(isTolerable ? .clockMended : .clockSkewed(skews.median ?? 0)))
+        }
+    }
+
+    /// Milliseconds between two looks at what is too old.
+    private static var pruningPeriod: UInt64 { 5_000 }
+
+    /// Folding costs a transaction: it waits until a good piece of a log can go.
+    private var isFoldingWorthwhile: Bool {
+        for dot in foldable().components
+        where dot.seq - min(dot.seq, replicator.floors[dot.replica]) >= max(1, options.foldTail / 8) {
+            return true
+        }
+        return false
+    }
+
+    // MARK: Identity
+
+    /// A graceful stop, when everything is stored and told: the others need not find out.
+    mutating func leaveCluster(at now: UInt64, into effects: inout [CoreEffect]) {
+        guard options.cluster != nil, log != nil else { return }
+        handle(MembershipEvent.leave, at: now, into: &effects)
+        var closing: [PeerLinksEffect] = []
+        links.closeAll(.leaving, into: &closing)
+        perform(closing, at: now, into: &effects)
+    }
+
+    /// Goes on under a new identity: what is placed and not stored fails, and the store gives another replica.
+    mutating func renew(at now: UInt64, into effects: inout [CoreEffect]) {
+        renewing = false
+        counters.identitiesRenewed &+= 1
+        fail(takeOpen(), at: now)
+        rollBack(at: now, into: &effects)
+        store = .unavailable(failures: 0)
+        effects.append(.openStore(after: .zero, held: held, renew: true))
+    }
+
+    /// The store is open under this replica: the others learn who we are.
+    mutating func join(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
+        let replica = recovered.replica
+        let isNew = replicas.first != replica
+        let isFirst = replicas.isEmpty
+        if isNew {
+            // What was said meanwhile against the old identity is settled with it.
+            renewing = false
+            // Under the old name there is nobody to talk to.
+            var closing: [PeerLinksEffect] = []
+            links.closeAll(.leaving, into: &closing)
+            perform(closing, at: now, into: &effects)
+            copies.forgetPeers()
+        }
+        replicas = [replica]
+        boot = recovered.boot
+        if isNew { inform(.started(replica: replica, boot: boot), at: now, into: &effects) }
+        replicate(
+            .started(replica: replica, vector: recovered.vector, ends: recovered.ends, floors: recovered.floors),
+            at: now, into: &effects)
+        if isFirst {
+            let members = recovered.members.map {
+                RememberedMember(address: $0.address, replica: $0.replica, name: $0.name, seen: $0.seen)
+            }
+            handle(MembershipEvent.started(replica: replica, remembered: members), at: now, into: &effects)
+        } else if isNew {
+            handle(MembershipEvent.renewed(replica), at: now, into: &effects)
+        }
+    }
+}

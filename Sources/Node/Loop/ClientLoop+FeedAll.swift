@@ -1,0 +1,25 @@
+import ConvergeCRDT
+
+/// The store has got entries of a room that were never handed out, by a snapshot: whoever is in the room is fed from the
+/// store from where it is, like a slow client, and comes back live when nothing is missing any more.
+extension ClientLoop {
+    mutating func feedAll(_ room: UInt32) {
+        guard room < rooms.count else { return }
+        // Those who are fed already: what they have read may be from before, so none of it is the end.
+        for slot in rooms[room].pointee.slow {
+            guard let queue = connections[slot].pointee.feed else { continue }
+            if queue.feed.isLevel { queue.feed.fallBehind(at: position) } else { queue.feed.overflow() }
+            markDirty(slot)
+        }
+        while let slot = rooms[room].pointee.members.last {
+            catchUp(slot)
+            // Not live any more where that was too much for it.
+            guard connections[slot].pointee.feed == nil else { continue }
+            var cursor = position
+            cursor.merge(rooms[room].pointee.since)
+            removeMember(slot)
+            addSlowMember(slot, FeedQueue(Feed(catchingUpFrom: cursor)))
+            markDirty(slot)
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import ConvergeCRDT
+import ConvergeWire
+
+/// One transaction: entries, in the order in which this node applies them, and what follows from them.
+public struct Batch: Sendable {
+    public var entries: [Entry]
+    public var effects: [StoreEffect]
+
+    public init(entries: [Entry] = [], effects: [StoreEffect] = []) {
+        self.entries = entries
+        self.effects = effects
+    }
+}
+
+/// A change to the store's tables beside the log, decided by the node and made in the same transaction.
+public enum StoreEffect: Hashable, Sendable {
+    /// The message at `position` was sent with a key and has this id. The earliest position stays, and the entries at
+    /// the others are hidden, whichever came first.
+    case key(MessageID, position: Position)
+    /// The entry is in the log but is not shown: a write that changed nothing.
+    case hide(Dot)
+    /// The message's payload is erased: its shell takes its place (`EntryChain.redacted`), and it is no longer shown.
+    /// Nothing where it is not here, was erased before, or is no message: what other entries say has taken effect.
+    case redact(Dot)
+    /// An OR-Set gains `element` under `dot` and loses the dots in `replacing`.
+    case insert(DocumentID, element: Text, dot: Dot, timestamp: HybridTimestamp, replacing: [Dot])
+    /// An OR-Set loses these dots of `element`.
+    case delete(DocumentID, element: Text, dots: [Dot])
+    /// A register takes `value`, unless what it holds is later by (timestamp, replica).
+    case write(DocumentID, value: Text?, dot: Dot, timestamp: HybridTimestamp)
+    /// What the replica of `dot` has added to a counter and taken from it in all; neither ever falls.
+    case count(DocumentID, CounterTotals, dot: Dot, timestamp: HybridTimestamp)
+    /// The highest seq of a replica that affected the document.
+    case touch(DocumentID, Dot)
+    /// A system entry for (room, user); it stays the last one until another supersedes it.
+    case attendance(AttendanceRecord)
+    /// A node was met at this address.
+    case remember(StoredMember)
+    /// The address is not to be dialled any more.
+    case forget(address: Text)
+}

@@ -1,0 +1,127 @@
+// One piece of a snapshot, read from a store: the order of a pass, where a piece ends, and what that means.
+//
+// Invariant: the server keeps nothing. Whatever a piece does not tell, the next one of the pass does, since both follow
+// one order: documents by (room, kind, name), attendance by (room, user), keys by id, entries by (replica, seq).
+
+import ConvergeCRDT
+import ConvergeWire
+
+/// What a pass reads, at one moment. Each calls `body` in order, for what stands after the given place and is not
+/// covered by `since`, until that returns false; and returns whether it got to the end.
+protocol SnapshotSource {
+    var vector: VersionVector { get }
+    func end() throws(StoreError) -> SnapshotEnd
+    func documents(
+        after: DocumentID?, since: VersionVector, _ body: (SnapshotDocument) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool
+    func attendance(
+        after: (room: Text, user: Text)?, since: VersionVector, _ body: (AttendanceRecord) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool
+    func keys(
+        after: MessageID?, since: VersionVector, _ body: (KeyPosition) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool
+    /// Of one log, below the floor what is retained.
+    func entries(
+        of replica: ReplicaID, after seq: UInt64, _ body: (Entry) throws(StoreError) -> Bool
+    ) throws(StoreError) -> Bool
+}
+
+enum SnapshotPass {
+    static func read(_ want: SnapshotWant, from source: some SnapshotSource) throws(StoreError) -> SnapshotChunk {
+        var chunk = SnapshotChunk(number: want.number, status: .behind, at: source.vector)
+        guard source.vector.covers(want.reached) else { return chunk }
+        let since = want.since
+        var left = Int(clamping: want.limit)
+        var next: SnapshotCursor?
+        /// Whether one thing more goes into this piece; at least one does.
+        func fits(_ bytes: Int, _ cursor: SnapshotCursor) -> Bool {
+            if next != nil, bytes > left { return false }
+            left -= bytes
+            next = cursor
+            return true
+        }
+
+        func rest() throws(StoreError) -> Bool {
+            var section = 0
+            var document: DocumentID?
+            var seat: (room: Text, user: Text)?
+            var key: MessageID?
+            var dot: Dot?
+            switch want.after {
+            case nil: break
+            case .document(let id): document = id
+            case .attendance(let room, let user): (section, seat) = (1, (room, user))
+            case .key(let id): (section, key) = (2, id)
+            case .entry(let last): (section, dot) = (3, last)
+            }
+            if section <= 0 {
+                let ended = try source.documents(after: document, since: since) { (found) throws(StoreError) in
+                    guard fits(found.approximateBytes, .document(found.id)) else { return false }
+                    chunk.documents.append(found)
+                    return true
+                }
+                if !ended { return false }
+            }
+            if section <= 1 {
+                let ended = try source.attendance(after: seat, since: since) { (found) throws(StoreError) in
+                    let cursor = SnapshotCursor.attendance(room: found.room, user: found.user)
+                    guard fits(found.approximateBytes, cursor) else { return false }
+                    chunk.attendance.append(found)
+                    return true
+                }
+                if !ended { return false }
+            }
+            if section <= 2 {
+                let ended = try source.keys(after: key, since: since) { (found) throws(StoreError) in
+                    guard fits(KeyPosition.approximateBytes, .key(found.id)) else { return false }
+                    chunk.keys.append(found)
+                    return true
+                }
+                if !ended { return false }
+            }
+            for head in source.vector.components where dot.map({ head.replica >= $0.replica }) ?? true {
+                let resumed = dot.map { $0.replica == head.replica ? $0.seq : 0 } ?? 0
+                let ended = try source.entries(of: head.replica, after: max(since[head.replica], resumed)) {
+                    (found) throws(StoreError) in
+                    guard fits(found.approximateBytes, .entry(found.dot)) else { return false }
+                    chunk.entries.append(found)
+                    return true
+                }
+                if !ended { return false }
+            }
+            return true
+        }
+
+        if try !rest() {
+            chunk.status = .more
+            chunk.next = next
+        } else if want.after == nil {
+            chunk.status = .final
+            chunk.end = try source.end()
+        } else {
+            chunk.status = .passEnded
+        }
+        return chunk
+    }
+}
+
+// What things take on the wire, or a little more.
+
+extension DocumentRow {
+    var approximateBytes: Int { 40 + (value?.byteCount ?? 0) }
+}
+
+extension SnapshotDocument {
+    var approximateBytes: Int {
+        16 + id.room.byteCount + id.name.byteCount + 16 * touched.components.count
+            + rows.reduce(0) { $0 + $1.approximateBytes }
+    }
+}
+
+extension AttendanceRecord {
+    var approximateBytes: Int { 40 + room.byteCount + user.byteCount + displayName.byteCount }
+}
+
+extension KeyPosition {
+    static let approximateBytes = 44
+}

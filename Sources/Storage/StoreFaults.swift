@@ -1,0 +1,24 @@
+/// Mistakes that a simulation plants into a store in memory, to see that it finds them. A store on a disk has none.
+public struct StoreFaults: Hashable, Sendable {
+    /// Of two messages with one key both are shown.
+    public var keepsTwins = false
+    /// A document that a snapshot does not have is emptied.
+    public var emptiesUnsent = false
+    /// The documents of each piece of a snapshot are installed when it comes.
+    public var installsByChunk = false
+    /// Documents are joined without what the two sides have seen: what one side lacks is always news.
+    public var ignoresSnapshotContext = false
+    /// The first piece of each snapshot that has more than one is lost, and nobody notices.
+    public var dropsChunk = false
+
+    public init(
+        keepsTwins: Bool = false, emptiesUnsent: Bool = false, installsByChunk: Bool = false,
+        ignoresSnapshotContext: Bool = false, dropsChunk: Bool = false
+    ) {
+        self.keepsTwins = keepsTwins
+        self.emptiesUnsent = emptiesUnsent
+        self.installsByChunk = installsByChunk
+        self.ignoresSnapshotContext = ignoresSnapshotContext
+        self.dropsChunk = dropsChunk
+    }
+}

@@ -1,0 +1,69 @@
+import ConvergeCRDT
+import ConvergeWire
+
+/// What documents must hold, worked out from the entries and what each writer had applied: nothing is merged, no dots are
+/// kept with an element, and the dots that entries name are not believed.
+struct DocumentsReference {
+    fileprivate struct Write {
+        let dot: Dot
+        let timestamp: HybridTimestamp
+        let past: VersionVector
+        let delta: DocumentDelta
+    }
+
+    private var documents: [DocumentID: [Write]] = [:]
+
+    /// All that `vector` covers of what was ever written.
+    init(_ ledger: Ledger, within vector: VersionVector) {
+        for replica in ledger.replicas {
+            for record in ledger.records(of: replica).prefix(Int(vector[replica])) where record.entry.kind == .document
+            {
+                let entry = record.entry
+                guard let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }) else {
+                    continue
+                }
+                let id = DocumentID(room: entry.room, kind: payload.delta.kind, name: payload.name)
+                documents[id, default: []].append(
+                    Write(dot: entry.dot, timestamp: entry.timestamp, past: record.past, delta: payload.delta))
+            }
+        }
+    }
+
+    /// An element is in a set if one of its adds was seen by no later write of the element.
+    func elements(of document: DocumentID) -> [Text] {
+        let writes = documents[document] ?? []
+        var standing: Set<Text> = []
+        for add in writes {
+            guard case .add(let element, _) = add.delta else { continue }
+            let isUndone = writes.contains { $0.past.covers(add.dot) && $0.element == element }
+            if !isUndone { standing.insert(element) }
+        }
+        return standing.sorted()
+    }
+
+    /// A counter is the sum of what its entries say that they have added.
+    func count(of document: DocumentID) -> Int {
+        (documents[document] ?? []).reduce(0) { sum, write in
+            guard case .count(let amount, _) = write.delta else { return sum }
+            return sum + Int(amount)
+        }
+    }
+
+    /// A register holds what was written last, by (timestamp, replica).
+    func value(of document: DocumentID) -> Text? {
+        let last = (documents[document] ?? []).max {
+            ($0.timestamp, $0.dot.replica) < ($1.timestamp, $1.dot.replica)
+        }
+        guard case .set(let value)? = last?.delta else { return nil }
+        return value
+    }
+}
+
+extension DocumentsReference.Write {
+    var element: Text? {
+        switch delta {
+        case .add(let element, _), .remove(let element, _): element
+        case .set, .count: nil
+        }
+    }
+}

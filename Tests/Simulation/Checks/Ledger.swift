@@ -1,0 +1,144 @@
+import ConvergeCRDT
+import ConvergeStorage
+import ConvergeWire
+
+/// Every entry that any disk ever held, with its whole causal past: what the checks hold a cluster against.
+///
+/// It reads what is handed to the disks and nothing of what the nodes make of it. It also says which entries have died
+/// with their disks, and which seqs of a log have been written twice.
+struct Ledger {
+    struct Record {
+        let entry: Entry
+        /// All that its replica had applied before it.
+        let past: VersionVector
+        /// A message without a key that nobody redacted: everybody who follows its room must see it.
+        var mustShow: Bool
+    }
+
+    /// One log, from seq 1 on.
+    private struct Log {
+        var records: [Record] = []
+        /// Where its entries of a room are that everybody must see.
+        var shown: [Text: [UInt64]] = [:]
+    }
+
+    private var logs: [ReplicaID: Log] = [:]
+    /// In the order of their first entries.
+    private(set) var replicas: [ReplicaID] = []
+    /// Entries of which no disk has a copy any more, by replica: everything from a seq on.
+    private(set) var died: [Dot] = []
+    /// Dots under which there were two entries.
+    private(set) var forked: [Dot] = []
+    /// Entries that someone asked to redact.
+    private(set) var redacted: [Dot] = []
+    private(set) var redactedBodies: [String] = []
+    private(set) var entryCount = 0
+    private var redactions: [(target: Dot, by: Dot)] = []
+
+    subscript(_ dot: Dot) -> Record? {
+        guard let log = logs[dot.replica], dot.seq > 0, dot.seq <= UInt64(log.records.count) else { return nil }
+        return log.records[Int(dot.seq - 1)]
+    }
+
+    func head(of replica: ReplicaID) -> UInt64 { UInt64(logs[replica]?.records.count ?? 0) }
+
+    func records(of replica: ReplicaID) -> [Record] { logs[replica]?.records ?? [] }
+
+    /// What a disk has taken; entries come in its own order.
+    mutating func stored(_ entries: [Entry]) {
+        for entry in entries {
+            let replica = entry.dot.replica
+            if logs[replica] == nil {
+                logs[replica] = Log()
+                replicas.append(replica)
+            }
+            let head = UInt64(logs[replica]!.records.count)
+            if entry.dot.seq <= head {
+                let known = logs[replica]!.records[Int(entry.dot.seq - 1)].entry
+                if known.hash != entry.hash, !forked.contains(entry.dot) { forked.append(entry.dot) }
+                continue
+            }
+            guard entry.dot.seq == head + 1 else { continue }  // the check of gaps says so
+            var past = logs[replica]!.records.last?.past ?? VersionVector()
+            past[replica] = head
+            for dot in entry.dependencies { past.advance(to: dot) }
+            let mustShow = entry.namespace == 0 && entry.kind == .message && !entry.isKeyedMessage
+            if mustShow { logs[replica]!.shown[entry.room, default: []].append(entry.dot.seq) }
+            logs[replica]!.records.append(Record(entry: entry, past: past, mustShow: mustShow))
+            entryCount += 1
+            if entry.kind == .redaction,
+                let payload = entry.payload.withUnsafeBytes({ try? RedactionPayload(decoding: $0) })
+            {
+                redactions.append((payload.target, entry.dot))
+            }
+        }
+    }
+
+    mutating func redact(_ dot: Dot) {
+        redacted.append(dot)
+        if let entry = self[dot]?.entry,
+            let payload = entry.payload.withUnsafeBytes({ try? MessagePayload(decoding: $0) })
+        {
+            redactedBodies.append(String(decoding: payload.body, as: UTF8.self))
+        }
+        guard logs[dot.replica] != nil, self[dot] != nil else { return }
+        logs[dot.replica]!.records[Int(dot.seq - 1)].mustShow = false
+    }
+
+    /// A disk had all of `before` and has only `after` now; `others` is what the other disks hold.
+    mutating func lost(_ before: VersionVector, _ after: VersionVector, others: [VersionVector]) {
+        for dot in before.components where dot.seq > after[dot.replica] {
+            var kept = after[dot.replica]
+            for other in others { kept = max(kept, other[dot.replica]) }
+            if kept < dot.seq { died.append(Dot(replica: dot.replica, seq: kept + 1)) }
+        }
+    }
+
+    /// Whether the entry may be gone from everywhere, with the disks that it was on.
+    func mayHaveDied(_ dot: Dot) -> Bool { died.contains { $0.replica == dot.replica && dot.seq >= $0.seq } }
+
+    /// Whether something within the vector may already be erased though the redaction is not within it: whoever has
+    /// erased an entry passes it on so.
+    func isErasedAhead(of vector: VersionVector) -> Bool {
+        redactions.contains { vector.covers($0.target) && !vector.covers($0.by) }
+    }
+
+    /// Whether the entry may be erased on some nodes and not on others for ever: its redaction died with its disks, and
+    /// copies that were erased did not.
+    func isErasedInPart(_ dot: Dot) -> Bool {
+        redactions.contains { $0.target == dot && mayHaveDied($0.by) }
+    }
+
+    /// Whether the vector covers a dot of which there were two entries.
+    func isForked(within vector: VersionVector) -> Bool { forked.contains { vector.covers($0) } }
+
+    /// The last entry of a log within a room, up to `seq`, that everybody must see; 0 where there is none.
+    func lastShown(_ room: Text, _ replica: ReplicaID, through seq: UInt64) -> UInt64 {
+        guard let log = logs[replica], let seqs = log.shown[room] else { return 0 }
+        var low = 0
+        var high = seqs.count
+        while low < high {
+            let middle = (low + high) / 2
+            if seqs[middle] <= seq { low = middle + 1 } else { high = middle }
+        }
+        while low > 0 {
+            let seq = seqs[low - 1]
+            if log.records[Int(seq - 1)].mustShow { return seq }
+            low -= 1
+        }
+        return 0
+    }
+
+    /// The entries of a log within a room that everybody must see, in `after` < seq <= `through`.
+    func shown(_ room: Text, _ replica: ReplicaID, after: UInt64, through: UInt64) -> [Record] {
+        guard let log = logs[replica], let seqs = log.shown[room] else { return [] }
+        return seqs.filter { $0 > after && $0 <= through }.map { log.records[Int($0 - 1)] }.filter(\.mustShow)
+    }
+}
+
+extension Entry {
+    var isKeyedMessage: Bool {
+        // version, then whether there is an id: see the layout in EntryCodec.
+        kind == .message && payload.count > 1 && payload[1] == 1 && !flags.contains(.redacted)
+    }
+}

@@ -1,0 +1,172 @@
+import ConvergeCRDT
+import ConvergeGossip
+import ConvergeStorage
+import ConvergeWire
+
+@testable import ConvergeNode
+
+/// The one place where the harness meets the core's own options, calls and effects.
+extension World {
+    func makeCore(_ node: Int, process: UInt64) -> NodeCore {
+        var options = CoreOptions(
+            nodeName: Text("n\(node)"), loopCount: scenario.loops, saveBuffer: scenario.saveBuffer, historyLimit: 200,
+            systemEvents: .stored, frameSeed: process)
+        options.documents.elementsPerDocument = scenario.elementsPerDocument
+        options.retention = scenario.retention
+        options.planted = scenario.planted
+        options.foldTail = scenario.foldTail
+        options.presence.planted = scenario.planted
+        options.attendance.planted = scenario.planted
+        options.replicator.planted = scenario.planted
+        if scenario.isTight { tighten(&options) }
+        guard scenario.nodes > 1 else { return NodeCore(options) }
+        var cluster = ClusterOptions(
+            name: "simulated", address: Text("n\(node):7000"), seeds: seeds(of: node), process: process,
+            seed: process ^ 0x5EED)
+        cluster.membership.planted = scenario.planted
+        cluster.membership.forgetAfter = scenario.forgetAfter
+        cluster.links.planted = scenario.planted
+        options.cluster = cluster
+        return NodeCore(options)
+    }
+
+    /// Everybody is told of the first node, and that one of the second.
+    private func seeds(of node: Int) -> [Text] { [node == 0 ? "n1:7000" : "n0:7000"] }
+
+    /// Bounds that are met all the time.
+    private func tighten(_ options: inout CoreOptions) {
+        options.replicator.rangeBytes = 1_500
+        options.replicator.pushWindow = 3_000
+        options.replicator.creditStep = 600
+        options.replicator.unstoredBytes = 4_000
+        options.replicator.waitingEntries = 6
+        options.replicator.waitingBytes = 4_000
+        options.replicator.waitingTime = 10_000
+        options.replicator.snapshotBytes = 900
+        options.presence.chunkBytes = 60
+        options.presence.historyLength = 2
+        options.attendance.limit = 3
+    }
+
+    /// One turn of a core: all that has come, then the end.
+    func runCore(_ node: SimulatedNode, _ events: [CoreEvent]) {
+        let wall = node.clock.wall(at: now)
+        node.core.turn(monotonic: now / 1_000)
+        for event in events { node.core.handle(event, at: wall, into: &node.effects) }
+        node.core.endTurn(at: wall, into: &node.effects)
+    }
+
+    func startCore(_ node: SimulatedNode) {
+        node.core.turn(monotonic: now / 1_000)
+        node.core.start(into: &node.effects)
+    }
+
+    /// Carries out one effect.
+    func perform(_ effect: CoreEffect, of node: SimulatedNode) {
+        switch effect {
+        case .openStore(let wait, let held, let renew):
+            openStore(node, after: Microseconds(wait.milliseconds) * 1_000, held: held, renew: renew)
+        case .commit(let batch): giveWriter(node, .commit(batch))
+        case .prune(let pruning): giveWriter(node, .prune(pruning))
+        case .stage(let chunk, let discardsFirst): giveWriter(node, .stage(chunk, discardingFirst: discardsFirst))
+        case .install(let chunk, let have, let discardsFirst):
+            giveWriter(node, .install(chunk, have: have, discardingFirst: discardsFirst))
+        case .read(let request): giveReader(node, request)
+        case .dial(let address): dial(address, from: node)
+        case .send(let link, let bytes, let bulk): send(bytes, over: link.rawValue, bulk: bulk, from: node)
+        case .closeLink(let link): closeLink(link.rawValue, of: node)
+        case .deliver(let frames, let loops): deliver(frames, loops, node)
+        case .report(let report):
+            trace.note(now, node.index, "report", 0, 0, "\(report)")
+            if case .memberChanged(let member, let state) = report {
+                measures?.states.append((now, node.index, member, state))
+            }
+        case .closeSessions, .finished: break
+        }
+    }
+
+    /// What a core counts that must stay within bounds.
+    func checkBounds(_ node: SimulatedNode) {
+        let counters = node.core.counters
+        // A session that moves, or has its key looked up, may go a step beyond.
+        if counters.saveQueue > scenario.saveBuffer + 4 * scenario.clients {
+            violate(.bounds, node.index, "the save queue holds \(counters.saveQueue) of \(scenario.saveBuffer)")
+        }
+        if counters.peerViolations > 0, !isNonsenseSent {
+            violate(.links, node.index, "a node broke the protocol between nodes")
+        }
+    }
+}
+
+extension Duration {
+    var milliseconds: UInt64 {
+        UInt64(components.seconds) * 1_000 + UInt64(components.attoseconds / 1_000_000_000_000_000)
+    }
+}
+
+/// What links tell a core.
+extension World {
+    func postDialFailed(_ address: Text, to node: SimulatedNode) { post(.dialFailed(address), to: node) }
+
+    func postLinkOpened(_ name: LinkName, dialled: Text?, to node: SimulatedNode) {
+        post(.link(LinkID(rawValue: name), .opened(dialled: dialled)), to: node)
+    }
+
+    /// Bytes come in pieces of any size.
+    func postFrame(_ frame: [UInt8], over name: LinkName, to node: SimulatedNode) {
+        let link = LinkID(rawValue: name)
+        guard frame.count > 1, networkChoices.chance(5) else {
+            post(.link(link, .received(frame)), to: node)
+            return
+        }
+        let cut = 1 + networkChoices.below(frame.count - 1)
+        post(.link(link, .received(Array(frame[..<cut]))), to: node)
+        post(.link(link, .received(Array(frame[cut...]))), to: node)
+    }
+
+    func postLinkClosed(_ name: LinkName, to node: SimulatedNode) {
+        post(.link(LinkID(rawValue: name), .closed), to: node)
+    }
+
+    func describePeerFrame(_ bytes: [UInt8]) -> String {
+        var reader = PeerFrameReader(maximumLength: PeerLimits.frame)
+        bytes.withUnsafeBytes { reader.append($0) }
+        guard case .frame(let frame)? = try? reader.next() else { return "\(bytes.count) bytes" }
+        return Describe.peerFrame(frame)
+    }
+}
+
+/// Faults that need something of the core or the store.
+extension World {
+    func postRedaction(_ dot: Dot, room: Text, to node: SimulatedNode) { post(.redact(dot, room: room), to: node) }
+
+    /// Somebody who is no node connects and says something.
+    func sendNonsense(to node: SimulatedNode) {
+        guard node.isUp else { return }
+        isNonsenseSent = true
+        node.linkCount += 1
+        let name = node.linkCount
+        postLinkOpened(name, dialled: nil, to: node)
+        let words = (0..<(1 + faultChoices.below(60))).map { _ in UInt8(faultChoices.below(256)) }
+        post(.link(LinkID(rawValue: name), .received(words)), to: node)
+        if faultChoices.chance(50) { postLinkClosed(name, to: node) }
+    }
+
+    /// Holds what a disk has now against what others had when they had as much.
+    func compareStates(_ node: SimulatedNode) {
+        // What is too old goes from each node by its own clock.
+        guard scenario.retention == 0 else { return }
+        let vector = node.disk.vector
+        guard StateChecks.isCompared(vector, oneIn: scenario.comparesOneIn), !ledger.isForked(within: vector),
+            !ledger.isErasedAhead(of: vector)
+        else {
+            return
+        }
+        counts.compared += 1
+        if states.kept != nil, states.kept?[vector] == nil { states.kept?[vector] = node.disk.store.state }
+        if let other = states.compare(vector, node.disk.store.fingerprint(), disk: node.disk.index) {
+            violate(.equalState, node.index, "disk \(node.disk.index) and disk \(other) at \(vector.components)")
+            trace.note(now, node.index, "differs", 0, 0, states.difference(from: node.disk.store.state))
+        }
+    }
+}

@@ -1,0 +1,41 @@
+import ConvergeCRDT
+import ConvergeStorage
+import ConvergeWire
+
+/// One data directory: a store, how slow it is, and what it holds as far as its writer has told.
+final class Disk {
+    let index: Int
+    var store: MemoryStore
+    private let usual: (latency: ClosedRange<UInt64>, reading: ClosedRange<UInt64>)
+    /// How long a commit takes, in microseconds.
+    var latency: ClosedRange<UInt64>
+    var reading: ClosedRange<UInt64>
+    /// What it holds durably.
+    private(set) var vector = VersionVector()
+    /// All that it ever held.
+    private(set) var most = VersionVector()
+    /// What it looked like some time ago.
+    var backup: MemoryStore?
+
+    init(index: Int, store: MemoryStore, latency: ClosedRange<UInt64>, reading: ClosedRange<UInt64>) {
+        self.index = index
+        self.store = store
+        self.latency = latency
+        self.reading = reading
+        usual = (latency, reading)
+    }
+
+    /// As fast as it was in the beginning.
+    func recover() { (latency, reading) = usual }
+
+    /// While this is set the disk answers nothing.
+    var outage: StoreError? {
+        didSet { store.setOutage(outage) }
+    }
+
+    /// Reads how far the store is, also while it is out of order.
+    func look() {
+        vector = store.vector
+        most.merge(vector)
+    }
+}

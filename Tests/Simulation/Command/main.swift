@@ -1,0 +1,7 @@
+import Foundation
+
+guard let simulate = Simulate(CommandLine.arguments) else {
+    print(Simulate.usage)
+    exit(2)
+}
+exit(simulate.run())

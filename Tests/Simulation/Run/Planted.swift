@@ -1,0 +1,77 @@
+import ConvergeGossip
+
+/// The mistakes that can be planted in the cores and the store: each must be found, or the simulation is blind to it.
+struct Planted: Sendable {
+    let name: String
+    /// Plants it.
+    var needsRewinds: Bool { name == "clonedIdentityKept" }
+    let plant: @Sendable (inout Scenario) -> Void
+
+    struct Finding {
+        let seeds: Int
+        let seed: UInt64
+        let violation: Violation
+    }
+
+    /// Runs one seed after the other until something is violated.
+    func search(from: UInt64 = 1, limit: UInt64 = 500) -> Finding? {
+        for seed in from..<(from + limit) {
+            var scenario = Scenario(seed: seed, rewinds: needsRewinds)
+            plant(&scenario)
+            if let violation = Runner.run(scenario).violations.first {
+                // What is wrong without it, too, is no finding.
+                var clean = scenario
+                clean.planted = []
+                clean.plantedInStores = .init()
+                guard Runner.run(clean).violations.isEmpty else { continue }
+                return Finding(seeds: Int(seed - from) + 1, seed: seed, violation: violation)
+            }
+        }
+        return nil
+    }
+
+    static let all: [Planted] = cores + stores
+}
+
+extension Planted {
+    private static let cores: [Planted] = [
+        ("deliveryWithoutDependencies", .deliveryWithoutDependencies),
+        ("reusedSequence", .reusedSequence),
+        ("noThirdNodeRepair", .noThirdNodeRepair),
+        ("logByLogRepair", .logByLogRepair),
+        ("clockIgnoresAfter", .clockIgnoresAfter),
+        ("clockIgnoresPeers", .clockIgnoresPeers),
+        ("keptAfterFailure", .keptAfterFailure),
+        ("unknownTakenAsFailed", .unknownTakenAsFailed),
+        ("clonedIdentityKept", .clonedIdentityKept),
+        ("unknownKindDropped", .unknownKindDropped),
+        ("shownBeforeStored", .shownBeforeStored),
+        ("overflowForgotten", .overflowForgotten),
+        ("removeByElement", .removeByElement),
+        ("countersAsIncrements", .countersAsIncrements),
+        ("observedRemoveRegister", .observedRemoveRegister),
+        ("foldedEarly", .foldedEarly),
+        ("idsDifferForKey", .idsDifferForKey),
+        ("attendanceDecidedLocally", .attendanceDecidedLocally),
+        ("oneCursorForAllRooms", .oneCursorForAllRooms),
+        ("cursorAdvancedByHistory", .cursorAdvancedByHistory),
+        ("unknownKindFolded", .unknownKindFolded),
+        ("redactionForgotten", .redactionForgotten),
+        ("presenceNotCleared", .presenceNotCleared),
+        ("presenceDeltaAnywhere", .presenceDeltaAnywhere),
+        ("faultyStillPresent", .faultyStillPresent),
+        ("noRefutation", .noRefutation),
+        ("dialGivenUp", .dialGivenUp),
+        ("neverSuspected", .neverSuspected),
+    ].map { (name: String, fault: PlantedFaults) in Planted(name: name) { $0.planted.insert(fault) } }
+}
+
+extension Planted {
+    private static let stores: [Planted] = [
+        Planted(name: "twinKept") { $0.plantedInStores.keepsTwins = true },
+        Planted(name: "unsentDocumentEmptied") { $0.plantedInStores.emptiesUnsent = true },
+        Planted(name: "snapshotByChunk") { $0.plantedInStores.installsByChunk = true },
+        Planted(name: "snapshotWithoutContext") { $0.plantedInStores.ignoresSnapshotContext = true },
+        Planted(name: "lostChunk") { $0.plantedInStores.dropsChunk = true },
+    ]
+}

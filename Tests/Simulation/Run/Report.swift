@@ -1,0 +1,24 @@
+/// What is printed of many runs.
+enum Report {
+    static func summary(_ counts: World.Counts, runs: Int, failed: Int, seconds: Double) -> String {
+        let each = runs == 0 ? 0 : seconds / Double(runs) * 1_000
+        var lines = [
+            "\(runs) runs, \(failed) failed, in \(rounded(seconds)) s (\(rounded(each)) ms each)",
+            "\(counts.events) events in \(counts.virtual / 1_000_000 / 60) minutes of virtual time",
+            "\(counts.entries) entries, \(counts.acknowledged) acknowledged, \(counts.duplicates) repeats, "
+                + "\(counts.refused) refused, \(counts.deliveries) frames to clients, \(counts.frames) between nodes "
+                + "(\(counts.bytes / 1_000) kB)",
+            "\(counts.compared) states compared, \(counts.resumes) resumes of which \(counts.resumesNotRecovered) "
+                + "not recovered, at most \(counts.convergence / 1_000) ms from the heal until all agreed",
+        ]
+        let faults = Scenario.Fault.allCases.filter { counts.faults[$0.rawValue] > 0 }
+            .map { "\($0.name) \(counts.faults[$0.rawValue])" }
+        lines.append("faults: " + (faults.isEmpty ? "none" : faults.joined(separator: ", ")))
+        return lines.joined(separator: "\n")
+    }
+
+    static func rounded(_ value: Double) -> String {
+        let tenths = Int((value * 10).rounded())
+        return "\(tenths / 10).\(tenths % 10)"
+    }
+}

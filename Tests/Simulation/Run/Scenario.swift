@@ -1,0 +1,131 @@
+import ConvergeGossip
+import ConvergeNode
+import ConvergeStorage
+
+/// What a seed makes of a run, before anything happens in it.
+///
+/// Each seed takes some kinds of faults and leaves the others out, and turns the knobs of the cores to other places: small
+/// limits meet what large ones hide (Groce et al.: "Swarm Testing", 2012).
+struct Scenario {
+    var seed: UInt64
+    var nodes: Int
+    var clients: Int
+    var users: Int
+    var rooms: Int
+    var faults: Faults = .init()
+    /// How long faults strike, and how long the cluster has after that to agree.
+    var duration: Microseconds = .seconds(60)
+    var patience: Microseconds = .seconds(45)
+    /// The mean time between two faults, and between two things that a client does.
+    var faultEvery: Microseconds = .milliseconds(1_500)
+    var actEvery: Microseconds = .milliseconds(1_200)
+    var sync: SyncMode = .full
+    var loops = 1
+    var saveBuffer = 256
+    /// Milliseconds; 0 for ever.
+    var retention: UInt64 = 0
+    var elementsPerDocument = 1_000
+    /// Bytes that a link carries in a second.
+    var bandwidth: UInt64 = 20_000_000
+    /// Microseconds one way.
+    var delay: ClosedRange<UInt64> = 200...2_000
+    /// Of a hundred segments so many are lost, and sent again.
+    var loss = 0
+    /// Small bounds in the cores.
+    var isTight = false
+    /// Share of the vectors at which states are compared: one in so many.
+    var comparesOneIn: UInt64 = 1
+    /// How many of the newest entries of each log are not folded, and when an absent node loses its vote on that.
+    var foldTail: UInt64 = 10_000
+    var forgetAfter: UInt64 = 86_400_000
+    var planted: PlantedFaults = []
+    var plantedInStores = StoreFaults()
+
+    enum Fault: Int, CaseIterable {
+        case crash, machineCrash, emptyDisk, restoredDisk, clonedDisk, downgrade
+        case refusedCommit, unknownCommit, syncFailed, slowDisk, outage, refusedOpen, slowReaders
+        case cut, cutOneWay, cutSome, reset, resetOneSide, silence, slowLink, lateDials, stranger
+        case clockJump, clockDrift
+        case pause
+        case redaction, connections
+        /// A disk is as it was some time ago, and nothing shows it: the log is written twice from there.
+        case rewoundDisk
+
+        var name: String { "\(self)" }
+    }
+
+    struct Faults {
+        var weights = [Int](repeating: 0, count: Fault.allCases.count)
+
+        var isEmpty: Bool { !weights.contains { $0 > 0 } }
+
+        subscript(_ fault: Fault) -> Int {
+            get { weights[fault.rawValue] }
+            set { weights[fault.rawValue] = newValue }
+        }
+    }
+
+    /// With `rewinds` disks are also set back without a trace, so that logs fork.
+    init(seed: UInt64, nodes: Int? = nil, rewinds: Bool = false) {
+        self.seed = seed
+        var random = SplitMix64(seed, .scenario)
+        let usual = [1, 2, 3, 3, 3, 4, 5]
+        let count = random.pick(usual)
+        self.nodes = nodes ?? count
+        clients = 3 + random.below(6)
+        users = 2 + random.below(4)
+        rooms = 1 + random.below(3)
+        for fault in Fault.allCases where random.chance(45) {
+            faults[fault] = 1 + random.below(6)
+        }
+        // What costs a disk is rare: otherwise hardly anything would be left to check.
+        faults[.rewoundDisk] = rewinds ? 1 : 0
+        for fault in [Fault.emptyDisk, .restoredDisk, .clonedDisk, .downgrade, .syncFailed] {
+            faults[fault] = min(faults[fault], 1)
+        }
+        faultEvery = .milliseconds(random.within(500...4_000))
+        actEvery = .milliseconds(random.within(300...1_500))
+        if random.chance(25) { sync = .normal }
+        loops = 1 + random.below(2)
+        if random.chance(20) { saveBuffer = 4 + random.below(12) }
+        if random.chance(20) { retention = random.within(10_000...40_000) }
+        if random.chance(15) { elementsPerDocument = 2 }
+        if random.chance(20) { bandwidth = random.within(20_000...200_000) }
+        let fastest = random.within(100...2_000)
+        delay = fastest...(fastest + random.within(100...20_000))
+        isTight = random.chance(35)
+        // Small pieces take their time.
+        if isTight { patience = .seconds(120) }
+        if random.chance(60) {
+            foldTail = random.within(0...40)
+            let soon = random.within(5_000...30_000)
+            if random.chance(60) { forgetAfter = soon }
+        }
+    }
+
+    /// The settings in a few words: the head of a trace.
+    var words: String {
+        let kinds = Fault.allCases.filter { faults[$0] > 0 }.map { "\($0.name) \(faults[$0])" }
+        return
+            "seed \(seed): \(nodes) nodes, \(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
+            + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
+            + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
+            + (isTight ? ", tight bounds" : "") + "; faults: " + kinds.joined(separator: ", ")
+    }
+
+    /// A healthy cluster with nothing going wrong.
+    static func healthy(seed: UInt64, nodes: Int) -> Scenario {
+        var scenario = Scenario(seed: seed, nodes: nodes)
+        scenario.faults = Faults()
+        scenario.sync = .full
+        scenario.retention = 0
+        scenario.saveBuffer = 4_096
+        scenario.bandwidth = 20_000_000
+        scenario.delay = 200...1_000
+        scenario.isTight = false
+        scenario.foldTail = 10_000
+        scenario.forgetAfter = 86_400_000
+        scenario.elementsPerDocument = 1_000
+        return scenario
+    }
+}

@@ -1,0 +1,70 @@
+import Testing
+
+/// Whole clusters from a few seeds: what scripts/simulate.sh does with thousands.
+@Suite("Simulation") struct SimulationTests {
+    @Test("whatever goes wrong, nothing is broken on the way, and in the end all agree")
+    func seeds() {
+        var failures: [String] = []
+        var counts = World.Counts()
+        for seed in UInt64(1)...6 {
+            let outcome = Runner.run(Scenario(seed: seed))
+            counts.add(outcome.counts)
+            failures += outcome.violations.prefix(1).map { "seed \(seed): \($0)" }
+        }
+        #expect(failures == [])
+        // The runs must have met what they are about.
+        #expect(counts.faults.count { $0 > 0 } > 10)
+        #expect(counts.acknowledged > 500 && counts.compared > 200 && counts.frames > 2_000)
+    }
+
+    @Test("seeds that failed once", arguments: KeptSeeds.mended)
+    func kept(_ kept: KeptSeeds.Kept) {
+        let outcome = Runner.run(Scenario(seed: kept.seed))
+        #expect(outcome.violations.isEmpty, "\(kept.seed), which once showed: \(kept.showed)")
+    }
+
+    @Test("seeds that fail still", arguments: KeptSeeds.open)
+    func open(_ kept: KeptSeeds.Kept) {
+        withKnownIssue("\(kept.showed)") {
+            #expect(Runner.run(Scenario(seed: kept.seed)).violations.isEmpty)
+        }
+    }
+
+    @Test("one seed is one run")
+    func sameTwice() {
+        let one = Runner.run(Scenario(seed: 7))
+        #expect(one.hash == Runner.run(Scenario(seed: 7)).hash)
+        #expect(one.hash != Runner.run(Scenario(seed: 8)).hash)
+    }
+
+    @Test("in a healthy cluster no entry is sent twice on a link, and all agree soon after the last write")
+    func healthy() {
+        var scenario = Scenario.healthy(seed: 1, nodes: 3)
+        scenario.duration = .seconds(15)
+        let world = World(scenario)
+        world.measures = Measures()
+        world.run()
+        #expect(world.violations.isEmpty)
+        #expect(world.measures?.repeats == 0)
+        #expect(world.counts.convergence < .seconds(8))
+    }
+}
+
+/// Seeds that showed a mistake once, and stay.
+enum KeptSeeds {
+    struct Kept: Sendable, CustomStringConvertible {
+        let seed: UInt64
+        let showed: String
+
+        var description: String { "seed \(seed)" }
+    }
+
+    static let mended: [Kept] = [
+        Kept(seed: 5, showed: "entries applied while the store was closed were applied again")
+    ]
+
+    /// What nobody has mended yet: to be moved up when it is.
+    static let open: [Kept] = [
+        Kept(seed: 410, showed: "a node counts for two copies when it goes on under a new identity")
+    ]
+}
