@@ -70,6 +70,8 @@ extension World {
                     connections[index].fed.merge(node.disk.vector)
                     connections[index].stream.forgive(node.disk.vector)
                 }
+            case .resume:
+                break  // the clients here begin anew
             case .leave(let session):
                 guard let connection = here(session, loop, node) else { continue }
                 tellClient(connection, after: clientChoices.within(500...5_000))

@@ -120,6 +120,7 @@ enum Describe {
         case .counterAdd(let add): "counts \(add.doc) by \(add.amount)"
         case .counterGet(let doc): "count of \(doc)?"
         case .documents: "documents?"
+        case .resume(let room, _): "resumes \(room?.string ?? "here")"
         }
     }
 }
