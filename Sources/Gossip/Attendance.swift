@@ -244,7 +244,9 @@ public struct Attendance: Sendable {
     /// Keeps the memory bounded: what has left longest ago by position goes, and is asked of the store when needed.
     private mutating func trim() {
         guard last.count > options.limit + options.limit / 8 else { return }
-        let left = last.filter { $0.value.turn % 2 == 0 }.sorted {
+        // What is not stored yet, or just being asked for, the store can't tell when it is needed again.
+        let held = asked.union(undoLog.pending.map(\.key))
+        let left = last.filter { $0.value.turn % 2 == 0 && !held.contains($0.key) }.sorted {
             ($0.value.position, $0.key) < ($1.value.position, $1.key)
         }
         for (key, _) in left.prefix(last.count - options.limit) {

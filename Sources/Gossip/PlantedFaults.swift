@@ -36,12 +36,6 @@ extension PlantedFaults {
     public static let unknownTakenAsFailed = PlantedFaults(rawValue: 1 << 7)
     /// A node whose peers know more of its log than itself goes on under its identity.
     public static let clonedIdentityKept = PlantedFaults(rawValue: 1 << 8)
-    /// An entry of an unknown kind is not stored.
-    public static let unknownKindDropped = PlantedFaults(rawValue: 1 << 9)
-    /// Frames leave before their entries are stored.
-    public static let shownBeforeStored = PlantedFaults(rawValue: 1 << 10)
-    /// The waiting room forgets what overflows and does not ask again.
-    public static let overflowForgotten = PlantedFaults(rawValue: 1 << 11)
 }
 
 // Documents and snapshots.
@@ -72,12 +66,6 @@ extension PlantedFaults {
     public static let idsDifferForKey = PlantedFaults(rawValue: 1 << 33)
     /// Each node writes joined and left as it sees them, under no common number.
     public static let attendanceDecidedLocally = PlantedFaults(rawValue: 1 << 34)
-    /// One cursor serves all rooms of a session.
-    public static let oneCursorForAllRooms = PlantedFaults(rawValue: 1 << 35)
-    /// Reading history advances the cursor.
-    public static let cursorAdvancedByHistory = PlantedFaults(rawValue: 1 << 36)
-    /// An entry of an unknown kind is taken for a message.
-    public static let unknownKindFolded = PlantedFaults(rawValue: 1 << 37)
     /// A redaction is not passed on.
     public static let redactionForgotten = PlantedFaults(rawValue: 1 << 38)
 }

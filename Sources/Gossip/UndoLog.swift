@@ -29,6 +29,9 @@ public struct UndoLog<Change: Sendable>: Sendable {
     /// How many changes are uncertain.
     public var count: Int { changes.count }
 
+    /// What undoes the uncertain changes, oldest first.
+    public var pending: some Sequence<Change> { changes.lazy.map(\.change) }
+
     /// Keeps what undoes a change that is just being made. O(1) amortised.
     public mutating func record(_ change: Change) {
         mark.number += 1

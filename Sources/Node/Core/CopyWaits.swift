@@ -34,6 +34,10 @@ struct CopyWaits {
 
     mutating func add(_ wait: Wait) { waits.append(wait) }
 
+    /// There is no link to the peer any more: whatever comes back may be another identity of the same node, and one node
+    /// is one copy.
+    mutating func forget(_ peer: ReplicaID) { stored.removeAll { $0.peer == peer } }
+
     mutating func peerStored(_ peer: ReplicaID, through seq: UInt64) {
         if let at = stored.firstIndex(where: { $0.peer == peer }) {
             stored[at].seq = max(stored[at].seq, seq)

@@ -83,6 +83,7 @@ extension NodeCore {
             case .unlinked(let peer):
                 effects.append(.report(.peerUnlinked(peer)))
                 skews.forget(peer)
+                copies.forget(peer)
                 inform(.unlinked(peer), at: now, into: &effects)
                 replicate(.unlinked(peer), at: now, into: &effects)
                 handle(MembershipEvent.linkClosed(peer), at: now, into: &effects)
