@@ -190,10 +190,13 @@ public struct Attendance: Sendable {
         for key in keys.sorted() { touch(key, at: now, hosted: false) }
     }
 
-    /// All pairs whose last event says joined and was written by `replica`: its node may not write what comes next.
-    public mutating func touchAll(writtenBy replica: ReplicaID, at time: UInt64) {
+    /// All pairs whose last event says joined and was written by a node that is not there any more: whoever had to write
+    /// what comes next may be gone, too.
+    public mutating func touchAbandoned(live: [ReplicaID], at time: UInt64) {
         var keys: [RoomUser] = []
-        for (key, last) in last where last.turn % 2 == 1 && last.position.dot.replica == replica { keys.append(key) }
+        for (key, last) in last where last.turn % 2 == 1 && !live.contains(last.position.dot.replica) {
+            keys.append(key)
+        }
         for key in keys.sorted() { touch(key, at: time, hosted: false) }
     }
 

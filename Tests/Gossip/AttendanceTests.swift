@@ -25,6 +25,25 @@ struct AttendanceTests {
         AttendanceFacts(isPresent: present, isHosted: hosted, replica: replica, live: live)
     }
 
+    @Test("what is not stored yet stays in memory, however many there are: the store could not tell it")
+    func keepsUnstored() {
+        var options = AttendanceOptions()
+        options.limit = 8
+        var attendance = Attendance(options: options)
+        func left(_ number: Int) -> AttendanceRecord {
+            Self.record(2, time: UInt64(100 + number), user: Text("u\(number)"))
+        }
+        let stored = (0..<20).map(left)
+        for record in stored { _ = attendance.apply(record) }
+        let mark = attendance.mark
+        let unstored = (20..<40).map(left)
+        for record in unstored { _ = attendance.apply(record) }
+        attendance.settle(through: mark)
+        let facts = Self.facts(present: true, hosted: true)
+        #expect(unstored.allSatisfy { attendance.judge($0.key, facts) == .write(turn: 3) })
+        #expect(stored.allSatisfy { attendance.judge($0.key, facts) == .unknown })
+    }
+
     @Test("a user's host writes joined, then left, each under the next number; where they agree nobody writes")
     func numbers() {
         var attendance = Attendance()

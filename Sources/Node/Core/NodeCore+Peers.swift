@@ -162,7 +162,7 @@ extension NodeCore {
                 effects.append(.report(.memberChanged(member, state)))
                 inform(.memberChanged(member, state), at: now, into: &effects)
                 if state == .faulty || state == .left {
-                    attendance.touchAll(writtenBy: member, at: monotonic + attendance.grace)
+                    attendance.touchAbandoned(live: membership.live, at: monotonic + attendance.grace)
                 }
             case .forgotten(let member):
                 effects.append(.report(.memberForgotten(member)))

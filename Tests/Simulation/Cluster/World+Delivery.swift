@@ -62,7 +62,7 @@ extension World {
                     connection.room = room
                     connection.roomName = name
                     node.loops[loop].enter(connection.index, room: room)
-                    connection.stream.begin(name, at: frame?.cursor ?? node.positions[loop])
+                    connection.stream.begin(name, at: node.positions[loop])
                 }
                 if let frame { send(frame, to: connection) }
             case .catchUp(let room):
