@@ -103,7 +103,6 @@ extension Replicator {
             effects.append(.ownLogForeign(peer, seq: has[replica]))
             return
         }
-        effects.append(.peerStored(peer, seq: has[replica]))
         repair(at: now, into: &effects, eager: first ? peer : nil)
     }
 
