@@ -29,7 +29,7 @@ declare -A source=(
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 
-flags=(-O -wmo -parse-as-library -swift-version 6 -sanitize=fuzzer -assert-config Debug -I "$work")
+flags=(-O -wmo -parse-as-library -package-name converge -swift-version 6 -sanitize=fuzzer -assert-config Debug -I "$work")
 # module NAME FOLDER: compiles a folder of sources to NAME.o and NAME.swiftmodule
 module() {
     local files
