@@ -226,7 +226,13 @@ extension MemoryStore.State {
 
     mutating func sync() {
         // What was committed once applies to the same contents again.
-        for change in unsynced { _ = try? synced.commit(change) }
+        for change in unsynced {
+            do throws(StoreError) {
+                _ = try synced.commit(change)
+            } catch {
+                preconditionFailure("a change that was committed can't be synced: \(error.message)")
+            }
+        }
         unsynced = []
     }
 }

@@ -65,8 +65,6 @@ public enum ReplicatorEvent: Sendable {
     case staged
     /// The snapshot is installed: what the store has now.
     case installed(vector: VersionVector, ends: [LogEnd], floors: VersionVector)
-    /// What was staged is gone: the store was opened anew.
-    case stageLost
     case floorsRose(VersionVector)
     case tick
 }
@@ -247,9 +245,6 @@ public struct Replicator {
             take(vector, ends, floors)
             for at in peers.indices { peers[at].owesDigest = true }
             applyWaiting(at: now, into: &effects)
-        case .stageLost:
-            if snapshot != nil { abandonSnapshot(into: &effects) }
-            isInstalling = false
         case .floorsRose(let floors):
             self.floors.merge(floors)
         case .tick:
@@ -427,14 +422,6 @@ public struct Replicator {
             least = common
         }
         return least
-    }
-
-    /// Entries that the peer is known to lack, and how far it is, for status.
-    public func lag(of peer: ReplicaID) -> UInt64? {
-        guard let at = index(of: peer), peers[at].hasDigest else { return nil }
-        var lag: UInt64 = 0
-        for dot in stored.components { lag += dot.seq - min(dot.seq, peers[at].has[dot.replica]) }
-        return lag
     }
 
     func hash(of replica: ReplicaID) -> EntryHash { storedHashes[replica] ?? .zero }
