@@ -94,6 +94,8 @@ struct NodeCore: ~Copyable {
     var streams: [LinkID: PeerFrameReader] = [:]
     var copies = CopyWaits()
     var skews = ClockSkews()
+    var entryAges = EntryAges()
+    var memberTimes = MemberTimes()
     /// (room, user) whose last event the store is to be asked for at the end of this turn.
     var wantedAttendance: [RoomUser] = []
     /// Members to be stored, or forgotten, with the next batch.
