@@ -49,7 +49,7 @@ let package = Package(
         module(
             "Node",
             ["ConvergeCRDT", "ConvergeWire", "ConvergeGossip", "ConvergeStorage", "ConvergeTransport", "CLinux"]),
-        module("Client", ["ConvergeWire", "ConvergeTransport"]),
+        module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport"]),
         .executableTarget(
             name: "converge", dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport"],
             path: "Sources/converge"),
@@ -69,7 +69,7 @@ let package = Package(
         tests("Storage", ["ConvergeStorage", "ConvergeWire", "ConvergeCRDT", "CSQLite", "CPostgres"]),
         tests("Transport", ["ConvergeTransport", "ConvergeWire"]),
         tests("Node", ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT"]),
-        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
+        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT"]),
         tests(
             "Integration",
             ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite"]),

@@ -2,7 +2,7 @@ import ConvergeNode
 
 /// What `converge` can do, by the first word.
 enum Subcommand: String, CaseIterable {
-    case serve, chat, token, version, help
+    case serve, chat, token, status, backup, version, help
 
     static func run(_ words: [String]) -> Int32 {
         guard let first = words.first else {
@@ -28,6 +28,8 @@ enum Subcommand: String, CaseIterable {
         case .serve: Serve.run(rest)
         case .chat: Chat.run(rest)
         case .token: IssueToken.run(rest)
+        case .status: ShowStatus.run(rest)
+        case .backup: BackUp.run(rest)
         case .version: version(rest)
         case .help: help(rest)
         }

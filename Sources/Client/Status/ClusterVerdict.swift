@@ -15,7 +15,7 @@ public struct ClusterVerdict: Sendable {
     public enum Documents: String, Sendable {
         case equal
         case different
-        /// No two nodes had the same entries at the time: something is being written.
+        /// Not all had the same entries when they were asked: something is being written, or somebody lags.
         case moving
         /// There was only one node to look at.
         case alone
@@ -39,6 +39,7 @@ public struct ClusterVerdict: Sendable {
             }
         }
         let reports = Self.distinct(answers.compactMap(\.report))
+        if reports.count > 1 { documents = .equal }
         for (index, one) in reports.enumerated() {
             for other in reports[(index + 1)...] { compare(one, other) }
         }
@@ -85,13 +86,11 @@ public struct ClusterVerdict: Sendable {
             else { continue }
             problems.append("\(one.name) and \(other.name) have different logs of \(replica)")
         }
-        if documents == .alone { documents = .moving }
-        guard one.documentsVector == other.documentsVector else { return }
-        if one.documentsDigest != other.documentsDigest {
+        if one.documentsVector != other.documentsVector {
+            if documents == .equal { documents = .moving }
+        } else if one.documentsDigest != other.documentsDigest {
             documents = .different
             problems.append("\(one.name) and \(other.name) have the same entries and different documents")
-        } else if documents == .moving {
-            documents = .equal
         }
     }
 }

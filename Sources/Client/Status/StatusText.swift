@@ -14,7 +14,7 @@ public enum StatusText {
         switch verdict.documents {
         case .equal: text += "; documents equal\n"
         case .different: text += "; documents differ\n"
-        case .moving: text += "; documents not compared: no two nodes had the same entries\n"
+        case .moving: text += "; documents not compared: not all had the same entries when they were asked\n"
         case .alone: text += "\n"
         }
         for problem in verdict.problems { text += "  \(shown(problem))\n" }

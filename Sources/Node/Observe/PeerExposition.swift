@@ -72,8 +72,11 @@ extension Metrics {
         counter("snapshots_sent_total", "Snapshots that were handed to a peer.", replicator.snapshotsServed)
         counter("snapshots_installed_total", "Snapshots that were installed.", replicator.snapshotsInstalled)
         counter("forks_total", "Times that a peer's copy of a log was not the log that is here.", replicator.forks)
-        counter("suspicions_total", "Members that this node began to suspect.", Int(clamping: counters.membership.suspicions))
-        counter("failures_total", "Members that this node declared faulty.", Int(clamping: counters.membership.failures))
+        counter(
+            "suspicions_total", "Members that this node began to suspect.",
+            Int(clamping: counters.membership.suspicions))
+        counter(
+            "failures_total", "Members that this node declared faulty.", Int(clamping: counters.membership.failures))
         return text
     }
 
