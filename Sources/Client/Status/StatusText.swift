@@ -32,7 +32,7 @@ public enum StatusText {
             }
             let own = report.replica.flatMap { report.logs[$0]?.seq } ?? 0
             rows.append([
-                short(report.name, 16), short(report.state, 19), short(report.version, 12), "\(report.connections)",
+                short(report.name, 16), short(state(report), 10), short(report.version, 10), "\(report.connections)",
                 "\(report.rooms)", "\(report.documents)", "\(own)",
                 String(hexadecimal(report.documentsDigest).prefix(8)),
             ])
@@ -50,7 +50,7 @@ public enum StatusText {
         var from = 0
         while from < reports.count {
             let some = reports[from..<min(from + 5, reports.count)]
-            var rows = [["LOG OF"] + some.map { "ON " + short($0.name, 8) }]
+            var rows = [["LOG OF"] + some.map { "ON " + short($0.name, 7) }]
             for replica in replicas.sorted() {
                 let name = names[replica].map { short($0, 10) } ?? "-"
                 rows.append(
@@ -67,7 +67,7 @@ public enum StatusText {
         for report in reports {
             for peer in report.peers where peer.state != "forgotten" {
                 rows.append([
-                    short(report.name, 12), short(peer.name, 12),
+                    short(report.name, 10), short(peer.name, 10),
                     "\(short(peer.state, 8)) \(duration(peer.inState))",
                     peer.isLinked ? duration(peer.inLink) : "none", lag(peer, peer.lacks), lag(peer, peer.leads),
                     peer.skew.map { ($0 > 0 ? "+" : "") + "\($0) ms" } ?? "-",
@@ -79,7 +79,11 @@ public enum StatusText {
 
     private static func lag(_ peer: NodeReport.Peer, _ lag: NodeReport.Lag) -> String {
         guard peer.isLinked, peer.hasTold else { return "?" }
-        return lag.entries == 0 ? "-" : "\(lag.entries) (\(seconds(lag.milliseconds)))"
+        return lag.entries == 0 ? "-" : "\(count(lag.entries)) (\(duration(lag.milliseconds)))"
+    }
+
+    private static func state(_ report: NodeReport) -> String {
+        report.state == "storage_unavailable" ? "no storage" : report.state
     }
 
     /// Who writes a log: the nodes that were asked, and those that they see.
@@ -125,9 +129,16 @@ public enum StatusText {
         return "\(milliseconds / 60_000) min"
     }
 
-    /// `14s`, `3m`, `5h`, `2d`.
+    /// `99999`, `123k`, `12M`.
+    private static func count(_ number: UInt64) -> String {
+        if number < 100_000 { return "\(number)" }
+        return number < 10_000_000 ? "\(number / 1_000)k" : "\(number / 1_000_000)M"
+    }
+
+    /// `1.4s`, `14s`, `3m`, `5h`, `2d`.
     static func duration(_ milliseconds: UInt64) -> String {
         let seconds = milliseconds / 1_000
+        if seconds < 10 { return "\(seconds).\(milliseconds % 1_000 / 100)s" }
         if seconds < 120 { return "\(seconds)s" }
         if seconds < 7_200 { return "\(seconds / 60)m" }
         if seconds < 172_800 { return "\(seconds / 3_600)h" }

@@ -436,6 +436,8 @@ struct CoreCounters: Sendable {
 
     /// Entries of other replicas that were applied.
     var entriesReceived = 0
+    var peerFramesIn = 0
+    var peerFramesOut = 0
     var peerViolations = 0
     var unknownPeerFrames = 0
     var identitiesRenewed = 0

@@ -85,11 +85,10 @@ final class Metrics: Sendable {
     let commitSeconds = Histogram(
         bounds: [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5], unit: 1e-9)
     let batchEntries = Histogram(bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096], unit: 1)
+    let peers = PeerCounters()
     let reads = Counter()
     let readsFailed = Counter()
 
-    /// What the sockets to other nodes count.
-    let peers = PeerMetrics()
     /// How the node and its cluster are, as of about a second ago.
     let status = StatusBoard()
 

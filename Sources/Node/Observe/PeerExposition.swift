@@ -43,20 +43,24 @@ extension Metrics {
         for (labels, link) in linked {
             text += "converge_peer_unacknowledged_bytes{\(labels)} \(link.unacknowledgedBytes)\n"
         }
-        gauge("queued_bytes", "Bytes that wait to be sent to peers.", peers.queuedBytes.current)
+        gauge("connections", "Connections with peers that are past their handshake.", peers.links.current)
 
         counter("bytes_in_total", "Bytes from peers.", peers.bytesIn.current)
         counter("bytes_out_total", "Bytes to peers.", peers.bytesOut.current)
-        counter("frames_in_total", "Frames from peers.", peers.framesIn.current)
-        counter("frames_out_total", "Frames to peers.", peers.framesOut.current)
-        counter("links_opened_total", "Connections with peers that stood.", peers.linksOpened.current)
+        counter("frames_in_total", "Frames from peers.", status?.counters.framesIn ?? 0)
+        counter("frames_out_total", "Frames to peers.", status?.counters.framesOut ?? 0)
         head("links_refused_total", "counter", "Connections with peers that were given up, by reason.")
-        let byCore = [("hello", status?.counters.linksRefused ?? 0), ("silent", status?.counters.linksTimedOut ?? 0)]
-        for (reason, count) in peers.refusedByReason.map({ ($0.reason.rawValue, $0.count) }) + byCore {
+        let refused = [
+            ("stranger", peers.strangersRefused.current), ("hello", status?.counters.linksRefused ?? 0),
+            ("silent", status?.counters.linksTimedOut ?? 0),
+        ]
+        for (reason, count) in refused {
             text += "converge_peer_links_refused_total{reason=\"\(reason)\"} \(count)\n"
         }
         counter("handshakes_failed_total", "Handshakes with peers that failed.", peers.handshakesFailed.current)
         counter("dials_failed_total", "Addresses of peers where nobody answered.", peers.dialsFailed.current)
+        counter("overflows_total", "Links cut because the peer took too little.", peers.overflows.current)
+        counter("read_pauses_total", "Times that reading from peers rested for the core.", peers.readPauses.current)
 
         let counters = status?.counters ?? ClusterStatus.Counters()
         let replicator = counters.replicator

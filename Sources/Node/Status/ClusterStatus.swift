@@ -74,6 +74,8 @@ struct ClusterStatus: Sendable {
     struct Counters: Sendable {
         var replicator = ReplicatorCounters()
         var membership = MembershipCounters()
+        var framesIn = 0
+        var framesOut = 0
         var violations = 0
         var unknownFrames = 0
         var identitiesRenewed = 0

@@ -79,7 +79,8 @@ extension NodeCore {
 
     private var statusCounters: ClusterStatus.Counters {
         ClusterStatus.Counters(
-            replicator: replicator.counters, membership: membership.counters, violations: counters.peerViolations,
+            replicator: replicator.counters, membership: membership.counters, framesIn: counters.peerFramesIn,
+            framesOut: counters.peerFramesOut, violations: counters.peerViolations,
             unknownFrames: counters.unknownPeerFrames, identitiesRenewed: counters.identitiesRenewed,
             linksRefused: links.refused, linksTimedOut: links.timedOut)
     }

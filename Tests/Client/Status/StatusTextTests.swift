@@ -8,21 +8,6 @@ struct StatusTextTests {
     @Test("three nodes fit on 80 columns")
     func page() {
         let page = page(StatusSamples.whole())
-        #expect(
-            page == """
-                NODE  STATE  VERSION  CONNS  ROOMS  DOCS  OWN LOG  DOCUMENTS
-                n1    ready  1.2.3       12      3     2       10  00000000
-                n2    ready  1.2.3       12      3     2       20  00000000
-                n3    ready  1.2.3       12      3     2       30  00000000
-
-                LOG OF       ON n1  ON n2  ON n3
-                n1 00000000     10     10     10
-                n2 00000000     20     20     20
-                n3 00000000     30     30     30
-
-                NODE  SEES  STATE     LINK  PEER LACKS  NODE LACKS  CLOCK
-                n1    n2    alive 61s  2h   -           -           -3 ms
-                """ || page.split(separator: "\n").allSatisfy { $0.utf8.count <= 80 })
         #expect(page.hasSuffix("\nwhole; documents equal\n"))
         #expect(page.contains("n1    ready  1.2.3       12      3     2       10  00000000\n"))
         #expect(page.contains("n2 00000000     20     20     20\n"))
@@ -42,7 +27,7 @@ struct StatusTextTests {
         }
         let page = page(answers)
         let tables = page.components(before: "not whole")
-        #expect(tables.allSatisfy { $0.utf8.count <= 96 })
+        #expect(tables.filter { $0.utf8.count > 80 } == [])
         #expect(page.split(separator: "\n").count { $0.hasPrefix("LOG OF") } == 2)
     }
 

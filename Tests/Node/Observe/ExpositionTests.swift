@@ -80,7 +80,7 @@ import Testing
         var status = ClusterStatus.sample(peers: 2)
         status.members[1].name = "a\"b\\c\nd"
         status.members[1].state = .suspect
-        metrics.peers.refused(.handshake)
+        metrics.peers.strangersRefused.add(1)
         metrics.peers.bytesIn.add(70)
         metrics.publish(status)
         let text = metrics.exposition()
@@ -91,7 +91,7 @@ import Testing
             #"converge_peer_lag_seconds{peer="n1",replica="0000000000000001"} 1.5"#,
             #"converge_peer_lag_entries{peer="a\"b\\c\nd",replica="0000000000000002"} 3"#,
             #"converge_peer_clock_skew_seconds{peer="n1",replica="0000000000000001"} -0.02"#,
-            #"converge_peer_links_refused_total{reason="handshake"} 1"#,
+            #"converge_peer_links_refused_total{reason="stranger"} 1"#,
             #"converge_peer_links_refused_total{reason="hello"} 0"#, "converge_peer_bytes_in_total 70",
         ] {
             #expect(text.contains("\n" + line + "\n"), "\(line)")
