@@ -40,10 +40,9 @@ final class CoreThread: Sendable {
         var done = perform(&effects)
         var memory = MemoryReturn()
         var nextTick = SystemClock.monotonic() + Self.tickPeriod
-        var nextStatus: UInt64 = 0
         while !done {
             waitForLoops()
-            _ = poller.wait(timeout: Int32(min(Self.tickPeriod, StatusBoard.period) / 1_000_000))
+            _ = poller.wait(timeout: Int32(Self.tickPeriod / 1_000_000))
             mailbox.drain(into: &events)
             let now = SystemClock.wallMilliseconds()
             core.turn(monotonic: SystemClock.monotonic() / 1_000_000)
@@ -56,10 +55,7 @@ final class CoreThread: Sendable {
             events.removeAll(keepingCapacity: events.count < 4_096)
             core.endTurn(at: now, into: &effects)
             metrics.publish(core.counters)
-            if SystemClock.monotonic() >= nextStatus {
-                nextStatus = SystemClock.monotonic() + StatusBoard.period
-                metrics.publish(core.status(at: now))
-            }
+            if metrics.status.isDue(at: SystemClock.monotonic()) { metrics.publish(core.status(at: now)) }
             done = perform(&effects)
         }
     }

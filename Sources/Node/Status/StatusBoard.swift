@@ -6,8 +6,8 @@ import Synchronization
 /// So the core is never asked: however often somebody calls, it makes one snapshot a second. Its JSON is made by the first
 /// reader who wants it, once.
 final class StatusBoard: Sendable {
-    /// Nanoseconds from one snapshot to the next.
-    static let period: UInt64 = 1_000_000_000
+    /// Nanoseconds from one snapshot to the next, at least.
+    private static let period: UInt64 = 1_000_000_000
 
     private struct Posted {
         var status: ClusterStatus
@@ -21,6 +21,12 @@ final class StatusBoard: Sendable {
     /// - Parameter now: monotonic nanoseconds.
     func put(_ status: ClusterStatus, at now: UInt64) {
         posted.withLock { $0 = Posted(status: status, taken: now) }
+    }
+
+    /// Whether it is time for another snapshot.
+    /// - Parameter now: monotonic nanoseconds.
+    func isDue(at now: UInt64) -> Bool {
+        posted.withLock { posted in posted.map { now >= $0.taken + Self.period } ?? true }
     }
 
     /// Nil until the core has run.

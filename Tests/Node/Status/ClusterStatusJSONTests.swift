@@ -63,7 +63,9 @@ struct ClusterStatusJSONTests {
     func board() {
         let board = StatusBoard()
         #expect(board.response(at: 0).status == .unavailable)
+        #expect(board.isDue(at: 0))
         board.put(.sample(peers: 0), at: 5_000_000_000)
+        #expect(!board.isDue(at: 5_999_999_999) && board.isDue(at: 6_000_000_000))
         let response = board.response(at: 8_900_000_000)
         #expect(response.status == .ok && response.headers.contains(HTTPHeader("Age", "3")))
         #expect(response.headers.contains(HTTPHeader("Content-Type", "application/json")))
