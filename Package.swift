@@ -69,7 +69,7 @@ let package = Package(
         tests("Storage", ["ConvergeStorage", "ConvergeWire", "ConvergeCRDT", "CSQLite", "CPostgres"]),
         tests("Transport", ["ConvergeTransport", "ConvergeWire"]),
         tests("Node", ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT"]),
-        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT"]),
+        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
         tests(
             "Integration",
             ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite"]),
