@@ -49,7 +49,7 @@ let package = Package(
         module(
             "Node",
             ["ConvergeCRDT", "ConvergeWire", "ConvergeGossip", "ConvergeStorage", "ConvergeTransport", "CLinux"]),
-        module("Client", ["ConvergeWire", "ConvergeTransport"]),
+        module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport"]),
         .executableTarget(
             name: "converge",
             dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire"],

@@ -55,6 +55,7 @@ public struct Documents: Sendable {
 
     private var rooms: [Text: Room] = [:]
     private var undoLog = UndoLog<Undo>()
+    private var contents = DocumentsDigest()
     private let limits: DocumentLimits
     private let planted: PlantedFaults
 
@@ -62,6 +63,9 @@ public struct Documents: Sendable {
     public private(set) var documentCount = 0
     /// Elements of all OR-Sets.
     public private(set) var elementCount = 0
+    /// A number for all that stands: the same on two nodes that have applied the same entries, in whatever order, local
+    /// writes that are not stored yet included. O(1).
+    public var digest: UInt64 { contents.value }
 
     public init(limits: DocumentLimits = .init(), planted: PlantedFaults = []) {
         self.limits = limits
@@ -161,7 +165,7 @@ public struct Documents: Sendable {
         switch document.kind {
         case .orSet:
             guard let value else { return }
-            changeSet(document) { $0.insert(value, dot: dot, replacing: []) }
+            changeSet(document, value) { $0.insert(value, dot: dot, replacing: []) }
         case .register:
             let write = LWWRegister(value, stamp: LWWStamp(timestamp: timestamp, replica: dot.replica))
             changeRegister(document) { register in
@@ -169,7 +173,7 @@ public struct Documents: Sendable {
             }
         case .counter:
             guard let totals else { return }
-            changeCounter(document) { _ = $0.merge(totals, of: dot.replica) }
+            changeCounter(document, dot.replica) { _ = $0.merge(totals, of: dot.replica) }
         }
     }
 
@@ -183,12 +187,12 @@ public struct Documents: Sendable {
         let planted = planted
         switch delta {
         case .add(let element, let replacing):
-            let before = changeSet(document) { $0.insert(element, dot: dot, replacing: replacing) }
+            let before = changeSet(document, element) { $0.insert(element, dot: dot, replacing: replacing) }
             undoLog.record(.element(document, element, before))
             return .added(element)
 
         case .remove(let element, let named):
-            let (before, survives) = changeSet(document) {
+            let (before, survives) = changeSet(document, element) {
                 let observed = planted.has(.removeByElement) ? Array($0[element]) : named
                 let before = $0.remove(element, observed: observed)
                 return (before, !before.allSatisfy(observed.contains))
@@ -209,7 +213,7 @@ public struct Documents: Sendable {
             return .registerSet(standing: standing, won: won)
 
         case .count(_, let totals):
-            let (before, value) = changeCounter(document) {
+            let (before, value) = changeCounter(document, dot.replica) {
                 let known = $0[dot.replica] ?? CounterTotals()
                 let totals = planted.has(.countersAsIncrements) ? known.incremented(by: totals) : totals
                 let before = $0.merge(totals, of: dot.replica)
@@ -241,11 +245,11 @@ public struct Documents: Sendable {
         for undo in undoLog.takeBack(to: mark) {
             switch undo {
             case .element(let document, let element, let before):
-                changeSet(document) { $0.update(element, to: before) }
+                changeSet(document, element) { $0.update(element, to: before) }
             case .register(let document, let before):
                 changeRegister(document) { $0 = before }
             case .counter(let document, let replica, let before):
-                changeCounter(document) { $0[replica] = before }
+                changeCounter(document, replica) { $0[replica] = before }
             }
         }
     }
@@ -273,19 +277,25 @@ public struct Documents: Sendable {
         var count: Int { sets.count + registers.count + counters.count }
     }
 
-    /// Changes an OR-Set where it lies, without a copy, and keeps the counts.
+    /// Changes one element of an OR-Set where it lies, without a copy, and keeps the counts and the digest.
     @discardableResult
     private mutating func changeSet<Result>(
-        _ document: DocumentID, _ change: (inout DotMap<Text>) -> Result
+        _ document: DocumentID, _ element: Text, _ change: (inout DotMap<Text>) -> Result
     ) -> Result {
         var before = 0
         var after = 0
+        var hashes: (before: UInt64, after: UInt64) = (0, 0)
         func counted(_ set: inout DotMap<Text>) -> Result {
             before = set.count
-            defer { after = set.count }
+            hashes.before = DocumentsDigest.element(element, under: set[element], of: document)
+            defer {
+                after = set.count
+                hashes.after = DocumentsDigest.element(element, under: set[element], of: document)
+            }
             return change(&set)
         }
         let result = counted(&rooms[document.room, default: Room()].sets[document.name, default: DotMap()])
+        contents.change(from: hashes.before, to: hashes.after)
         elementCount += after - before
         documentCount += (after == 0 ? 0 : 1) - (before == 0 ? 0 : 1)
         if after == 0 {
@@ -295,35 +305,47 @@ public struct Documents: Sendable {
         return result
     }
 
-    /// Changes a register where it lies, and keeps the counts.
+    /// Changes a register where it lies, and keeps the counts and the digest.
     @discardableResult
     private mutating func changeRegister<Result>(
         _ document: DocumentID, _ change: (inout LWWRegister<Text>?) -> Result
     ) -> Result {
         var created = 0
+        var hashes: (before: UInt64, after: UInt64) = (0, 0)
         func counted(_ register: inout LWWRegister<Text>?) -> Result {
             created -= register == nil ? 0 : 1
-            defer { created += register == nil ? 0 : 1 }
+            hashes.before = DocumentsDigest.register(register, of: document)
+            defer {
+                created += register == nil ? 0 : 1
+                hashes.after = DocumentsDigest.register(register, of: document)
+            }
             return change(&register)
         }
         let result = counted(&rooms[document.room, default: Room()].registers[document.name])
+        contents.change(from: hashes.before, to: hashes.after)
         documentCount += created
         if created < 0 { dropIfEmpty(document.room) }
         return result
     }
 
-    /// Changes a counter where it lies, and keeps the counts.
+    /// Changes one replica's part of a counter where it lies, and keeps the counts and the digest.
     @discardableResult
     private mutating func changeCounter<Result>(
-        _ document: DocumentID, _ change: (inout DocumentCounter) -> Result
+        _ document: DocumentID, _ replica: ReplicaID, _ change: (inout DocumentCounter) -> Result
     ) -> Result {
         var created = 0
+        var hashes: (before: UInt64, after: UInt64) = (0, 0)
         func counted(_ counter: inout DocumentCounter) -> Result {
             created -= counter.isEmpty ? 0 : 1
-            defer { created += counter.isEmpty ? 0 : 1 }
+            hashes.before = DocumentsDigest.part(counter[replica], by: replica, of: document)
+            defer {
+                created += counter.isEmpty ? 0 : 1
+                hashes.after = DocumentsDigest.part(counter[replica], by: replica, of: document)
+            }
             return change(&counter)
         }
         let result = counted(&rooms[document.room, default: Room()].counters[document.name, default: DocumentCounter()])
+        contents.change(from: hashes.before, to: hashes.after)
         documentCount += created
         if created < 0 {
             rooms[document.room]?.counters[document.name] = nil

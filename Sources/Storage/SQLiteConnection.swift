@@ -121,6 +121,16 @@ final class SQLiteConnection {
         if isInTransaction { sqlite3_exec(handle, "ROLLBACK", nil, nil, nil) }
     }
 
+    /// Copies the whole database over the one that `other` has open. In a transaction it copies what that sees.
+    func copy(to other: SQLiteConnection) throws(StoreError) {
+        guard let backup = sqlite3_backup_init(other.handle, "main", handle, "main") else {
+            throw other.error(sqlite3_errcode(other.handle))
+        }
+        let stepped = sqlite3_backup_step(backup, -1)
+        let finished = sqlite3_backup_finish(backup)
+        guard stepped == SQLITE_DONE else { throw other.error(finished == SQLITE_OK ? stepped : finished) }
+    }
+
     // MARK: The write-ahead log
 
     /// Copies the write-ahead log into the database and syncs it. `waiting` for readers, it also cuts the log to nothing;

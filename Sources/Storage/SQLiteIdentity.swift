@@ -43,6 +43,15 @@ enum SQLiteIdentity {
         try connection.execute("UPDATE meta SET value = '1' WHERE key = 'clean'")
     }
 
+    /// Within a transaction: whoever opens the file next is a new replica, as of a new file.
+    static func erase(_ connection: SQLiteConnection) throws(StoreError) {
+        try connection.execute(
+            """
+            DELETE FROM meta WHERE key IN
+                ('replica', 'boot', 'machine', 'machine_boot', 'file', 'clean', 'sync', 'node')
+            """)
+    }
+
     private static func meta(_ key: StaticString, _ connection: SQLiteConnection) throws(StoreError) -> String? {
         try connection.text("SELECT value FROM meta WHERE key = '\(key)'")
     }

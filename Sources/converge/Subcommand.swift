@@ -4,7 +4,7 @@ import ConvergeWire
 
 /// What `converge` can do, by the first word.
 enum Subcommand: String, CaseIterable {
-    case serve, chat, token, secret, version, help
+    case serve, chat, token, secret, status, backup, version, help
 
     static func run(_ words: [String]) -> Int32 {
         guard let first = words.first else {
@@ -31,6 +31,8 @@ enum Subcommand: String, CaseIterable {
         case .chat: Chat.run(rest)
         case .token: IssueToken.run(rest)
         case .secret: secret(rest)
+        case .status: ShowStatus.run(rest)
+        case .backup: BackUp.run(rest)
         case .version: version(rest)
         case .help: help(rest)
         }

@@ -9,6 +9,8 @@ enum Usage {
           converge chat [--server URL] [--room ROOM]   talk, from a terminal or through a pipe
           converge token USER [NAME] [--expires 24h]   make a token for a user
           converge secret                              make a secret
+          converge status [URL…] [--watch] [--json]    say how nodes are, and whether they are one whole cluster
+          converge backup FILE                         copy the node's SQLite file, also while it runs
           converge version                             say which build this is
           converge help [COMMAND]                      say more about one of these
 
@@ -21,6 +23,8 @@ enum Usage {
         case .chat: chat
         case .token: token
         case .secret: secret
+        case .status: status
+        case .backup: backup
         case .version: "converge version: says which build this is\n"
         case .help: "converge help [COMMAND]: says more about a command; help settings prints all settings as a table\n"
         }
@@ -71,6 +75,41 @@ enum Usage {
 
         Prints a new random secret (43 letters, digits, - and _) and nothing else. It will do for CONVERGE_JWT_SECRET, and
         for what the nodes of a cluster know each other by.
+
+        """
+
+    private static let status = """
+        converge status [URL…] [--json] [--watch [--interval 2s]]
+
+        Asks each node that is named, and no other, how it is: GET /cluster. Prints the nodes, how far each log is on each
+        of them, who sees whom, and whether they are one whole cluster. Without a URL it asks the node that the
+        environment would start on this machine (CONVERGE_ADDR, PORT).
+
+          URL                 http://host:port
+          --json              print one JSON object instead
+          --watch             ask again and again, until it is interrupted
+          --interval TIME     how often [2s]
+
+        The cluster is whole when every node that was asked answers and is ready; each sees all members, the other nodes
+        that were asked among them, alive and linked; none lacks an entry that another has known of for over 5 s; none
+        refuses to write because of its clock; and those that have the same entries have the same logs and documents.
+        PEER LACKS and NODE LACKS count entries, with the age of the oldest; both are known from what the peer last told,
+        so under traffic a second or two is normal.
+
+        Exit status: 0 whole, 1 not whole, 2 misused.
+
+        """
+
+    private static let backup = """
+        converge backup FILE [--db PATH]
+
+        Copies the SQLite file of a node, which may be running, into a new file, checks it, and leaves out the replica's
+        identity: a node that is started with the copy goes on as a new replica with everything that is in it. A file that
+        is there is never overwritten. PostgreSQL has tools of its own for this, such as pg_dump.
+
+          --db PATH     the node's file [CONVERGE_DB_PATH, or converge.db]
+
+        Exit status: 0 copied, 1 not copied, 2 misused.
 
         """
 }

@@ -206,7 +206,10 @@ extension Replicator {
         guard let pull, pull.peer == peer, pull.number == range.number else { return }
         self.pull = nil
         let before = applied
-        for entry in range.entries where !applied.covers(entry.dot) { repaired.advance(to: entry.dot) }
+        for entry in range.entries where !applied.covers(entry.dot) {
+            repaired.advance(to: entry.dot)
+            counters.repaired += 1
+        }
         receive(range.entries, from: peer, at: now, into: &effects)
         switch range.status {
         case .complete, .more:

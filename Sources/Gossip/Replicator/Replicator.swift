@@ -116,11 +116,15 @@ public struct ReplicatorCounters: Sendable {
     public var expired = 0
     public var wants = 0
     public var wantsTimedOut = 0
+    /// Entries that came because they were asked for, and were news.
+    public var repaired = 0
     public var rangesServed = 0
     public var digests = 0
     public var summaries = 0
     public var forks = 0
     public var snapshotsInstalled = 0
+    /// Snapshots of which the last piece was handed to a peer.
+    public var snapshotsServed = 0
     public var snapshotPieces = 0
     public var snapshotsAbandoned = 0
 

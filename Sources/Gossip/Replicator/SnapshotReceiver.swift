@@ -188,6 +188,7 @@ extension Replicator {
         peers[at].servingSnapshot = nil
         var answer = chunk ?? SnapshotChunk(number: number, status: .unavailable, at: VersionVector())
         answer.number = number
+        if case .final = answer.status { counters.snapshotsServed += 1 }
         effects.append(.send(peers[at].replica, .snapshotChunk(answer), bulk: true))
     }
 }

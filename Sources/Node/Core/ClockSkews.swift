@@ -20,6 +20,9 @@ struct ClockSkews {
         }
     }
 
+    /// What a peer's clock is ahead of ours, in milliseconds; nil where it has not told.
+    subscript(peer: ReplicaID) -> Int64? { skews.first { $0.peer == peer }?.milliseconds }
+
     mutating func forget(_ peer: ReplicaID) { skews.removeAll { $0.peer == peer } }
 
     /// What the median of the peers is ahead of this node, in milliseconds; nil without peers. Of an even number it is the

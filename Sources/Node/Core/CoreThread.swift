@@ -67,6 +67,7 @@ final class CoreThread: Sendable {
             events.removeAll(keepingCapacity: events.count < 4_096)
             core.endTurn(at: now, into: &effects)
             metrics.publish(core.counters)
+            if metrics.status.isDue(at: SystemClock.monotonic()) { metrics.publish(core.status(at: now)) }
             done = perform(&effects)
         }
         peers?.mailbox.post(.finish)

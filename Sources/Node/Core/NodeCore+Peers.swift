@@ -35,7 +35,9 @@ extension NodeCore {
             do throws(PeerFrameError) {
                 guard let item = try streams[link]?.next() else { return }
                 switch item {
-                case .frame(let frame): handle(.frame(link, frame), at: now, into: &effects)
+                case .frame(let frame):
+                    counters.peerFramesIn &+= 1
+                    handle(.frame(link, frame), at: now, into: &effects)
                 case .unknown: counters.unknownPeerFrames &+= 1
                 }
             } catch {
@@ -73,6 +75,7 @@ extension NodeCore {
         for effect in wanted {
             switch effect {
             case .send(let link, let frame):
+                counters.peerFramesOut &+= 1
                 effects.append(.send(link, frame.encoded(), bulk: false))
             case .close(let link):
                 streams[link] = nil
@@ -143,6 +146,7 @@ extension NodeCore {
 
     mutating func send(_ frame: PeerFrame, to peer: ReplicaID, bulk: Bool, into effects: inout [CoreEffect]) {
         guard let link = links.link(to: peer) else { return }
+        counters.peerFramesOut &+= 1
         effects.append(.send(link, frame.encoded(), bulk: bulk))
     }
 

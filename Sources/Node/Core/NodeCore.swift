@@ -94,6 +94,8 @@ struct NodeCore: ~Copyable {
     var streams: [LinkID: PeerFrameReader] = [:]
     var copies = CopyWaits()
     var skews = ClockSkews()
+    var entryAges = EntryAges()
+    var memberTimes = MemberTimes()
     /// (room, user) whose last event the store is to be asked for at the end of this turn.
     var wantedAttendance: [RoomUser] = []
     /// Members to be stored, or forgotten, with the next batch.
@@ -434,6 +436,8 @@ struct CoreCounters: Sendable {
 
     /// Entries of other replicas that were applied.
     var entriesReceived = 0
+    var peerFramesIn = 0
+    var peerFramesOut = 0
     var peerViolations = 0
     var unknownPeerFrames = 0
     var identitiesRenewed = 0

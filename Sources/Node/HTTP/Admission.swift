@@ -48,6 +48,10 @@ struct Admission: ~Copyable {
                 let type = HTTPHeader("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
                 return .respond(HTTPResponse(.ok, headers: [type], body: Array(metrics.exposition().utf8)))
             }
+            if request.hasPath("/cluster") {
+                try demandRead(request)
+                return .respond(metrics.status.response(at: SystemClock.monotonic()))
+            }
             if echo, request.hasPath("/echo") { return .echo(accept: accept(try UpgradeRequest(request))) }
             throw .notFound
         } catch {

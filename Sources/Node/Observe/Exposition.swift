@@ -72,7 +72,7 @@ extension Metrics {
 
         histogram("commit_seconds", "How long a commit took.", commitSeconds)
         histogram("commit_entries", "Entries in a commit.", batchEntries)
-        return text
+        return text + peerExposition()
     }
 
     private static func residentBytes() -> Int {

@@ -1,3 +1,4 @@
+import ConvergeTransport
 import Synchronization
 
 /// A number that any thread may change and any thread may read, without order between several of them.
@@ -88,6 +89,9 @@ final class Metrics: Sendable {
     let reads = Counter()
     let readsFailed = Counter()
 
+    /// How the node and its cluster are, as of about a second ago.
+    let status = StatusBoard()
+
     /// How much waits where, asked when somebody looks.
     let depths: QueueDepths
 
@@ -111,6 +115,12 @@ final class Metrics: Sendable {
         documents.set(core.documents)
         saveQueue.set(core.saveQueue)
         storeReady.set(core.storeReady ? 1 : 0)
+    }
+
+    func publish(_ status: ClusterStatus) {
+        var status = status
+        status.connections = connections.current
+        self.status.put(status, at: SystemClock.monotonic())
     }
 
     /// Whether the node can do its work: what `/ready` answers.

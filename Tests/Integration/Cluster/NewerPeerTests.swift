@@ -32,7 +32,9 @@ struct NewerPeerTests {
             let other = try FuturePeer(port: try #require(second.server.peerPort), replica: ReplicaID(rawValue: 8))
             try other.greet(lowest: 1, highest: 9)
             try other.send(
-                .want(EntriesWant(number: 1, ranges: [LogRange(replica: newer.replica, after: 0, through: 2)], limit: 1 << 16)))
+                .want(
+                    EntriesWant(
+                        number: 1, ranges: [LogRange(replica: newer.replica, after: 0, through: 2)], limit: 1 << 16)))
             let answer = try other.next { frame -> EntriesRange? in
                 if case .range(let range) = frame { range } else { nil }
             }

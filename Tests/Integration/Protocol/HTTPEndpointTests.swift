@@ -1,5 +1,6 @@
 // docs/protocol.md, "HTTP": health, readiness, figures.
 
+import ConvergeClient
 import ConvergeNode
 import ConvergeStorage
 import Testing
@@ -60,7 +61,7 @@ import Testing
                     if !helped.insert(String(match.1)).inserted { wrong.append("\(line)") }
                 } else if let match = line.wholeMatch(of: /# TYPE (converge_[a-z_]+) (gauge|counter|histogram)/) {
                     if types.updateValue(String(match.2), forKey: String(match.1)) != nil { wrong.append("\(line)") }
-                } else if let match = line.wholeMatch(of: /(converge_[a-z_]+)(\{le="[0-9.e+\-Inf]+"\})? (\S+)/),
+                } else if let match = line.wholeMatch(of: /(converge_[a-z_]+)(\{[a-z]+="[0-9a-z.e+\-Inf_]+"\})? (\S+)/),
                     let value = Double(match.3)
                 {
                     let name = String(match.1)
@@ -85,6 +86,29 @@ import Testing
             #expect((samples["converge_memory_resident_bytes"] ?? 0) > 1_000_000)
             #expect(samples["converge_commit_entries_bucket{le=\"+Inf\"}"] == samples["converge_commit_entries_count"])
             #expect(samples["converge_commit_entries_sum"] == 2)
+        }
+    }
+
+    @Test func `the status of a node that is alone tells of itself, and is no more than a second or two old`() throws {
+        try withNode { node in
+            let ann = try node.client("ann")
+            _ = try ann.ask(#"{"type":"crdt_orset_add","doc":"list","body":"milk","ref":"r"}"#, ref: "r")
+            var report = NodeReport()
+            try node.wait("a status with what was done") {
+                let reply = try HTTPReply.get("/cluster", port: node.port)
+                guard reply.status == 200 else { return false }
+                #expect(reply.headers["content-type"] == "application/json")
+                report = try NodeReport(json: Array(reply.body.utf8))
+                return report.documents == 1 && report.logs.values.map(\.seq) == [2] && report.connections > 0
+            }
+            #expect(report.name == "test" && report.state == "ready" && report.version == ConvergeVersion.current)
+            #expect(report.peers.isEmpty && report.cluster == nil)
+            #expect(report.sessions == 1 && report.rooms == 1 && report.documentsDigest != 0)
+            #expect(report.documentsVector.components.map(\.seq) == [2])
+            let head = try HTTPReply.of(
+                "HEAD /cluster HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", port: node.port)
+            #expect(head.status == 200 && head.body.isEmpty && head.headers["content-length"] != "0")
+            #expect(try HTTPReply.of("POST /cluster HTTP/1.1\r\nHost: x\r\n\r\n", port: node.port).status == 405)
         }
     }
 

@@ -8,7 +8,7 @@ import Testing
 
 /// Some cores that are wired by hand: each with a store in memory, links that carry bytes at once, and loops that show
 /// frames. Batches wait while `holds` names their node.
-private final class CoreCluster {
+final class CoreCluster {
     final class Node {
         var core: NodeCore
         let store = MemoryStore()

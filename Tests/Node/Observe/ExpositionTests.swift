@@ -8,6 +8,7 @@ import Testing
     func wellFormed() {
         let metrics = Metrics(depths: QueueDepths(core: { 7 }))
         metrics.committed(entries: 3, nanoseconds: 1_200_000)
+        metrics.publish(ClusterStatus.sample(peers: 3))
         var problems: [String] = []
         var helped: Set<Substring> = []
         var types: [Substring: Substring] = [:]
@@ -70,5 +71,30 @@ import Testing
             #expect(text.contains("\n" + line + "\n"), "\(line)")
         }
         #expect(metrics.isReady)
+    }
+
+    @Test("peers have their names and replicas as labels, in which nothing breaks a line")
+    func peers() {
+        let metrics = Metrics(depths: QueueDepths())
+        #expect(metrics.exposition().contains("\nconverge_peer_links 0\n"))
+        var status = ClusterStatus.sample(peers: 2)
+        status.members[1].name = "a\"b\\c\nd"
+        status.members[1].state = .suspect
+        metrics.peers.strangersRefused.add(1)
+        metrics.peers.bytesIn.add(70)
+        metrics.publish(status)
+        let text = metrics.exposition()
+        for line in [
+            "converge_peer_links 2", #"converge_peer_members{state="alive"} 1"#,
+            #"converge_peer_members{state="suspect"} 1"#, #"converge_peer_members{state="forgotten"} 0"#,
+            #"converge_peer_lag_entries{peer="n1",replica="0000000000000001"} 3"#,
+            #"converge_peer_lag_seconds{peer="n1",replica="0000000000000001"} 1.5"#,
+            #"converge_peer_lag_entries{peer="a\"b\\c\nd",replica="0000000000000002"} 3"#,
+            #"converge_peer_clock_skew_seconds{peer="n1",replica="0000000000000001"} -0.02"#,
+            #"converge_peer_links_refused_total{reason="stranger"} 1"#,
+            #"converge_peer_links_refused_total{reason="hello"} 0"#, "converge_peer_bytes_in_total 70",
+        ] {
+            #expect(text.contains("\n" + line + "\n"), "\(line)")
+        }
     }
 }

@@ -1,0 +1,84 @@
+import ConvergeClient
+import ConvergeNode
+import ConvergeTransport
+import Glibc
+
+/// `converge status [URL…]`: asks nodes how they are, and says whether they are one whole cluster.
+enum ShowStatus {
+    private static let flags: [Arguments.Flag] = [
+        .init("watch", isSwitch: true), .init("json", isSwitch: true), .init("interval"),
+    ]
+    /// How long a node has for its answer.
+    private static let timeout = Duration.seconds(3)
+    /// How often nodes are asked again whose documents could not be compared because something was being written.
+    private static let tries = 4
+
+    static func run(_ words: [String]) -> Int32 {
+        let arguments: Arguments
+        do throws(Arguments.Mistake) {
+            arguments = try Arguments(words, flags: flags)
+        } catch {
+            return Console.misused(error.message)
+        }
+        var urls: [ServerURL] = []
+        for text in arguments.positional {
+            let shown = Console.escaped(text)
+            guard let url = try? ServerURL(text), ["/ws", "/cluster"].contains(url.target) else {
+                return Console.misused("\"\(shown)\" is not a node's address: write http://host:port")
+            }
+            urls.append(url)
+        }
+        if urls.isEmpty {
+            guard let url = ownURL() else {
+                return Console.misused("which node? converge status http://host:port")
+            }
+            urls = [url]
+        }
+        let interval = arguments.values["interval"] ?? "2s"
+        guard let pause = DurationText.parse(interval), pause >= .milliseconds(100), pause <= .seconds(86_400) else {
+            return Console.misused("--interval=\"\(Console.escaped(interval))\": must be a duration from 100ms to 24h")
+        }
+        if arguments.values["interval"] != nil, arguments.values["watch"] == nil {
+            return Console.misused("--interval goes with --watch")
+        }
+        let isJSON = arguments.values["json"] != nil
+        guard arguments.values["watch"] == nil else { watch(urls, every: pause, isJSON: isJSON) }
+        var (answers, verdict) = ask(urls)
+        var tries = 1
+        while verdict.documents == .moving, verdict.isWhole, tries < Self.tries {
+            usleep(400_000)
+            (answers, verdict) = ask(urls)
+            tries += 1
+        }
+        Console.say(isJSON ? StatusJSON.text(answers, verdict) : StatusText.page(answers, verdict))
+        return verdict.isWhole ? 0 : 1
+    }
+
+    private static func ask(_ urls: [ServerURL]) -> ([NodeAnswer], ClusterVerdict) {
+        let answers = ClusterProbe.ask(urls, timeout: timeout)
+        return (answers, ClusterVerdict(answers))
+    }
+
+    /// Until an interruption ends the process. On a terminal each page takes the place of the last.
+    private static func watch(_ urls: [ServerURL], every pause: Duration, isJSON: Bool) -> Never {
+        let clears = isatty(1) == 1 && !isJSON
+        while true {
+            let (answers, verdict) = ask(urls)
+            let page = isJSON ? StatusJSON.text(answers, verdict) : StatusText.page(answers, verdict)
+            Console.say(clears ? "\u{1B}[H\u{1B}[2J" + page : isJSON ? page : page + "\n")
+            var rest = timespec(
+                tv_sec: Int(pause.milliseconds / 1_000), tv_nsec: Int(pause.milliseconds % 1_000) * 1_000_000)
+            nanosleep(&rest, nil)
+        }
+    }
+
+    /// The node that `converge serve` would run with this environment.
+    private static func ownURL() -> ServerURL? {
+        guard let options = (try? Settings(environment: Console.environment))?.options, options.port > 0 else {
+            return nil
+        }
+        let isAny = ["0.0.0.0", "::", ""].contains(options.host)
+        let host = isAny ? "127.0.0.1" : options.host.contains(":") ? "[\(options.host)]" : options.host
+        return try? ServerURL("http://\(host):\(options.port)")
+    }
+}
