@@ -25,7 +25,7 @@ for from in $(nodes); do
         is_cut "$from" "$to" || continue
         case ",${pair[*]+${pair[*]}}," in
         ",," | ",$from $to," | ",$to $from,")
-            mend "$from" "$to"
+            rejoin "$from" "$to"
             healed=$((healed + 1))
             ;;
         *) left=$((left + 1)) ;;

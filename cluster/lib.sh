@@ -170,8 +170,8 @@ need_apart() {
     [ -s "$state/namespaces" ] || die "the cluster is down: start it with $(advice up.sh --netns)"
 }
 
-cut() { ip -n "$(namespace "$1")" neigh replace "$(host "$2")" lladdr $nowhere dev eth0 nud permanent; }
-mend() { ip -n "$(namespace "$1")" neigh del "$(host "$2")" dev eth0; }
+sever() { ip -n "$(namespace "$1")" neigh replace "$(host "$2")" lladdr $nowhere dev eth0 nud permanent; }
+rejoin() { ip -n "$(namespace "$1")" neigh del "$(host "$2")" dev eth0; }
 is_cut() { ip -n "$(namespace "$1")" neigh show "$(host "$2")" dev eth0 nud permanent 2>/dev/null | grep -q $nowhere; }
 
 # http_status HOST PORT PATH: the answer's number; false where nobody answers.

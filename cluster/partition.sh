@@ -27,8 +27,8 @@ if [ "$form" != groups ]; then
     need_node "$1"
     need_node "$2"
     [ "$1" != "$2" ] || misuse "a node can't be cut off from itself"
-    cut "$1" "$2"
-    if [ "$form" = pair ]; then cut "$2" "$1"; fi
+    sever "$1" "$2"
+    if [ "$form" = pair ]; then sever "$2" "$1"; fi
     announce "cut: node $1 and node $2, $(if [ "$form" = pair ]; then echo both ways; else echo "only from $1 to $2"; fi)"
     exit 0
 fi
@@ -46,7 +46,7 @@ for index in "${!groups[@]}"; do
 done
 for from in $(nodes); do
     for to in $(nodes); do
-        if [ "${group_of[$from]:-0}" != "${group_of[$to]:-0}" ]; then cut "$from" "$to"; fi
+        if [ "${group_of[$from]:-0}" != "${group_of[$to]:-0}" ]; then sever "$from" "$to"; fi
     done
 done
 shown=""
