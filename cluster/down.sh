@@ -38,15 +38,15 @@ fi
 rm -f "$state/namespaces"
 
 postgres=$(setting postgres)
-if process "$state/postgres-process" >/dev/null; then
-    if [ -n "$wipe" ]; then verb=stop; else verb=halt; fi
-    "$root/scripts/throwaway_postgres.sh" $verb "$postgres" 9>&-
+if [ -n "$postgres" ] && postgres_process >/dev/null; then
+    "$root/scripts/throwaway_postgres.sh" halt "$postgres" 9>&-
+    # One that had only begun to start can't be halted so.
+    if pid=$(postgres_process); then kill -QUIT "$pid"; fi
     announce "PostgreSQL has stopped"
 fi
-rm -f "$state/postgres-process"
 
 if [ -n "$wipe" ]; then
-    [ -z "$postgres" ] || [ ! -f "$postgres/dsn" ] || rm -rf "$postgres"
+    [ -z "$postgres" ] || rm -rf "$postgres"
     for node in {1..9}; do rm -rf "$(folder "$node")"; done
     rm -f "$state/jwt-secret" "$state/cluster-secret" "$state/settings" "$state/lock"
     # Whatever else somebody has put there stays.

@@ -8,7 +8,6 @@
 #   cluster-secret    what nodes prove to each other
 #   lock              held by the script that is at work
 #   namespaces        the network namespaces that were made
-#   postgres-process  the throw-away PostgreSQL, as below
 #   nodeK/process     the node's process: its id, when it started, and in which boot of the machine. A number alone is no
 #                     name: the system gives it to another process later, and that one must never be killed
 #   nodeK/log         what the node said
@@ -104,6 +103,24 @@ running() {
     for node in $(nodes); do
         if node_process "$node" >/dev/null; then echo "$node"; fi
     done
+}
+
+# postgres_process: the throw-away PostgreSQL of this cluster, known by the folder that it serves; false where it does not
+# run. Its own file with its id is not enough: that outlives it.
+postgres_process() {
+    local file words data
+    data=$(setting postgres)/data
+    for file in /proc/[0-9]*/cmdline; do
+        mapfile -d '' -t words <"$file" || continue
+        case "${words[*]:0:3}" in
+        *"/postgres -D $data")
+            file=${file%/cmdline}
+            echo "${file#/proc/}"
+            return 0
+            ;;
+        esac
+    done 2>/dev/null
+    return 1
 }
 
 # await_end FILE SECONDS: until the process that was noted there has ended; false where it has not.

@@ -13,7 +13,7 @@ take_lock
 if is_apart && ! grep -qx "$(namespace "$1")" "$state/namespaces" 2>/dev/null; then
     die "the cluster is down: start it with $(advice up.sh --netns)"
 fi
-if [ "$(setting store)" = postgres ] && ! process "$state/postgres-process" >/dev/null; then
+if [ "$(setting store)" = postgres ] && ! postgres_process >/dev/null; then
     die "the cluster is down: start it with $(advice up.sh --postgres)"
 fi
 stop_nodes "$1"

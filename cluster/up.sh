@@ -172,8 +172,9 @@ fi
 
 if [ "$store" = postgres ]; then
     announce "starting PostgreSQL"
+    # What an interrupted start has left can't be gone on with.
+    [ -f "$postgres/dsn" ] || rm -rf "$postgres"
     "$root/scripts/throwaway_postgres.sh" start "$postgres" >/dev/null 9>&-
-    note_process "$state/postgres-process" "$(head -n 1 "$postgres/data/postmaster.pid")"
 fi
 
 declare -A offsets
