@@ -186,7 +186,7 @@ for node in 1 2 3; do seen "node $node is ready at $(url "$node")"; done
 began=$SECONDS
 if command -v curl >/dev/null; then
     for node in 1 2 3; do
-        [ "$(curl -s "http://$(host "$node"):$(client_port "$node")/health")" = ok ] || missing "node $node is not healthy"
+        [ "$(curl -s "http://$(address "$node")/health")" = ok ] || missing "node $node is not healthy"
     done
 fi
 

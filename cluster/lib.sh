@@ -171,7 +171,8 @@ namespace() { echo "$(namespace_prefix)-$1"; }
 host() { if is_apart; then echo "10.77.0.$1"; else echo 127.0.0.1; fi; }
 client_port() { echo $(($(setting port) + $1 - 1)); }
 gossip_port() { echo $(($(setting gossip_port) + $1 - 1)); }
-url() { echo "ws://$(host "$1"):$(client_port "$1")"; }
+address() { echo "$(host "$1"):$(client_port "$1")"; }
+url() { echo "ws://$(address "$1")"; }
 
 # near COMMAND…: runs it where the nodes can be reached.
 near() {
@@ -221,7 +222,7 @@ export_settings() {
         [ "$other" = "$node" ] || peers+="${peers:+,}$(host "$other"):$(gossip_port "$other")"
     done
     export CONVERGE_NODE_NAME="node$node"
-    CONVERGE_ADDR="$(host "$node"):$(client_port "$node")"
+    CONVERGE_ADDR="$(address "$node")"
     CONVERGE_GOSSIP_ADDR="$(host "$node"):$(gossip_port "$node")"
     CONVERGE_CLUSTER_SECRET=$(cat "$state/cluster-secret")
     export CONVERGE_ADDR CONVERGE_GOSSIP_ADDR CONVERGE_CLUSTER_SECRET
@@ -273,7 +274,7 @@ is_whole() {
     local node urls=()
     for node in $(nodes); do
         node_process "$node" >/dev/null || return 1
-        urls+=("$(url "$node")")
+        urls+=("http://$(address "$node")")
     done
     if "$(setting binary)" help status >/dev/null 2>&1; then
         near "$(setting binary)" status "${urls[@]}" >/dev/null 2>&1

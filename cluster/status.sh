@@ -18,7 +18,7 @@ for word; do
 done
 need_cluster
 urls=()
-for node in $(nodes); do urls+=("$(url "$node")"); done
+for node in $(nodes); do urls+=("http://$(address "$node")"); done
 whole=0
 if [ ${#flags[@]} -eq 0 ]; then
     for node in $(nodes); do
