@@ -244,9 +244,15 @@ launch() {
     (
         export_settings "$node"
         cd "$(folder "$node")" || exit
-        # In a session of its own, so that a Ctrl-C here is none there; without the lock.
-        exec setsid "${place[@]+"${place[@]}"}" "$(setting binary)" serve 9>&- >>log 2>&1 </dev/null
-    ) &
+        binary=$(setting binary)
+        # Nothing of the caller's stays open in it: the lock would be held, and a pipe's reader wait for its end.
+        for open in /proc/self/fd/*; do
+            open=${open##*/}
+            if [ "$open" -gt 2 ]; then eval "exec $open>&-"; fi
+        done
+        # In a session of its own, so that a Ctrl-C here is none there.
+        exec setsid "${place[@]+"${place[@]}"}" "$binary" serve
+    ) >>"$(folder "$node")/log" 2>&1 </dev/null &
     note_process "$(folder "$node")/process" $!
     disown $!
 }
