@@ -27,14 +27,16 @@ struct HTTPGetTests {
                 poll(&entry, 1, 5_000)
             }
         }
-        defer { server.join() }
+        let result: Result<String, HTTPGet.Failure>
         do throws(HTTPGet.Failure) {
             let response = try HTTPGet.run(
                 host: "127.0.0.1", port: listener.port, target: "/x", timeout: timeout, limit: limit)
-            return .success("\(response.status.rawValue) " + String(decoding: response.body, as: UTF8.self))
+            result = .success("\(response.status.rawValue) " + String(decoding: response.body, as: UTF8.self))
         } catch {
-            return .failure(error)
+            result = .failure(error)
         }
+        server.join()
+        return result
     }
 
     @Test(
