@@ -10,7 +10,8 @@ enum ShowStatus {
     ]
     /// How long a node has for its answer.
     private static let timeout = Duration.seconds(3)
-    /// How often nodes are asked again whose documents could not be compared because something was being written.
+    /// How often nodes are asked whose documents can't be compared, because something is being written, or differ: what
+    /// was being stored then may have failed, and other entries have its places now. What is wrong stays so.
     private static let tries = 4
 
     static func run(_ words: [String]) -> Int32 {
@@ -45,13 +46,17 @@ enum ShowStatus {
         guard arguments.values["watch"] == nil else { watch(urls, every: pause, isJSON: isJSON) }
         var (answers, verdict) = ask(urls)
         var tries = 1
-        while verdict.documents == .moving, verdict.isWhole, tries < Self.tries {
-            usleep(400_000)
+        while isWorthAnotherLook(verdict), tries < Self.tries {
+            usleep(600_000)
             (answers, verdict) = ask(urls)
             tries += 1
         }
         Console.say(isJSON ? StatusJSON.text(answers, verdict) : StatusText.page(answers, verdict))
         return verdict.isWhole ? 0 : 1
+    }
+
+    private static func isWorthAnotherLook(_ verdict: ClusterVerdict) -> Bool {
+        verdict.documents == .different || verdict.documents == .moving && verdict.isWhole
     }
 
     private static func ask(_ urls: [ServerURL]) -> ([NodeAnswer], ClusterVerdict) {
