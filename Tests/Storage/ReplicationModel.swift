@@ -260,6 +260,8 @@ final class ModelNode {
         var whole: SnapshotChunk
         var shown: [[Entry]]
         var missed: [[Entry]]
+        var horizon: VersionVector
+        var changed: [[DocumentID]]
     }
 
     func view() throws -> View {
@@ -267,11 +269,14 @@ final class ModelNode {
             number: 0, have: VersionVector(), since: VersionVector(), reached: VersionVector(), after: nil,
             limit: UInt64(Int.max))
         let rooms: [Text] = ["room0", "room1"]
+        let half = VersionVector(vector.components.map { Dot(replica: $0.replica, seq: $0.seq / 2) })
         return try ask("view") { reader in
             View(
                 whole: try reader.snapshot(want),
                 shown: try rooms.map { try reader.history(room: $0, before: nil, limit: 10_000) },
-                missed: try rooms.map { try reader.entries(room: $0, after: VersionVector(), limit: 10_000).entries })
+                missed: try rooms.map { try reader.entries(room: $0, after: VersionVector(), limit: 10_000).entries },
+                horizon: try reader.horizon(),
+                changed: try rooms.map { try reader.documents(of: $0, beyond: half, limit: 10_000) })
         }
     }
 

@@ -140,6 +140,7 @@ struct PeerSamples {
     mutating func chunk() -> SnapshotChunk {
         let status = SnapshotChunk.Status(rawValue: UInt8(1 + below(5)))!
         var chunk = SnapshotChunk(number: number(), status: status, at: vector())
+        chunk.horizon = vector()
         chunk.documents = list { $0.document() }
         chunk.attendance = list {
             AttendanceRecord(
