@@ -1,5 +1,6 @@
 // Nodes that share one PostgreSQL database.
 
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeStorage
 import ConvergeWire
@@ -215,7 +216,7 @@ final class PostgresStoreTests {
     func longElements() throws {
         let (writer, _) = try store().openWriter(start("n", fresh: .a))
         let document = DocumentID(room: "room", kind: .orSet, name: "doc")
-        var random = SeededRandom(seed: 3)
+        var random = SplitMix64(seed: 3)
         let texts = (0..<3).map { _ in
             Text(
                 String((0..<20_000).map { _ in Character(Unicode.Scalar(UInt8.random(in: 33...126, using: &random))) }))
