@@ -51,7 +51,8 @@ let package = Package(
             ["ConvergeCRDT", "ConvergeWire", "ConvergeGossip", "ConvergeStorage", "ConvergeTransport", "CLinux"]),
         module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport"]),
         .executableTarget(
-            name: "converge", dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport"],
+            name: "converge",
+            dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire"],
             path: "Sources/converge"),
 
         .target(name: "CLinux", path: "Sources/System/CLinux"),
@@ -67,7 +68,7 @@ let package = Package(
         tests("Wire", ["ConvergeWire", "ConvergeCRDT"]),
         tests("Gossip", ["ConvergeGossip", "ConvergeWire", "ConvergeCRDT"]),
         tests("Storage", ["ConvergeStorage", "ConvergeWire", "ConvergeCRDT", "CSQLite", "CPostgres"]),
-        tests("Transport", ["ConvergeTransport", "ConvergeWire"]),
+        tests("Transport", ["ConvergeTransport", "ConvergeWire", "COpenSSL"]),
         tests("Node", ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT"]),
         tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
         tests(

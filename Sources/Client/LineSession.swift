@@ -288,7 +288,7 @@ extension ConnectionEnd {
             return "unauthorized: the token is missing, expired, or signed with another secret"
         case .closed(.policyViolation?, "invalid room or user", _):
             return "the server refused the room or the user: a name is too long"
-        case .closed(.goingAway?, _, _): return "the server is shutting down"
+        case .closed(.goingAway?, _, _), .closed(.serviceRestart?, _, _): return "the server is shutting down"
         case .closed(let code, let reason, _):
             let number = code.map { " (\($0.rawValue))" } ?? ""
             return "the server closed the connection\(number)\(reason.isEmpty ? "" : ": \(reason)")"

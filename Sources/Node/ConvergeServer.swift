@@ -24,6 +24,7 @@ public final class ConvergeServer: Sendable {
 
     private struct Running: Sendable {
         let port: UInt16
+        let peerPort: UInt16?
         let metrics: Metrics
         let loops: [Mailbox<LoopMessage>]
         let ended: Ending
@@ -50,6 +51,11 @@ public final class ConvergeServer: Sendable {
         running.withLock { running in running.flatMap { $0.ended.isOver ? nil : $0.port } }
     }
 
+    /// The port on which the node listens for peers; nil unless it runs as one of several.
+    public var peerPort: UInt16? {
+        running.withLock { running in running.flatMap { $0.ended.isOver ? nil : $0.peerPort } }
+    }
+
     /// Whether the node runs and can store: what `/ready` says.
     public var isReady: Bool { running.withLock { $0?.metrics.isReady ?? false } }
 
@@ -68,8 +74,8 @@ public final class ConvergeServer: Sendable {
         if let failure { throw failure }
     }
 
-    /// Stops accepting, stores what was taken, closes every client as going away (1001), and returns when all that is
-    /// done, at the latest after 9 seconds. Returns at once where the node does not run.
+    /// Stops accepting, stores what was taken, closes every client as going away (1001), or, in a cluster, so that it
+    /// connects to another node (1012), and returns when all that is done, at the latest after 9 seconds. Returns at once where the node does not run.
     public func stop() {
         guard let running = running.withLock({ $0 }) else { return }
         guard running.ended.begin() else {
@@ -90,15 +96,17 @@ public final class ConvergeServer: Sendable {
         } catch {
             throw .cannotListen(error)
         }
+        let gate = try options.cluster.map { (cluster) throws(ServerError) in try PeerGate(cluster) }
         do throws(SystemError) {
-            return try launch(consume listener)
+            return try launch(consume listener, gate)
         } catch {
             throw .system(error)
         }
     }
 
-    private func launch(_ listener: consuming Listener) throws(SystemError) -> Running {
+    private func launch(_ listener: consuming Listener, _ gate: PeerGate?) throws(SystemError) -> Running {
         let core = try Mailbox<CoreEvent>()
+        let peers = gate == nil ? nil : PeerDesk(mailbox: try Mailbox(), inflow: PeerInflow())
         var loops: [Mailbox<LoopMessage>] = []
         for _ in 0..<options.loops { loops.append(try Mailbox()) }
         let mailboxes = loops
@@ -112,9 +120,9 @@ public final class ConvergeServer: Sendable {
         let readers = StorageReaders(
             store: store, queue: reads, core: core, loops: mailboxes, metrics: metrics, frameSeed: SecureRandom.word())
         let port = listener.port
-        let ended = Ending(threads: options.loops + StorageReaders.threads + 2)
+        let ended = Ending(threads: options.loops + StorageReaders.threads + 2 + (gate == nil ? 0 : 1))
         let coreThread = CoreThread(
-            mailbox: core, options: coreOptions(), writer: writer, readers: readers, loops: mailboxes,
+            mailbox: core, options: coreOptions(gate), writer: writer, readers: readers, loops: mailboxes, peers: peers,
             machine: .read(), metrics: metrics, log: log)
         let socket = SharedListener(listener)
         let options = options
@@ -156,6 +164,9 @@ public final class ConvergeServer: Sendable {
                 ended.threadEnded()
             }.detach()
         }
+        if let gate, let peers {
+            try launch(gate, peers, core: core, metrics: metrics, ended: ended)
+        }
         try WorkerThread(name: "core") {
             do throws(SystemError) {
                 try coreThread.run()
@@ -167,7 +178,30 @@ public final class ConvergeServer: Sendable {
             ended.threadEnded()
         }.detach()
         announce(port)
-        return Running(port: port, metrics: metrics, loops: mailboxes, ended: ended)
+        return Running(port: port, peerPort: gate?.port, metrics: metrics, loops: mailboxes, ended: ended)
+    }
+
+    /// The threads of the peer links. The resolver's is not waited for: it may be in a name that nobody answers for.
+    private func launch(
+        _ gate: PeerGate, _ peers: PeerDesk, core: Mailbox<CoreEvent>, metrics: Metrics, ended: Ending
+    ) throws(SystemError) {
+        let resolver = AddressResolver(answers: peers.mailbox)
+        try WorkerThread(name: "resolver") { resolver.run() }.detach()
+        let log = log
+        try WorkerThread(name: "peers") {
+            do throws(SystemError) {
+                var loop = PeerLoop(
+                    options: gate.loopOptions, listener: gate.descriptor, mailbox: peers.mailbox, core: core,
+                    inflow: peers.inflow, resolver: resolver, counters: metrics.peers, log: log, poller: try Poller())
+                try loop.run()
+            } catch {
+                log.write(.error, "peer links can't be served", ("error", "\(error)"))
+            }
+            ended.threadEnded()
+        }.detach()
+        log.write(
+            .info, "listening for peers", ("address", gate.listening), ("advertised", gate.advertised),
+            ("encrypted", gate.loopOptions.tls == nil ? "no" : "yes"))
     }
 
     private func announce(_ port: UInt16) {
@@ -180,12 +214,13 @@ public final class ConvergeServer: Sendable {
 
     // MARK: Options for the parts
 
-    private func coreOptions() -> CoreOptions {
+    private func coreOptions(_ gate: PeerGate?) -> CoreOptions {
         CoreOptions(
             nodeName: Text(options.nodeName), loopCount: options.loops, saveBuffer: options.saveBuffer,
             historyLimit: options.historyLimit, systemEvents: options.systemEvents,
             retention: options.retention.milliseconds,
             keyWindow: options.keyWindow.milliseconds,
+            cluster: gate?.clusterOptions(),
             frameSeed: SecureRandom.word())
     }
 
@@ -197,6 +232,7 @@ public final class ConvergeServer: Sendable {
             webSocket: WebSocketMachine.Limits(maxMessageBytes: options.maxMessageBytes),
             echo: WebSocketMachine.Limits(maxMessageBytes: 16 << 20, maxFragments: 65_536, binaryIsText: false),
             sendFrames: options.sendBuffer, historyLimit: options.historyLimit, coreBacklog: options.saveBuffer * 2,
+            stopCode: options.cluster == nil ? .goingAway : .serviceRestart,
             writeWait: options.writeWait.nanoseconds, pongWait: options.pongWait.nanoseconds,
             pingPeriod: options.pingPeriod.nanoseconds, readTimeout: options.readTimeout.nanoseconds,
             writeTimeout: options.writeTimeout.nanoseconds, idleTimeout: options.idleTimeout.nanoseconds,
@@ -223,6 +259,12 @@ private final class SharedListener: Sendable {
 /// Why a server did not start.
 public enum ServerError: Error, Sendable {
     case cannotListen(Listener.Failure)
+    /// Where peers were to be listened for.
+    case cannotListenForPeers(Listener.Failure)
+    /// Others than this machine could reach the peers' port, and there is no secret that tells who may.
+    case secretMissing(host: String)
+    /// What is the matter with the secret, or with OpenSSL.
+    case peerEncryption(String)
     case system(SystemError)
     /// A server is started once; make another one.
     case alreadyStarted
@@ -230,6 +272,11 @@ public enum ServerError: Error, Sendable {
     public var message: String {
         switch self {
         case .cannotListen(let failure): failure.description
+        case .cannotListenForPeers(let failure): "peers can't be listened for: \(failure)"
+        case .secretMissing(let host):
+            "CONVERGE_CLUSTER_SECRET must be set where peers are listened for on \(host), which is not loopback: "
+                + "`converge secret` makes one"
+        case .peerEncryption(let reason): "links to peers can't be encrypted: \(reason)"
         case .system(let error): "the system refuses: \(error)"
         case .alreadyStarted: "the server has been started before"
         }

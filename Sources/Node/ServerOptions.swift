@@ -59,6 +59,9 @@ public struct ServerOptions: Sendable {
     /// Serves `/echo`, a WebSocket echo for conformance tests.
     public var echo = false
 
+    /// The other nodes; nil where the node is alone.
+    public var cluster: ClusterSettings?
+
     // Logs
     public var logLevel: LogLevel = .info
     public var logFormat: LogFormat = .text

@@ -19,12 +19,14 @@ public struct HMACKey: ~Copyable {
         }
         EVP_MAC_free(mac)
         var name = Array(algorithm.rawValue.utf8CString)
-        let started = name.withUnsafeMutableBufferPointer { digest in
-            var parameters = [
-                OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest.baseAddress, 0),
-                OSSL_PARAM_construct_end(),
-            ]
-            return EVP_MAC_init(context, secret, secret.count, &parameters)
+        let started = OSSL_MAC_PARAM_DIGEST.withCString { key in
+            name.withUnsafeMutableBufferPointer { digest in
+                // A parameter keeps both pointers.
+                var parameters = [
+                    OSSL_PARAM_construct_utf8_string(key, digest.baseAddress, 0), OSSL_PARAM_construct_end(),
+                ]
+                return EVP_MAC_init(context, secret, secret.count, &parameters)
+            }
         }
         precondition(started == 1, "OpenSSL refuses \(algorithm)")
         self.context = context

@@ -9,6 +9,9 @@ public struct Listener: ~Copyable, Sendable {
 
     public var descriptor: Int32 { socket.raw }
 
+    /// Where it listens.
+    public var address: SocketAddress? { SocketAddress(localOf: socket.raw) }
+
     public enum Failure: Error, Sendable, CustomStringConvertible {
         case unresolvable(host: String, reason: String)
         case portInUse(host: String, port: UInt16)
@@ -24,13 +27,13 @@ public struct Listener: ~Copyable, Sendable {
     }
 
     /// Resolves `host` (a name, or an IPv4 or IPv6 address) and listens on the first address that can be bound.
-    public init(host: String, port: UInt16, backlog: Int32 = 4096) throws(Failure) {
+    public init(host: String, port wanted: UInt16, backlog: Int32 = 4096) throws(Failure) {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
         var found: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, String(port), &hints, &found)
+        let code = getaddrinfo(host, String(wanted), &hints, &found)
         guard code == 0 else { throw .unresolvable(host: host, reason: String(cString: gai_strerror(code))) }
         defer { freeaddrinfo(found) }
 
@@ -40,11 +43,11 @@ public struct Listener: ~Copyable, Sendable {
             next = candidate.pointee.ai_next
             do throws(SystemError) {
                 let bound = try Listener.bind(candidate.pointee, backlog)
-                self.port = Listener.port(of: bound.raw)
+                port = SocketAddress(localOf: bound.raw)?.port ?? 0
                 socket = bound
                 return
             } catch {
-                failure = error.code == EADDRINUSE ? .portInUse(host: host, port: port) : .system(error)
+                failure = error.code == EADDRINUSE ? .portInUse(host: host, port: wanted) : .system(error)
             }
         }
         throw failure
@@ -60,17 +63,5 @@ public struct Listener: ~Copyable, Sendable {
         guard Glibc.bind(raw, address.ai_addr, address.ai_addrlen) == 0 else { throw SystemError("bind") }
         guard listen(raw, backlog) == 0 else { throw SystemError("listen") }
         return descriptor
-    }
-
-    private static func port(of descriptor: Int32) -> UInt16 {
-        var address = sockaddr_storage()
-        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        return withUnsafeMutableBytes(of: &address) { bytes in
-            guard
-                getsockname(descriptor, bytes.baseAddress!.assumingMemoryBound(to: sockaddr.self), &length) == 0
-            else { return 0 }
-            // The port stands at the same place, in network order, for IPv4 and IPv6.
-            return UInt16(bytes[2]) << 8 | UInt16(bytes[3])
-        }
     }
 }

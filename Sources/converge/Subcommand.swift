@@ -1,8 +1,10 @@
 import ConvergeNode
+import ConvergeTransport
+import ConvergeWire
 
 /// What `converge` can do, by the first word.
 enum Subcommand: String, CaseIterable {
-    case serve, chat, token, status, backup, version, help
+    case serve, chat, token, secret, status, backup, version, help
 
     static func run(_ words: [String]) -> Int32 {
         guard let first = words.first else {
@@ -28,11 +30,21 @@ enum Subcommand: String, CaseIterable {
         case .serve: Serve.run(rest)
         case .chat: Chat.run(rest)
         case .token: IssueToken.run(rest)
+        case .secret: secret(rest)
         case .status: ShowStatus.run(rest)
         case .backup: BackUp.run(rest)
         case .version: version(rest)
         case .help: help(rest)
         }
+    }
+
+    /// 32 random bytes in base64url: 43 characters that need no quoting anywhere.
+    private static func secret(_ rest: [String]) -> Int32 {
+        guard rest.isEmpty else { return Console.misused("secret takes nothing") }
+        var text = ByteBuffer()
+        SecureRandom.bytes(32).withUnsafeBytes { Base64URL.append($0, to: &text) }
+        Console.say(String(decoding: text.bytes, as: UTF8.self) + "\n")
+        return 0
     }
 
     private static func version(_ rest: [String]) -> Int32 {

@@ -8,6 +8,7 @@ enum Usage {
           converge serve [FLAGS]                       run a node
           converge chat [--server URL] [--room ROOM]   talk, from a terminal or through a pipe
           converge token USER [NAME] [--expires 24h]   make a token for a user
+          converge secret                              make a secret
           converge status [URL…] [--watch] [--json]    say how nodes are, and whether they are one whole cluster
           converge backup FILE                         copy the node's SQLite file, also while it runs
           converge version                             say which build this is
@@ -21,6 +22,7 @@ enum Usage {
         case .serve: serve
         case .chat: chat
         case .token: token
+        case .secret: secret
         case .status: status
         case .backup: backup
         case .version: "converge version: says which build this is\n"
@@ -65,6 +67,14 @@ enum Usage {
 
           --expires DURATION         how long it is good for; 0: for ever [24h]
           --jwt-secret-file FILE     a file with the secret, as CONVERGE_JWT_SECRET_FILE
+
+        """
+
+    private static let secret = """
+        converge secret
+
+        Prints a new random secret (43 letters, digits, - and _) and nothing else. It will do for CONVERGE_JWT_SECRET, and
+        for what the nodes of a cluster know each other by.
 
         """
 

@@ -11,19 +11,21 @@ final class CoreThread: Sendable {
     private let writer: StorageWriter
     private let readers: StorageReaders
     private let loops: [Mailbox<LoopMessage>]
+    private let peers: PeerDesk?
     private let machine: MachineIdentity
     private let metrics: Metrics
     private let log: Logger
 
     init(
         mailbox: Mailbox<CoreEvent>, options: CoreOptions, writer: StorageWriter, readers: StorageReaders,
-        loops: [Mailbox<LoopMessage>], machine: MachineIdentity, metrics: Metrics, log: Logger
+        loops: [Mailbox<LoopMessage>], peers: PeerDesk?, machine: MachineIdentity, metrics: Metrics, log: Logger
     ) {
         self.mailbox = mailbox
         self.options = options
         self.writer = writer
         self.readers = readers
         self.loops = loops
+        self.peers = peers
         self.machine = machine
         self.metrics = metrics
         self.log = log
@@ -39,25 +41,36 @@ final class CoreThread: Sendable {
         core.start(into: &effects)
         var done = perform(&effects)
         var memory = MemoryReturn()
-        var nextTick = SystemClock.monotonic() + Self.tickPeriod
+        let tickPeriod = peers == nil ? Self.tickPeriod : Self.clusterTickPeriod
+        var nextTick = SystemClock.monotonic() + tickPeriod
+        var nextLook: UInt64 = 0
         while !done {
             waitForLoops()
-            _ = poller.wait(timeout: Int32(Self.tickPeriod / 1_000_000))
+            let begin = SystemClock.monotonic()
+            _ = poller.wait(timeout: nextTick <= begin ? 0 : Int32((nextTick - begin) / 1_000_000 + 1))
             mailbox.drain(into: &events)
             let now = SystemClock.wallMilliseconds()
-            core.turn(monotonic: SystemClock.monotonic() / 1_000_000)
-            if SystemClock.monotonic() >= nextTick {
-                nextTick = SystemClock.monotonic() + Self.tickPeriod
+            let monotonic = SystemClock.monotonic()
+            core.turn(monotonic: monotonic / 1_000_000)
+            if monotonic >= nextTick {
+                nextTick = monotonic + tickPeriod
                 core.handle(CoreEvent.tick, at: now, into: &effects)
+            }
+            if monotonic >= nextLook {
+                nextLook = monotonic + Self.tickPeriod
                 memory.look(sessions: core.counters.sessions)
             }
-            for event in events { core.handle(event, at: now, into: &effects) }
+            for event in events {
+                core.handle(event, at: now, into: &effects)
+                if case .link(_, .received(let bytes)) = event { peers?.workedOff(bytes.count) }
+            }
             events.removeAll(keepingCapacity: events.count < 4_096)
             core.endTurn(at: now, into: &effects)
             metrics.publish(core.counters)
             if metrics.status.isDue(at: SystemClock.monotonic()) { metrics.publish(core.status(at: now)) }
             done = perform(&effects)
         }
+        peers?.mailbox.post(.finish)
     }
 
     /// How many batches may wait for a loop before the core rests until it has caught up; what comes for the core waits
@@ -68,12 +81,15 @@ final class CoreThread: Sendable {
         while loops.contains(where: { $0.depth > Self.loopBacklog }) { usleep(1_000) }
     }
 
-    /// Nanoseconds between two ticks.
+    /// Nanoseconds between two ticks of a node that is alone.
     private static let tickPeriod: UInt64 = 5_000_000_000
+    /// And of one of several, which probes the others and asks for what it lacks.
+    private static let clusterTickPeriod: UInt64 = 50_000_000
 
     /// True where the core has finished.
     private func perform(_ effects: inout [CoreEffect]) -> Bool {
         var done = false
+        var forPeers: [PeerMessage] = []
         for effect in effects {
             switch effect {
             case .openStore(let wait, let held, let renew):
@@ -86,9 +102,9 @@ final class CoreThread: Sendable {
                 writer.perform(.stage(chunk, discardingFirst: discardsFirst))
             case .install(let chunk, let have, let discardsFirst):
                 writer.perform(.install(chunk, have: have, discardingFirst: discardsFirst))
-            case .dial, .send, .closeLink:
-                // A server opens no links yet: it gives its core no cluster.
-                preconditionFailure("a node that is alone wants to talk to a peer")
+            case .dial(let address): forPeers.append(.dial(address))
+            case .send(let link, let bytes, let isBulk): forPeers.append(.send(link, bytes, bulk: isBulk))
+            case .closeLink(let link): forPeers.append(.close(link))
             case .read(let request):
                 readers.submit(request)
             case .deliver(let frames, let wanted):
@@ -104,6 +120,10 @@ final class CoreThread: Sendable {
             }
         }
         effects.removeAll(keepingCapacity: true)
+        if !forPeers.isEmpty {
+            guard let peers else { preconditionFailure("a node that is alone wants to talk to a peer") }
+            peers.mailbox.post(contentsOf: &forPeers)
+        }
         return done
     }
 }

@@ -17,6 +17,8 @@ struct LoopOptions: Sendable {
     /// The most entries in one page of a resume.
     var historyLimit = 200
     var coreBacklog: Int
+    /// What clients are told when the node stops.
+    var stopCode = CloseCode.goingAway
     var writeWait: UInt64
     var pongWait: UInt64
     var pingPeriod: UInt64
@@ -197,7 +199,7 @@ struct ClientLoop: ~Copyable {
             switch connections[slot].pointee.phase {
             case .free, .dead: continue
             case .http: kill(slot)
-            case .entering, .chat, .echo: close(slot, .goingAway, "server stopping")
+            case .entering, .chat, .echo: close(slot, options.stopCode, "server stopping")
             case .closing, .lingering: break
             }
             if connections[slot].pointee.isOpen {

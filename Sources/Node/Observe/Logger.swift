@@ -16,6 +16,10 @@ struct Logger: Sendable {
     }
 
     func write(_ level: LogLevel, _ event: String, _ fields: (String, String)...) {
+        write(level, event, fields)
+    }
+
+    func write(_ level: LogLevel, _ event: String, _ fields: [(String, String)]) {
         guard level >= self.level else { return }
         put(line(level, event, fields, at: SystemClock.wallMilliseconds()))
     }

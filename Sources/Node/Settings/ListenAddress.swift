@@ -1,3 +1,5 @@
+import ConvergeTransport
+
 /// Where to listen, as text: `host:port`, `:8080` (every IPv4 address of the machine), `[::1]:8080`.
 ///
 /// This only says whether a host can be one; whether there is such a host is found out by binding to it.
@@ -63,6 +65,11 @@ struct ListenAddress: Hashable, Sendable {
             byte == UInt8(ascii: ":") || byte == UInt8(ascii: ".") || Character(Unicode.Scalar(byte)).isHexDigit
         }
         return plausible && address.utf8.count { $0 == UInt8(ascii: ":") } >= 2
+    }
+
+    /// Written as an address which is not loopback; of a name that is not known here.
+    var isBeyondLoopback: Bool {
+        SocketAddress.literal(host: host, port: port).map { !$0.isLoopback } ?? false
     }
 
     var text: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }

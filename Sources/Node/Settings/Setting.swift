@@ -28,6 +28,7 @@ public struct Setting: Sendable {
         case access = "Who may connect"
         case limits = "Limits"
         case times = "Times (500ms, 10s, 2m, 1h30m)"
+        case cluster = "The cluster"
         case node = "The node"
     }
 

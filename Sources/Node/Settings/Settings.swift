@@ -13,6 +13,15 @@ public struct Settings: Sendable {
     /// A file that holds the secret; whoever starts the node reads it and fills `options.jwtSecret`.
     public var jwtSecretFile: String?
 
+    // The cluster: what `options.cluster` is made of, once all of it is known.
+    var gossipAddress: ListenAddress?
+    var gossipAdvertise: String?
+    var gossipPeers: [String] = []
+    var clusterSecrets: [Secret] = []
+    var clusterName = "converge"
+    var probeInterval: Duration = .seconds(1)
+    var suspectTimeout: Duration = .seconds(4)
+
     /// What was set, by variable; all else is the default.
     public private(set) var sources: [String: Source] = [:]
     /// What is odd, but no reason not to start.
@@ -54,6 +63,8 @@ public struct Settings: Sendable {
             apply(setting, value, from: .flag, named: "--\(flag.name)", shown: shown, &errors)
         }
         checkTogether(environment, &errors)
+        checkCluster(&errors)
+        options.cluster = clusterSettings
         refuseWhatIsMissing(in: environment, &errors)
         collectWarnings(environment)
         if !errors.isEmpty { throw InvalidSettings(errors: errors) }
@@ -125,8 +136,6 @@ public struct Settings: Sendable {
     /// Settings of what this build can't do. To start without what was asked for would be worse than not to start.
     private func refuseWhatIsMissing(in environment: [String: String], _ errors: inout [SettingsError]) {
         let missing = [
-            ("CONVERGE_GOSSIP_ADDR", "this build runs a single node: unset it"),
-            ("CONVERGE_PEERS", "this build runs a single node: unset it"),
             ("CONVERGE_TLS_CERT", "this build serves no TLS: unset it, and put a TLS proxy in front"),
             ("CONVERGE_TLS_KEY", "this build serves no TLS: unset it, and put a TLS proxy in front"),
         ]
@@ -136,26 +145,20 @@ public struct Settings: Sendable {
         }
     }
 
-    /// Variables that are ours but have no effect on a single node.
-    private static let idle: Set<String> = [
-        "CONVERGE_GOSSIP_ADVERTISE", "CONVERGE_CLUSTER_SECRET", "CONVERGE_CLUSTER_NAME", "CONVERGE_PROBE_INTERVAL",
-        "CONVERGE_SUSPECT_TIMEOUT",
-    ]
     /// Handled elsewhere: by the refusals above, or by `converge chat`.
     private static let known: Set<String> = [
-        "CONVERGE_GOSSIP_ADDR", "CONVERGE_PEERS", "CONVERGE_TLS_CERT", "CONVERGE_TLS_KEY", "CONVERGE_TOKEN",
+        "CONVERGE_TLS_CERT", "CONVERGE_TLS_KEY", "CONVERGE_TOKEN",
     ]
 
     private mutating func collectWarnings(_ environment: [String: String]) {
         let variables = Set(Setting.all.map(\.variable))
         for name in environment.keys.sorted() where name.hasPrefix("CONVERGE_") && !variables.contains(name) {
             if environment[name]?.trimmed.isEmpty ?? true || Self.known.contains(name) { continue }
-            if Self.idle.contains(name) {
-                warnings.append("\(name) has no effect: this build runs a single node")
-            } else {
-                let nearest = Spelling.nearest(to: name, among: variables.sorted())
-                warnings.append("\(name) is not a setting" + (nearest.map { ": did you mean \($0)?" } ?? ""))
-            }
+            let nearest = Spelling.nearest(to: name, among: variables.sorted())
+            warnings.append("\(name) is not a setting" + (nearest.map { ": did you mean \($0)?" } ?? ""))
+        }
+        for name in idleClusterSettings {
+            warnings.append("\(name) has no effect: without CONVERGE_GOSSIP_ADDR this is a single node")
         }
         if adapter == .sqlite, postgresDSN != nil {
             warnings.append("CONVERGE_DB_DSN has no effect: CONVERGE_DB_ADAPTER is sqlite")

@@ -5,7 +5,7 @@ import ConvergeStorage
 /// The bounds are there to catch slips (a timeout in the wrong unit, a limit that would take all memory), not to
 /// forbid; each value within them works.
 extension Setting {
-    public static let all: [Setting] = listening + storage + access + limits + times + node
+    public static let all: [Setting] = listening + storage + access + limits + times + cluster + node
 
     private static let second: Duration = .seconds(1)
     private static let hour: Duration = .seconds(3_600)

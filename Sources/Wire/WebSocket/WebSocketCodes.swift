@@ -30,6 +30,8 @@ public struct CloseCode: RawRepresentable, Hashable, Sendable {
     public static let policyViolation = CloseCode(rawValue: 1008)
     public static let messageTooBig = CloseCode(rawValue: 1009)
     public static let internalError = CloseCode(rawValue: 1011)
+    /// Registered with IANA: connect again, here or where else the service is.
+    public static let serviceRestart = CloseCode(rawValue: 1012)
     public static let tryAgainLater = CloseCode(rawValue: 1013)
 
     /// Whether a close frame may carry it: 1000 to 1003, 1007 to 1014 (IANA's registry), and 3000 to 4999, which belong

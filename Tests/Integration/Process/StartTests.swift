@@ -55,6 +55,18 @@ import Testing
         #expect(try bad.waitForExit() == 2)
     }
 
+    @Test func `converge secret prints 43 characters of base64url, others each time, and takes no words`() throws {
+        var seen: Set<String> = []
+        for _ in 1...3 {
+            let process = try NodeProcess(["secret"])
+            #expect(try process.waitForExit() == 0)
+            #expect(process.output.wholeMatch(of: /[A-Za-z0-9_-]{43}\n/) != nil)
+            seen.insert(process.output)
+        }
+        #expect(seen.count == 3)
+        #expect(try NodeProcess(["secret", "mine"]).waitForExit() == 2)
+    }
+
     @Test func `the log never shows a token or a body`() throws {
         let folder = try TemporaryFolder()
         let node = try NodeProcess.serve(database: folder.path("converge.db"), environment: ["CONVERGE_LOG": "debug"])

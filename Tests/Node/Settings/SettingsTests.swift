@@ -31,10 +31,14 @@ struct SettingsTests {
                 "CONVERGE_JWT_ISSUER": "", "CONVERGE_JWT_AUDIENCE": "", "CONVERGE_NODE_NAME": "host name",
                 "CONVERGE_SQLITE_SYNC": "full", "CONVERGE_LOOPS": "0", "CONVERGE_RETENTION": "0",
                 "CONVERGE_KEY_WINDOW": "24h", "CONVERGE_SYSTEM_EVENTS": "stored", "CONVERGE_ECHO": "0",
-                "CONVERGE_LOG": "info", "CONVERGE_LOG_FORMAT": "text",
+                "CONVERGE_LOG": "info", "CONVERGE_LOG_FORMAT": "text", "CONVERGE_GOSSIP_ADDR": "",
+                "CONVERGE_GOSSIP_ADVERTISE": "", "CONVERGE_PEERS": "", "CONVERGE_CLUSTER_SECRET": "",
+                "CONVERGE_CLUSTER_NAME": "converge", "CONVERGE_PROBE_INTERVAL": "1s", "CONVERGE_SUSPECT_TIMEOUT": "4s",
             ])
         #expect(settings.sources.isEmpty)
     }
+
+    private static let long = String(repeating: "s", count: 32)
 
     /// (variable, a good value, how it shows, values that are refused)
     private static let table: [(String, String, String, [String])] = [
@@ -71,6 +75,16 @@ struct SettingsTests {
         ),
         ("CONVERGE_JWT_AUDIENCE", "chat", "chat", ["a\u{202E}", String(repeating: "i", count: 1_025)]),
         ("CONVERGE_NODE_NAME", "node-1.a_b", "node-1.a_b", ["node 1", "é", "a\"b", String(repeating: "n", count: 65)]),
+        ("CONVERGE_GOSSIP_ADDR", "127.0.0.1:0", "127.0.0.1:0", ["7946", "a b:1", "::1:80", "127.0.0.1:70000"]),
+        ("CONVERGE_GOSSIP_ADVERTISE", "chat-1.example:7946", "chat-1.example:7946", [":7946", "a:0", "a", "a b:1"]),
+        ("CONVERGE_PEERS", "a:1,[::1]:2", "a:1,[::1]:2", ["a", "a:1,b", ":1", "a:0", "a b:1"]),
+        (
+            "CONVERGE_CLUSTER_SECRET", long, Secret.mask,
+            ["short", long + ",short", "\(long),\(long),\(long)", long + ","]
+        ),
+        ("CONVERGE_CLUSTER_NAME", "blue", "blue", ["a\u{1B}[2J", String(repeating: "n", count: 65)]),
+        ("CONVERGE_PROBE_INTERVAL", "200ms", "200ms", ["0", "2", "-2s", "2m", "x"]),
+        ("CONVERGE_SUSPECT_TIMEOUT", "800ms", "800ms", ["0", "2", "-2s", "2h", "x"]),
         ("CONVERGE_SQLITE_SYNC", "NORMAL", "normal", ["off", "1"]),
         ("CONVERGE_LOOPS", "4", "4", ["-1", "1025", "x"]),
         ("CONVERGE_RETENTION", "720h", "720h", ["-1h", "500ms", "876001h", "30d", "x"]),
@@ -89,13 +103,16 @@ struct SettingsTests {
     @Test("a good value is taken, from the environment and from a flag", arguments: table)
     func good(variable: String, good: String, shown: String, bad: [String]) throws {
         let setting = try #require(Setting.all.first { $0.variable == variable })
-        let read = try Settings(environment: [variable: good])
+        // Peers make sense only where there is an address to listen on for them.
+        let company = variable == "CONVERGE_PEERS" ? ["CONVERGE_GOSSIP_ADDR": "127.0.0.1:1"] : [:]
+        let read = try Settings(environment: company.merging([variable: good]) { $1 })
         #expect(setting.show(read) == shown)
-        #expect(read.sources == [variable: .environment])
+        #expect(read.sources.filter { company[$0.key] == nil } == [variable: .environment])
         if let flag = setting.flag {
-            let flagged = try Settings(environment: [variable: "\u{7}nonsense"], flags: [flag: good])
+            let flagged = try Settings(
+                environment: company.merging([variable: "\u{7}nonsense"]) { $1 }, flags: [flag: good])
             #expect(setting.show(flagged) == shown)
-            #expect(flagged.sources == [variable: .flag])
+            #expect(flagged.sources.filter { company[$0.key] == nil } == [variable: .flag])
         }
     }
 
@@ -105,7 +122,9 @@ struct SettingsTests {
         for value in bad {
             let found = problems([variable: value])
             #expect(found.count == 1 && found[0].hasPrefix(variable) && found[0].contains("must"), "\(value): \(found)")
-            if variable != "CONVERGE_JWT_SECRET" && variable != "CONVERGE_DB_DSN" && value.isPrintable
+            let isShown =
+                variable != "CONVERGE_DB_DSN" && Setting.all.contains { $0.variable == variable && !$0.isSecret }
+            if isShown && value.isPrintable
                 && value.utf8.count < 80
             {
                 #expect(found.first?.contains("\"\(value)\"") == true || variable == "CONVERGE_PING_PERIOD")
@@ -118,7 +137,7 @@ struct SettingsTests {
 
     @Test("a variable that is set to nothing counts as not set", arguments: table)
     func empty(variable: String, good: String, shown: String, bad: [String]) throws {
-        let settings = try Settings(environment: [variable: "", "CONVERGE_PEERS": " "])
+        let settings = try Settings(environment: [variable: "", "CONVERGE_TOKEN": " "])
         #expect(settings.sources.isEmpty)
     }
 
@@ -205,9 +224,40 @@ struct SettingsTests {
 
     @Test("what this build can't do is refused, not ignored")
     func missing() {
-        let found = problems(["CONVERGE_GOSSIP_ADDR": ":7946", "CONVERGE_PEERS": "a:1", "CONVERGE_TLS_CERT": "c.pem"])
-        #expect(found.count == 3)
+        let found = problems(["CONVERGE_TLS_KEY": "k.pem", "CONVERGE_TLS_CERT": "c.pem"])
+        #expect(found.count == 2)
         #expect(found.allSatisfy { $0.contains("this build") })
+    }
+
+    @Test("a node with an address for peers is one of several, and knows where the others are")
+    func cluster() throws {
+        #expect(try Settings(environment: ["CONVERGE_CLUSTER_NAME": "blue"]).options.cluster == nil)
+        let settings = try Settings(environment: [
+            "CONVERGE_GOSSIP_ADDR": "0.0.0.0:7946", "CONVERGE_PEERS": " a:1, [::1]:2,,a:1 ",
+            "CONVERGE_CLUSTER_SECRET": "\(Self.long) , \(Self.long)x", "CONVERGE_PROBE_INTERVAL": "200ms",
+        ])
+        let cluster = try #require(settings.options.cluster)
+        #expect(cluster.host == "0.0.0.0" && cluster.port == 7_946 && cluster.advertise == nil)
+        #expect(cluster.peers == ["a:1", "[::1]:2"])
+        #expect(cluster.secrets == [Secret(Self.long), Secret(Self.long + "x")])
+        #expect(cluster.name == "converge" && cluster.probeInterval == .milliseconds(200))
+        #expect(cluster.suspectTimeout == .seconds(4))
+    }
+
+    @Test("peers without an address to listen on, or beyond loopback without a secret, are refused")
+    func halfACluster() throws {
+        #expect(
+            problems(["CONVERGE_PEERS": "a:1"]) == [
+                "CONVERGE_PEERS: needs CONVERGE_GOSSIP_ADDR: where this node listens for its peers"
+            ])
+        for address in [":7946", "10.1.2.3:7946", "[::]:7946"] {
+            let found = problems(["CONVERGE_GOSSIP_ADDR": address])
+            #expect(found.count == 1 && found[0].contains("needs CONVERGE_CLUSTER_SECRET"), "\(found)")
+        }
+        for address in ["127.0.0.1:7946", "[::1]:7946", "127.8.8.8:0", "localhost:7946"] {
+            #expect(try Settings(environment: ["CONVERGE_GOSSIP_ADDR": address]).options.cluster != nil)
+        }
+        #expect(problems(["CONVERGE_CLUSTER_SECRET": "hunter2"]).joined().contains("hunter2") == false)
     }
 
     @Test("unknown variables of ours give a warning, with what was probably meant")
@@ -218,9 +268,9 @@ struct SettingsTests {
         ])
         #expect(
             settings.warnings == [
-                "CONVERGE_CLUSTER_NAME has no effect: this build runs a single node",
                 "CONVERGE_HISTROY_LIMIT is not a setting: did you mean CONVERGE_HISTORY_LIMIT?",
                 "CONVERGE_XYZZY is not a setting",
+                "CONVERGE_CLUSTER_NAME has no effect: without CONVERGE_GOSSIP_ADDR this is a single node",
             ])
     }
 

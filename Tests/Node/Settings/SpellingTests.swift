@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Did you mean")
 struct SpellingTests {
-    private let known = ["serve", "chat", "token", "version", "help"]
+    private let known = ["serve", "chat", "token", "secret", "version", "help"]
 
     @Test(
         "a slip finds the word that was meant",
