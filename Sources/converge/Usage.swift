@@ -91,10 +91,10 @@ enum Usage {
           --interval TIME     how often [2s]
 
         The cluster is whole when every node that was asked answers and is ready; each sees all members, the other nodes
-        that were asked among them, alive and linked; none lacks an entry that another has known of for over 5 s; none
+        that were asked among them, alive and linked; none lacks an entry that another has known of for over 8 s; none
         refuses to write because of its clock; and those that have the same entries have the same logs and documents.
         PEER LACKS and NODE LACKS count entries, with the age of the oldest; both are known from what the peer last told,
-        so under traffic a second or two is normal.
+        so while something is written a few seconds are normal.
 
         Exit status: 0 whole, 1 not whole, 2 misused.
 

@@ -6,7 +6,7 @@ import ConvergeCRDT
 /// - every node that was asked has answered, is `ready`, and is not stuck (its answer is under 10 s old),
 /// - every node sees every other member alive and has a link to it; those that left or are forgotten don't count,
 /// - every node that was asked is among the members of every other one that was,
-/// - no node lacks an entry that another has known of for more than 5 s: what is younger is live traffic,
+/// - no node lacks an entry that another has known of for more than 8 s: what is younger is live traffic,
 /// - no node refuses to write because of its clock,
 /// - of each log, two nodes that have equally many entries have the same ones,
 /// - two nodes that have the same entries have the same documents.
@@ -26,8 +26,9 @@ public struct ClusterVerdict: Sendable {
 
     public var isWhole: Bool { problems.isEmpty }
 
-    /// An entry that is missing for longer is no live traffic any more, in milliseconds.
-    public static let liveTraffic: UInt64 = 5_000
+    /// An entry that is missing for longer is no live traffic any more, in milliseconds: a node may learn only after 5 s
+    /// that a peer has it, and its answer may be a second old.
+    public static let liveTraffic: UInt64 = 8_000
     /// An older answer is of a core that is stuck, in seconds.
     public static let oldestAnswer = 10
 

@@ -3,9 +3,9 @@ import ConvergeCRDT
 // How long ago this node first knew of an entry, without a time for each entry: so a lag has an age, not just a length.
 //
 // The ends of the logs are looked at about once a second. What was new at one look is a stretch of the log, and the
-// stretch has the look's time. Of each log so many stretches are kept; one more, and the two that lie closest in time
-// become one with the time of the older. So an age is about a second off for what is new, and an estimate that is rather
-// too high for what is old; nothing is older than this process.
+// stretch has the look's time. Of each log so many stretches are kept; one more, and two become one with the time of the
+// older: those that lie closest together, for how long ago they are. So an age is a second off for what is new, and for
+// what is old a fraction of itself too high; nothing is older than this process.
 //
 // Invariant: the stretches of a log rise in seq and in time, and are at most `limit`.
 struct EntryAges: Sendable {
@@ -42,7 +42,7 @@ struct EntryAges: Sendable {
             var log = logs[at]
             if dot.seq > log.end {
                 log.stretches.append(Stretch(first: log.end + 1, since: now))
-                if log.stretches.count > Self.limit { Self.joinClosest(&log.stretches) }
+                if log.stretches.count > Self.limit { Self.joinClosest(&log.stretches, at: now) }
                 log.end = dot.seq
             }
             next.append(log)
@@ -64,11 +64,13 @@ struct EntryAges: Sendable {
         return now - min(now, stretch.since)
     }
 
-    private static func joinClosest(_ stretches: inout [Stretch]) {
+    private static func joinClosest(_ stretches: inout [Stretch], at now: UInt64) {
         var closest = 1
-        for at in 2..<stretches.count
-        where stretches[at].since - stretches[at - 1].since < stretches[closest].since - stretches[closest - 1].since {
-            closest = at
+        var least = Double.infinity
+        for at in 1..<stretches.count {
+            let before = stretches[at - 1].since
+            let share = Double(stretches[at].since - before) / Double(now - min(now, before) + 1)
+            if share < least { (closest, least) = (at, share) }
         }
         stretches.remove(at: closest)
     }

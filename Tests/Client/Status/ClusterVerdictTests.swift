@@ -55,7 +55,7 @@ struct ClusterVerdictTests {
         #expect(verdict.problems.allSatisfy { $0.hasPrefix("n1 ") && $0.contains("n4") })
     }
 
-    @Test("a lag of up to 5 s is live traffic, an older one is not, in either direction")
+    @Test("a lag of up to 8 s is live traffic, an older one is not, in either direction")
     func lag() {
         func problems(lacks: (Int, Int), leads: (Int, Int)) -> [String] {
             var peer = Peer(number: 2)
@@ -63,8 +63,8 @@ struct ClusterVerdictTests {
             peer.leads = leads
             return except(StatusSamples.json(1, peers: [peer, Peer(number: 3)])).problems
         }
-        #expect(problems(lacks: (9_000, 5_000), leads: (1, 5_000)) == [])
-        #expect(problems(lacks: (120, 5_001), leads: (0, 0)) == ["n2 is 120 entries (5.0 s) behind n1"])
+        #expect(problems(lacks: (9_000, 8_000), leads: (1, 8_000)) == [])
+        #expect(problems(lacks: (120, 8_001), leads: (0, 0)) == ["n2 is 120 entries (8.0 s) behind n1"])
         #expect(problems(lacks: (0, 0), leads: (1, 130_000)) == ["n1 is 1 entry (2 min) behind n2"])
     }
 

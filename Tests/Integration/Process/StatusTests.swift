@@ -31,8 +31,8 @@ import Testing
             if patience.hasPassed { throw TestFailure(watch.output) }
             usleep(20_000)
         }
-        watch.kill(SIGINT)
-        #expect(try watch.waitForExit() == -SIGINT)
+        watch.kill(SIGTERM)
+        #expect(try watch.waitForExit() == -SIGTERM)
     }
 
     @Test func `two nodes that do not know each other, or one that is not there, end with 1`() throws {

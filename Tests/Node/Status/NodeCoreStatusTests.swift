@@ -61,7 +61,7 @@ struct NodeCoreStatusTests {
         // The other node knows it too: what is not stored is not there, whatever was sent.
         #expect(status(cluster, 1).members.first?.link?.leads.entries == 3)
         cluster.release(1)
-        cluster.run(30)
+        cluster.run(60)
         #expect(status(cluster, 0).members.first?.link?.lacks == .init())
     }
 
