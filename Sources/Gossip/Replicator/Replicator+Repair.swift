@@ -146,7 +146,13 @@ extension Replicator {
     /// Asks one peer for what is missing here and is there, if nothing is asked for already.
     /// - Parameter eager: this peer is not waited for: it has told for the first time, or what it pushed has a gap.
     mutating func repair(at now: UInt64, into effects: inout [ReplicatorEffect], eager: ReplicaID? = nil) {
-        guard isOpen, pull == nil, snapshot == nil, !isInstalling, unstoredHasRoom else { return }
+        guard isOpen, pull == nil, snapshot == nil, !isInstalling else { return }
+        guard unstoredHasRoom else {
+            // Goes on when the store has answered.
+            heldBack = HeldBack(eager: eager ?? heldBack?.eager)
+            return
+        }
+        heldBack = nil
         noteLags(at: now)
         var best: (at: Int, ranges: [LogRange], missing: UInt64)?
         for at in peers.indices where peers[at].hasDigest && now >= peers[at].restsUntil {
@@ -177,7 +183,7 @@ extension Replicator {
             let here = applied[origin]
             guard dot.seq > here, origin != replica, !peers[at].isForked(origin) else { continue }
             if !eager, index(of: origin) != nil,
-                let lag = lagging.first(where: { $0.replica == origin }), now < lag.since + options.patience
+                let lag = lagging[origin], now < lag.since + options.patience
             {
                 continue
             }
@@ -188,13 +194,13 @@ extension Replicator {
 
     /// Remembers since when each log has lagged; applying anything of it starts the time anew.
     private mutating func noteLags(at now: UInt64) {
-        var lags: [(replica: ReplicaID, applied: UInt64, since: UInt64)] = []
+        var lags: [ReplicaID: Lag] = [:]
         for peer in peers {
-            for dot in peer.has.components where dot.seq > applied[dot.replica] {
+            for dot in peer.has.components where lags[dot.replica] == nil {
                 let here = applied[dot.replica]
-                guard !lags.contains(where: { $0.replica == dot.replica }) else { continue }
-                let before = lagging.first { $0.replica == dot.replica && $0.applied == here }
-                lags.append((dot.replica, here, before?.since ?? now))
+                guard dot.seq > here else { continue }
+                let before = lagging[dot.replica].flatMap { $0.applied == here ? $0.since : nil }
+                lags[dot.replica] = Lag(applied: here, since: before ?? now)
             }
         }
         lagging = lags

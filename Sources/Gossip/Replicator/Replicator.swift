@@ -170,6 +170,15 @@ public struct Replicator {
         let deadline: UInt64
     }
 
+    struct Lag {
+        let applied: UInt64
+        let since: UInt64
+    }
+
+    struct HeldBack {
+        let eager: ReplicaID?
+    }
+
     let options: ReplicatorOptions
     /// The hash of an entry whose predecessor has this one.
     private let chain: (EntryHash, Entry) -> EntryHash
@@ -199,7 +208,9 @@ public struct Replicator {
     var lastNumber: UInt64 = 0
     var lastTicket: UInt64 = 0
     /// Each log of which a peer has more than is applied here: how far it was, and since when that has not moved.
-    var lagging: [(replica: ReplicaID, applied: UInt64, since: UInt64)] = []
+    var lagging: [ReplicaID: Lag] = [:]
+    /// Nothing was asked for because too much was unstored: that is made up for when the store has answered.
+    var heldBack: HeldBack?
     /// The digest's parts that others own; set before a tick.
     public var presence: [PresenceVersion] = []
     public internal(set) var counters = ReplicatorCounters()
@@ -224,6 +235,8 @@ public struct Replicator {
             for at in peers.indices { peers[at].owesDigest = true }
         case .stored(let entries, let wantsStored):
             stored(entries, wantsStored: wantsStored, into: &effects)
+            applyWaiting(at: now, into: &effects)
+            if let heldBack { repair(at: now, into: &effects, eager: heldBack.eager) }
         case .failed(let kept):
             failed(kept)
         case .linked(let peer):
@@ -398,7 +411,7 @@ public struct Replicator {
         peers.remove(at: at)
         tellLinks()
         if pull?.peer == peer { pull = nil }
-        lagging.removeAll { $0.replica == peer }
+        lagging[peer] = nil
         snapshot?.serverLeft(peer)
     }
 
