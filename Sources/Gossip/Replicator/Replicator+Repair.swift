@@ -75,7 +75,8 @@ extension Replicator {
         // What did not chain will not as long as both copies are as they were.
         let heads = VersionVector(digest.heads.map(\.dot))
         peers[at].forked.removeAll {
-            !($0.seq...$0.seq &+ 1).contains(applied[$0.replica] &+ 1) || heads[$0.replica] < $0.seq
+            let (log, seq) = ($0.dot.replica, $0.dot.seq)
+            return !(seq...seq &+ 1).contains(applied[log] &+ 1) || heads[log] < seq
         }
         for head in digest.heads {
             has.advance(to: head.dot)
@@ -86,7 +87,7 @@ extension Replicator {
                 !peers[at].isForked(head.dot.replica)
             {
                 counters.forks += 1
-                peers[at].forked.append(head.dot)
+                peers[at].forked.append(Fork(dot: head.dot, hash: head.hash))
                 if head.dot.replica != replica {
                     effects.append(.forked(head.dot.replica, seq: head.dot.seq, by: peer))
                 }
@@ -147,6 +148,10 @@ extension Replicator {
     /// - Parameter eager: this peer is not waited for: it has told for the first time, or what it pushed has a gap.
     mutating func repair(at now: UInt64, into effects: inout [ReplicatorEffect], eager: ReplicaID? = nil) {
         guard isOpen, pull == nil, snapshot == nil, !isInstalling else { return }
+        if let peer = winner(at: now) {
+            beginSnapshot(from: peer, isReload: true, at: now, into: &effects)
+            return
+        }
         guard unstoredHasRoom else {
             // Goes on when the store has answered.
             heldBack = HeldBack(eager: eager ?? heldBack?.eager)
@@ -173,6 +178,26 @@ extension Replicator {
         counters.wants += 1
         let want = EntriesWant(number: lastNumber, ranges: best.ranges, limit: UInt64(options.rangeBytes))
         effects.append(.send(peer, .want(want), bulk: false))
+    }
+
+    /// The peer whose copy of a log stays, and ours doesn't: it parts from ours, and is longer, or as long and its end has
+    /// the higher hash. First everybody is asked who may have more of what is here.
+    private func winner(at now: UInt64) -> ReplicaID? {
+        var best: (peer: ReplicaID, length: UInt64)?
+        for peer in peers where peer.hasDigest && now >= peer.restsUntil {
+            for fork in peer.forked where fork.dot.replica != replica {
+                let log = fork.dot.replica
+                let length = peer.has[log]
+                let isLonger = length > applied[log]
+                let isAsLong = length == applied[log] && length == stored[log] && fork.hash > hash(of: log).high
+                guard isLonger || isAsLong, length > best?.length ?? 0 else { continue }
+                if peers.contains(where: { $0.hasDigest && $0.has[log] > applied[log] && !$0.isForked(log) }) {
+                    continue
+                }
+                best = (peer.replica, length)
+            }
+        }
+        return best?.peer
     }
 
     /// What `peer` has and is missing here, save what is probably on its way.

@@ -85,6 +85,8 @@ final class CoreThread: Sendable {
                 writer.perform(.stage(chunk, discardingFirst: discardsFirst))
             case .install(let chunk, let have, let discardsFirst):
                 writer.perform(.install(chunk, have: have, discardingFirst: discardsFirst))
+            case .reload(let chunk, let discardsFirst):
+                writer.perform(.reload(chunk, discardingFirst: discardsFirst))
             case .dial, .send, .closeLink:
                 // A server opens no links yet: it gives its core no cluster.
                 preconditionFailure("a node that is alone wants to talk to a peer")

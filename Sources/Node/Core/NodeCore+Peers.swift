@@ -197,6 +197,7 @@ extension NodeCore {
                 effects.append(.read(.snapshot(ticket: ticket, want)))
             case .stage(let chunk): staging.stage(chunk)
             case .install(let chunk, let have): staging.install(chunk, have: have)
+            case .reload(let chunk): staging.reload(chunk)
             case .discardStage: staging.discard()
             case .peerStored(let peer, let seq):
                 copies.peerStored(peer, through: seq)

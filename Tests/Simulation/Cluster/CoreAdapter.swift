@@ -71,6 +71,7 @@ extension World {
         case .stage(let chunk, let discardsFirst): giveWriter(node, .stage(chunk, discardingFirst: discardsFirst))
         case .install(let chunk, let have, let discardsFirst):
             giveWriter(node, .install(chunk, have: have, discardingFirst: discardsFirst))
+        case .reload(let chunk, let discardsFirst): giveWriter(node, .reload(chunk, discardingFirst: discardsFirst))
         case .read(let request): giveReader(node, request)
         case .dial(let address): dial(address, from: node)
         case .send(let link, let bytes, let bulk): send(bytes, over: link.rawValue, bulk: bulk, from: node)
