@@ -13,6 +13,8 @@ struct SnapshotReceiver: Sendable {
     let have: VersionVector
     /// It takes the place of all that is here.
     let isReload: Bool
+    /// The hashes of what `have` names.
+    let hashes: [UInt64]
     /// Where this pass and the next one begin.
     private(set) var since: VersionVector
     private(set) var nextSince: VersionVector?
@@ -32,8 +34,9 @@ struct SnapshotReceiver: Sendable {
     private(set) var pieces = 0
     let begun: UInt64
 
-    init(have: VersionVector, isReload: Bool, at now: UInt64, patience: UInt64) {
+    init(have: VersionVector, hashes: [UInt64], isReload: Bool, at now: UInt64, patience: UInt64) {
         self.have = have
+        self.hashes = hashes
         self.isReload = isReload
         since = have
         deadline = now + patience
@@ -48,7 +51,8 @@ struct SnapshotReceiver: Sendable {
         self.deadline = deadline
         isStaging = false
         return SnapshotWant(
-            number: number, have: have, since: since, reached: reached, after: after, limit: UInt64(limit))
+            number: number, have: have, since: since, reached: reached, after: after, limit: UInt64(limit),
+            hashes: after == nil ? hashes : [])
     }
 
     mutating func serverLeft(_ peer: ReplicaID) {
@@ -92,7 +96,8 @@ extension Replicator {
         pull = nil
         effects.append(.discardStage)
         snapshot = SnapshotReceiver(
-            have: isReload ? VersionVector() : stored, isReload: isReload, at: now, patience: options.answerTimeout * 6)
+            have: isReload ? VersionVector() : stored,
+            hashes: isReload ? [] : stored.components.map { hash(of: $0.replica).high }, isReload: isReload, at: now, patience: options.answerTimeout * 6)
         askForSnapshot(peer, at: now, into: &effects)
     }
 
@@ -134,6 +139,14 @@ extension Replicator {
             snapshot?.install()
             isInstalling = true
             effects.append(receiver.isReload ? .reload(chunk) : .install(chunk, have: receiver.have))
+        case .forked:
+            guard !receiver.isReload else {
+                effects.append(.violation(peer))
+                snapshot?.noServer()
+                return
+            }
+            abandonSnapshot(into: &effects)
+            beginSnapshot(from: peer, isReload: true, at: now, into: &effects)
         case .behind, .unavailable:
             if let at = index(of: peer) { peers[at].restsUntil = now + options.digestInterval }
             snapshot?.noServer()

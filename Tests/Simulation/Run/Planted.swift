@@ -4,7 +4,6 @@ import ConvergeGossip
 struct Planted: Sendable {
     let name: String
     /// Plants it.
-    var needsRewinds: Bool { name == "clonedIdentityKept" }
     let plant: @Sendable (inout Scenario) -> Void
 
     struct Finding {
@@ -16,7 +15,7 @@ struct Planted: Sendable {
     /// Runs one seed after the other until something is violated.
     func search(from: UInt64 = 1, limit: UInt64 = 500) -> Finding? {
         for seed in from..<(from + limit) {
-            var scenario = Scenario(seed: seed, rewinds: needsRewinds)
+            var scenario = Scenario(seed: seed)
             plant(&scenario)
             if let violation = Runner.run(scenario).violations.first {
                 // What is wrong without it, too, is no finding.
