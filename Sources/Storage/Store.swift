@@ -92,8 +92,8 @@ public protocol StoreWriter: AnyObject {
     /// whose copy of a log is not the one that stays. Members stay. Gives what opening the store would, afterwards: the
     /// own log may have another end then, and must in that case not be gone on with.
     ///
-    /// Throws `failed` for a piece that is not final, or where others write to the store, too. After any error the writer
-    /// is closed and opened anew.
+    /// Throws `failed` for a piece that is not final, or where others write to the store, too
+    /// (`Recovered.canReload`). After any error the writer is closed and opened anew.
     func reload(_ final: SnapshotChunk) throws(StoreError) -> Recovered
 
     /// Closes cleanly: the next open need not doubt what was synced.

@@ -148,7 +148,7 @@ extension Replicator {
     /// - Parameter eager: this peer is not waited for: it has told for the first time, or what it pushed has a gap.
     mutating func repair(at now: UInt64, into effects: inout [ReplicatorEffect], eager: ReplicaID? = nil) {
         guard isOpen, pull == nil, snapshot == nil, !isInstalling else { return }
-        if let peer = winner(at: now) {
+        if mendsForks, let peer = winner(at: now) {
             beginSnapshot(from: peer, isReload: true, at: now, into: &effects)
             return
         }

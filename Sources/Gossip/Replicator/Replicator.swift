@@ -227,6 +227,8 @@ public struct Replicator {
     var heldBack: HeldBack?
     /// The digest's parts that others own; set before a tick.
     public var presence: [PresenceVersion] = []
+    /// The store can take over a peer's state in the place of its own; otherwise forks are refused and told, and stay.
+    public var mendsForks = true
     public internal(set) var counters = ReplicatorCounters()
 
     public init(options: ReplicatorOptions = ReplicatorOptions(), chain: @escaping (EntryHash, Entry) -> EntryHash) {
@@ -347,7 +349,7 @@ public struct Replicator {
         let origin = entry.dot.replica
         guard chain(appliedHashes[origin] ?? .zero, entry) == entry.hash else {
             counters.forks += 1
-            if let peer, let at = index(of: peer), !peers[at].isForked(origin)  {
+            if let peer, let at = index(of: peer), !peers[at].isForked(origin) {
                 peers[at].forked.append(Fork(dot: entry.dot, hash: 0))
             }
             effects.append(.forked(origin, seq: entry.dot.seq, by: peer ?? origin))

@@ -97,7 +97,8 @@ extension Replicator {
         effects.append(.discardStage)
         snapshot = SnapshotReceiver(
             have: isReload ? VersionVector() : stored,
-            hashes: isReload ? [] : stored.components.map { hash(of: $0.replica).high }, isReload: isReload, at: now, patience: options.answerTimeout * 6)
+            hashes: isReload || !mendsForks ? [] : stored.components.map { hash(of: $0.replica).high },
+            isReload: isReload, at: now, patience: options.answerTimeout * 6)
         askForSnapshot(peer, at: now, into: &effects)
     }
 

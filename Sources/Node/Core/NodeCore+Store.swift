@@ -146,6 +146,7 @@ extension NodeCore {
             log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
             load(recovered)
         }
+        replicator.mendsForks = recovered.canReload
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
         effects.append(
