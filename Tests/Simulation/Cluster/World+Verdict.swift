@@ -169,8 +169,9 @@ extension World {
         for (index, name) in documentNames.enumerated() {
             let set = reference.elements(of: DocumentID(room: question.room, kind: .orSet, name: name)).map(\.string)
             let shown = frames[2 + index * 3]?.items ?? []
-            // A remove that saw the side of a fork that was lost meant other dots.
-            if shown != set, ledger.forked.isEmpty {
+            // A remove that saw the side of a fork that was lost meant other dots; and of what was moved to another log
+            // the reference knows less of the past than its writer did.
+            if shown != set, ledger.forked.isEmpty, counts.reloads == 0 {
                 problems.append(
                     Problem(
                         rule: .documents, node: question.node,
