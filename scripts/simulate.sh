@@ -2,7 +2,7 @@
 # Runs whole clusters in virtual time, each from a seed: faults first, then a heal after which all must agree.
 #
 #   scripts/simulate.sh [--seeds N] [--from S] [--nodes N] [--minutes M]   runs on all cores [500 seeds from 1]
-#       --rewinds                                                          with disks set back in all seeds, not a fifth
+#       --rewinds                                                          with disks set back so that logs fork
 #   scripts/simulate.sh --trace SEED [--nodes N]                           one run, told from the beginning
 #   scripts/simulate.sh --plant NAME|all                                   how many seeds find a planted fault
 #   scripts/simulate.sh --figures                                          what a cluster costs

@@ -23,7 +23,7 @@ struct Simulate {
 
     static let usage = """
         simulate [--seeds N] [--from S] [--nodes N] [--minutes M]   runs, on all cores
-        … --rewinds                                                 with disks set back in all seeds, not a fifth
+        … --rewinds                                                 with disks set back so that logs fork
         simulate --trace SEED [--nodes N] [--lines N]               one run, told from the beginning
         simulate --hash SEED [--nodes N]                            the hash of one run's trace
         simulate --plant NAME|all                                   how many seeds it takes to find a planted fault

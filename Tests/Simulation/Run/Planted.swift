@@ -3,6 +3,7 @@ import ConvergeGossip
 /// The mistakes that can be planted in the cores and the store: each must be found, or the simulation is blind to it.
 struct Planted: Sendable {
     let name: String
+    var needsRewinds: Bool { name == "clonedIdentityKept" }
     /// Plants it.
     let plant: @Sendable (inout Scenario) -> Void
 
@@ -15,7 +16,7 @@ struct Planted: Sendable {
     /// Runs one seed after the other until something is violated.
     func search(from: UInt64 = 1, limit: UInt64 = 500) -> Finding? {
         for seed in from..<(from + limit) {
-            var scenario = Scenario(seed: seed)
+            var scenario = Scenario(seed: seed, rewinds: needsRewinds)
             plant(&scenario)
             if let violation = Runner.run(scenario).violations.first {
                 // What is wrong without it, too, is no finding.
