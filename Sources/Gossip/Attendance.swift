@@ -98,7 +98,10 @@ public struct Attendance: Sendable {
     private var undoLog = UndoLog<Undo>()
     /// What is to be judged, in order, and not before when.
     private var due: [(key: RoomUser, at: UInt64, hosted: Bool)] = []
-    private var queued: Set<RoomUser> = []
+    /// Where each stands in it.
+    private var queued: [RoomUser: Int] = [:]
+    /// Nothing is due before.
+    private var earliest = UInt64.max
     private var asked: Set<RoomUser> = []
     /// Of these only what has come since is known here: the store may have a later event.
     private var unsure: Set<RoomUser> = []
@@ -173,14 +176,16 @@ public struct Attendance: Sendable {
         }
     }
 
-    /// Says that (room, user) may need an event, from `time` on.
+    /// Says that (room, user) may need an event, from `time` on. O(1).
     public mutating func touch(_ key: RoomUser, at time: UInt64, hosted: Bool) {
-        if queued.insert(key).inserted {
+        earliest = min(earliest, time)
+        guard let at = queued[key] else {
+            queued[key] = due.count
             due.append((key, time, hosted))
-        } else if let at = due.firstIndex(where: { $0.key == key }) {
-            due[at].at = min(due[at].at, time)
-            due[at].hosted = due[at].hosted || hosted
+            return
         }
+        due[at].at = min(due[at].at, time)
+        due[at].hosted = due[at].hosted || hosted
     }
 
     /// All pairs whose last event says joined, and all that are `present`: what has to be compared after a restart.
@@ -200,20 +205,19 @@ public struct Attendance: Sendable {
         for key in keys.sorted() { touch(key, at: time, hosted: false) }
     }
 
-    /// The pairs that are to be judged now, at most `limit`.
+    /// The pairs that are to be judged now, at most `limit`. O(1) where none is due, else O(queued).
     public mutating func takeDue(at now: UInt64, limit: Int) -> [(key: RoomUser, hosted: Bool)] {
-        guard !due.isEmpty else { return [] }
+        guard now >= earliest, !due.isEmpty else { return [] }
         var taken: [(key: RoomUser, hosted: Bool)] = []
         var left: [(key: RoomUser, at: UInt64, hosted: Bool)] = []
-        for (index, pair) in due.enumerated() {
-            if taken.count == limit {
-                left.append(contentsOf: due[index...])
-                break
-            }
-            if pair.at <= now {
+        earliest = .max
+        for pair in due {
+            if taken.count < limit, pair.at <= now {
                 taken.append((pair.key, pair.hosted))
-                queued.remove(pair.key)
+                queued[pair.key] = nil
             } else {
+                queued[pair.key] = left.count
+                earliest = min(earliest, pair.at)
                 left.append(pair)
             }
         }

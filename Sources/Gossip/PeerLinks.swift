@@ -183,6 +183,12 @@ public struct PeerLinks: Sendable {
             return
         }
         let other = links.firstIndex { $0.peer?.replica == hello.replica }
+        if let peer = other.flatMap({ links[$0].peer }), peer.process != hello.process, peer.boot >= hello.boot {
+            // A process that was started after that one raised the boot: this is a twin, or its disk was set back.
+            refused += 1
+            close(id, .twin, reached: hello.replica, into: &effects)
+            return
+        }
         if let other, staysBefore(other, at, hello, own) {
             close(id, .duplicate, reached: hello.replica, into: &effects)
             return
@@ -199,10 +205,8 @@ public struct PeerLinks: Sendable {
 
     /// Whether the established link `old` stays, and the one on which `hello` has come goes.
     private func staysBefore(_ old: Int, _ new: Int, _ hello: PeerHello, _ own: PeerHello) -> Bool {
-        // Another process: of the two the one that was started first has ended, whether that was heard or not.
-        guard let peer = links[old].peer, peer.process == hello.process else {
-            return (links[old].peer?.boot ?? 0) > hello.boot
-        }
+        // Another process: the one that was started first has ended, whether that was heard or not.
+        guard links[old].peer?.process == hello.process else { return false }
         let dialsFirst = own.replica < hello.replica
         let oldIsKept = (links[old].dialled != nil) == dialsFirst
         let newIsKept = (links[new].dialled != nil) == dialsFirst

@@ -84,6 +84,16 @@ public final class EntryChain {
         return MessageID(high: high, low: low)
     }
 
+    /// The replica under which the losing suffix of a forked log goes on: it follows from the log's and from the hash of
+    /// the suffix's first entry.
+    func replica(after replica: ReplicaID, forkedAt hash: EntryHash) -> ReplicaID {
+        header.removeAll()
+        header.appendFixed(replica.rawValue)
+        header.appendFixed(hash.high)
+        header.appendFixed(hash.low)
+        return ReplicaID(rawValue: firstHalf(of: header.bytes).0)
+    }
+
     private func firstHalf(of bytes: UnsafeRawBufferPointer) -> (UInt64, UInt64) {
         digest.begin()
         digest.update(bytes)

@@ -189,6 +189,31 @@ struct MemoryContents: Sendable {
         for record in stage.attendance { take(record) }
     }
 
+    /// See `StoreWriter.reload`.
+    mutating func reload(_ stage: SnapshotStage, _ final: SnapshotChunk) throws(StoreError) {
+        var fresh = MemoryContents(faults: faults)
+        try fresh.install(stage, final, have: VersionVector())
+        let own = try OwnSide(
+            mine: ends, at: fresh.vector, theirs: fresh.ends, in: Sides(here: self, there: fresh))
+        try fresh.apply(own.batch)
+        fresh.members = members
+        fresh.clock = max(fresh.clock, clock)
+        self = fresh
+    }
+
+    private struct Sides: BothSides {
+        let here: MemoryContents
+        let there: MemoryContents
+
+        func entries(
+            of replica: ReplicaID, after seq: UInt64, _ body: (Entry) throws(StoreError) -> Bool
+        ) throws(StoreError) {
+            _ = try here.logs[replica]?.forEach(after: seq, body)
+        }
+
+        func hashThere(of dot: Dot) -> EntryHash? { there.hash(of: dot) }
+    }
+
     private mutating func join(_ document: SnapshotDocument, at theirs: VersionVector) {
         let ignores = faults.ignoresSnapshotContext
         let (context, otherContext) = ignores ? (VersionVector(), VersionVector()) : (vector, theirs)

@@ -44,6 +44,7 @@ public final class MemoryStore: Store {
         case append(Batch)
         case prune(Pruning)
         case install(SnapshotStage, final: SnapshotChunk, have: VersionVector)
+        case reload(SnapshotStage, final: SnapshotChunk)
     }
 
     /// Stands in for inode numbers: no two stores of one process are the same file.
@@ -209,6 +210,13 @@ extension MemoryStore.State {
         return contents.recovered(identity, renewal: nil, attendanceLimit: attendanceLimit)
     }
 
+    mutating func reload(_ final: SnapshotChunk) throws(StoreError) -> Recovered {
+        guard let identity else { throw .failed("the store in memory was never opened") }
+        try commit(.reload(stage, final: final))
+        stage = SnapshotStage()
+        return contents.recovered(identity, renewal: nil, attendanceLimit: attendanceLimit)
+    }
+
     @discardableResult
     mutating func commit(_ change: MemoryStore.Change) throws(StoreError) -> Pruned? {
         let pruned = try contents.commit(change)
@@ -243,6 +251,7 @@ extension MemoryContents {
         case .append(let batch): try apply(batch)
         case .prune(let pruning): return prune(pruning)
         case .install(let stage, let final, let have): try install(stage, final, have: have)
+        case .reload(let stage, let final): try reload(stage, final)
         }
         return nil
     }
@@ -277,6 +286,10 @@ private final class MemoryWriter: StoreWriter {
 
     func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {
         try store.write(epoch: epoch) { (state) throws(StoreError) in try state.install(final, have: have) }
+    }
+
+    func reload(_ final: SnapshotChunk) throws(StoreError) -> Recovered {
+        try store.write(epoch: epoch) { (state) throws(StoreError) in try state.reload(final) }
     }
 
     func close() { store.close(epoch: epoch) }

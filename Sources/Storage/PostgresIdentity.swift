@@ -180,6 +180,7 @@ enum PostgresIdentity {
             ], by: PostgresDeadline(after: timeout), renewing: timeout)
         var recovered = Recovered(
             replica: settled.replica, boot: settled.boot, renewal: settled.renewal, adopted: adopted)
+        recovered.canReload = false
         let replicas = results[1]
         for row in 0..<replicas.count {
             let dot = replicas.dot(row, 0)

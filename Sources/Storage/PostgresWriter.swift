@@ -97,6 +97,11 @@ final class PostgresWriter: StoreWriter {
         }
     }
 
+    /// Other nodes may hold the database, too, and one log has one copy in it: a fork can't be mended from here.
+    func reload(_ final: SnapshotChunk) throws(StoreError) -> Recovered {
+        throw .failed("a shared database can't be taken over from a peer as a whole")
+    }
+
     /// Does one thing; after an error the writer must not go on.
     private func alone<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }

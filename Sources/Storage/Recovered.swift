@@ -27,6 +27,8 @@ public struct Recovered: Sendable {
     public var members: [StoredMember]
     /// Set where the replica is new though the store was not: what was wrong with the old one.
     public var renewal: RenewalReason?
+    /// The store is this node's alone, so that it can take over a peer's state as a whole (`StoreWriter.reload`).
+    public var canReload = true
     /// Rows taken over from a database of the earlier Go server by this open.
     public var adopted: Int
 

@@ -86,6 +86,19 @@ final class SQLiteWriter: StoreWriter {
         return recovered
     }
 
+    func reload(_ final: SnapshotChunk) throws(StoreError) -> Recovered {
+        let recovered = try transaction { (connection) throws(StoreError) in
+            guard let identity = try SQLiteIdentity.load(connection) else {
+                throw .corrupt("\(connection.path): the table meta does not name the replica")
+            }
+            let after = try SQLiteReload(connection, log).run(final)
+            return try SQLiteIdentity.recover(
+                connection, under: identity, vector: after, attendanceLimit: attendanceLimit)
+        }
+        vector = recovered.vector
+        return recovered
+    }
+
     /// Does one thing whole, or nothing of it.
     private func transaction<R>(
         _ body: (SQLiteConnection) throws(StoreError) -> R

@@ -29,9 +29,36 @@ protocol SnapshotSource {
 }
 
 enum SnapshotPass {
+    /// Where the receiver's copy of a log is not known to be the beginning of the one here: of the two the longer stays, or
+    /// of two as long the one with the higher hash; if that is the receiver's, there is nothing for it here.
+    private static func refusal(
+        of want: SnapshotWant, from source: some SnapshotSource
+    ) throws(StoreError) -> SnapshotChunk.Status? {
+        guard want.after == nil, !want.hashes.isEmpty else { return nil }
+        let heads = try source.end().heads
+        var refusal: SnapshotChunk.Status?
+        for (dot, hash) in zip(want.have.components, want.hashes) where source.vector.covers(dot) {
+            var known = heads.first { $0.dot == dot }?.hash.high
+            if known == nil {
+                _ = try source.entries(of: dot.replica, after: dot.seq - 1) { (entry) throws(StoreError) in
+                    if entry.dot == dot { known = entry.hash.high }
+                    return false
+                }
+            }
+            if known == hash { continue }
+            if dot.seq < source.vector[dot.replica] || known ?? 0 > hash { return .forked }
+            refusal = .unavailable
+        }
+        return refusal
+    }
+
     static func read(_ want: SnapshotWant, from source: some SnapshotSource) throws(StoreError) -> SnapshotChunk {
         var chunk = SnapshotChunk(number: want.number, status: .behind, at: source.vector)
         guard source.vector.covers(want.reached) else { return chunk }
+        if let refusal = try refusal(of: want, from: source) {
+            chunk.status = refusal
+            return chunk
+        }
         let since = want.since
         var left = Int(clamping: want.limit)
         var next: SnapshotCursor?

@@ -87,6 +87,15 @@ public protocol StoreWriter: AnyObject {
     /// writer is closed and opened anew.
     func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered
 
+    /// Takes over, in one transaction, what is staged and the final piece of a snapshot that was asked for as by an empty
+    /// store, in the place of all that is here; then puts what was only here on top (OwnSide.swift says how). For a store
+    /// whose copy of a log is not the one that stays. Members stay. Gives what opening the store would, afterwards: the
+    /// own log may have another end then, and must in that case not be gone on with.
+    ///
+    /// Throws `failed` for a piece that is not final, or where others write to the store, too
+    /// (`Recovered.canReload`). After any error the writer is closed and opened anew.
+    func reload(_ final: SnapshotChunk) throws(StoreError) -> Recovered
+
     /// Closes cleanly: the next open need not doubt what was synced.
     func close()
 }

@@ -288,6 +288,21 @@ struct PeerLinksTests {
         }
     }
 
+    @Test("a process that was not started after the linked one is its twin, or its disk was set back")
+    func notAfter() {
+        var effects: [PeerLinksEffect] = []
+        var links = Self.linked(&effects)
+        let new = LinkID(rawValue: 2)
+        links.handle(.opened(new, dialled: nil), own: hello(1), at: 0, into: &effects)
+        effects = []
+        links.handle(.frame(new, .hello(hello(2, process: 99, boot: 1))), own: hello(1), at: 0, into: &effects)
+        guard case .send(new, .refused(.twin))? = effects.first else {
+            Issue.record("\(effects)")
+            return
+        }
+        #expect(links.peers.map(\.process) == [2])
+    }
+
     @Test("the hello of a process that has ended does not take the place of the one after it")
     func lateHello() {
         var effects: [PeerLinksEffect] = []

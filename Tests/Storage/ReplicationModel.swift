@@ -228,7 +228,7 @@ final class ModelNode {
         want.reached.merge(chunk.at)
         switch chunk.status {
         case .behind: return
-        case .unavailable: disagreements.append("unavailable")
+        case .unavailable, .forked: disagreements.append("\(chunk.status)")
         case .more, .passEnded:
             for writer in writers { try writer.stage(chunk) }
             want.after = chunk.status == .more ? chunk.next : nil

@@ -255,7 +255,7 @@ struct StoreContractSharedTests {
             case .passEnded:
                 (request.since, request.after) = (chunk.at, nil)
                 try writer.stage(chunk)
-            case .behind, .unavailable: Issue.record("\(chunk.status)")
+            case .behind, .unavailable, .forked: Issue.record("\(chunk.status)")
             }
             #expect(try reader.history(room: "room", before: nil, limit: 9) == [twin])
             #expect(try reader.attendance(of: [("room", "u")]).isEmpty)

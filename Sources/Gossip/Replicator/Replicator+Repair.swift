@@ -75,7 +75,8 @@ extension Replicator {
         // What did not chain will not as long as both copies are as they were.
         let heads = VersionVector(digest.heads.map(\.dot))
         peers[at].forked.removeAll {
-            !($0.seq...$0.seq &+ 1).contains(applied[$0.replica] &+ 1) || heads[$0.replica] < $0.seq
+            let (log, seq) = ($0.dot.replica, $0.dot.seq)
+            return !(seq...seq &+ 1).contains(applied[log] &+ 1) || heads[log] < seq
         }
         for head in digest.heads {
             has.advance(to: head.dot)
@@ -86,7 +87,7 @@ extension Replicator {
                 !peers[at].isForked(head.dot.replica)
             {
                 counters.forks += 1
-                peers[at].forked.append(head.dot)
+                peers[at].forked.append(Fork(dot: head.dot, hash: head.hash))
                 if head.dot.replica != replica {
                     effects.append(.forked(head.dot.replica, seq: head.dot.seq, by: peer))
                 }
@@ -146,7 +147,17 @@ extension Replicator {
     /// Asks one peer for what is missing here and is there, if nothing is asked for already.
     /// - Parameter eager: this peer is not waited for: it has told for the first time, or what it pushed has a gap.
     mutating func repair(at now: UInt64, into effects: inout [ReplicatorEffect], eager: ReplicaID? = nil) {
-        guard isOpen, pull == nil, snapshot == nil, !isInstalling, unstoredHasRoom else { return }
+        guard isOpen, pull == nil, snapshot == nil, !isInstalling else { return }
+        if mendsForks, let peer = winner(at: now) {
+            beginSnapshot(from: peer, isReload: true, at: now, into: &effects)
+            return
+        }
+        guard unstoredHasRoom else {
+            // Goes on when the store has answered.
+            heldBack = HeldBack(eager: eager ?? heldBack?.eager)
+            return
+        }
+        heldBack = nil
         noteLags(at: now)
         var best: (at: Int, ranges: [LogRange], missing: UInt64)?
         for at in peers.indices where peers[at].hasDigest && now >= peers[at].restsUntil {
@@ -169,6 +180,26 @@ extension Replicator {
         effects.append(.send(peer, .want(want), bulk: false))
     }
 
+    /// The peer whose copy of a log stays, and ours doesn't: it parts from ours, and is longer, or as long and its end has
+    /// the higher hash. First everybody is asked who may have more of what is here.
+    private func winner(at now: UInt64) -> ReplicaID? {
+        var best: (peer: ReplicaID, length: UInt64)?
+        for peer in peers where peer.hasDigest && now >= peer.restsUntil {
+            for fork in peer.forked where fork.dot.replica != replica {
+                let log = fork.dot.replica
+                let length = peer.has[log]
+                let isLonger = length > applied[log]
+                let isAsLong = length == applied[log] && length == stored[log] && fork.hash > hash(of: log).high
+                guard isLonger || isAsLong, length > best?.length ?? 0 else { continue }
+                if peers.contains(where: { $0.hasDigest && $0.has[log] > applied[log] && !$0.isForked(log) }) {
+                    continue
+                }
+                best = (peer.replica, length)
+            }
+        }
+        return best?.peer
+    }
+
     /// What `peer` has and is missing here, save what is probably on its way.
     private func ranges(missingFrom at: Int, at now: UInt64, eager: Bool) -> [LogRange] {
         var ranges: [LogRange] = []
@@ -177,7 +208,7 @@ extension Replicator {
             let here = applied[origin]
             guard dot.seq > here, origin != replica, !peers[at].isForked(origin) else { continue }
             if !eager, index(of: origin) != nil,
-                let lag = lagging.first(where: { $0.replica == origin }), now < lag.since + options.patience
+                let lag = lagging[origin], now < lag.since + options.patience
             {
                 continue
             }
@@ -188,13 +219,13 @@ extension Replicator {
 
     /// Remembers since when each log has lagged; applying anything of it starts the time anew.
     private mutating func noteLags(at now: UInt64) {
-        var lags: [(replica: ReplicaID, applied: UInt64, since: UInt64)] = []
+        var lags: [ReplicaID: Lag] = [:]
         for peer in peers {
-            for dot in peer.has.components where dot.seq > applied[dot.replica] {
+            for dot in peer.has.components where lags[dot.replica] == nil {
                 let here = applied[dot.replica]
-                guard !lags.contains(where: { $0.replica == dot.replica }) else { continue }
-                let before = lagging.first { $0.replica == dot.replica && $0.applied == here }
-                lags.append((dot.replica, here, before?.since ?? now))
+                guard dot.seq > here else { continue }
+                let before = lagging[dot.replica].flatMap { $0.applied == here ? $0.since : nil }
+                lags[dot.replica] = Lag(applied: here, since: before ?? now)
             }
         }
         lagging = lags

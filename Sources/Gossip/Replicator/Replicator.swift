@@ -14,6 +14,8 @@ import ConvergeWire
 // - Each applied entry goes into the batch that is being gathered; if that fails, what is applied goes back to what is
 //   stored. Only what is stored is ever told to others.
 // - A log is taken only as it chains: an entry whose hash doesn't follow from the one before is of a fork, and is refused.
+//   Of two logs under one replica the longer stays, of two as long the one with the higher hash at its end. Who has the
+//   other takes over the state of a node that has the one that stays.
 //
 // Demers et al.: "Epidemic Algorithms for Replicated Database Maintenance" (1987); Terry et al.: "Managing Update
 // Conflicts in Bayou" (1995), section 3; van Renesse et al.: "Efficient Reconciliation and Flow Control for Anti-Entropy
@@ -65,6 +67,8 @@ public enum ReplicatorEvent: Sendable {
     case staged
     /// The snapshot is installed: what the store has now.
     case installed(vector: VersionVector, ends: [LogEnd], floors: VersionVector)
+    /// A peer's state has taken the place of what was here: `started` follows.
+    case reloaded
     case floorsRose(VersionVector)
     case tick
 }
@@ -92,6 +96,9 @@ public enum ReplicatorEffect: Sendable {
     case stage(SnapshotChunk)
     /// Store what is staged and this last piece, at once, as soon as no foreign entry is unstored.
     case install(SnapshotChunk, have: VersionVector)
+    /// Take what is staged and this last piece in the place of all that is here, whose copy of a log is not the one that
+    /// stays. `reloaded`, then `started`, answer.
+    case reload(SnapshotChunk)
     case discardStage
     /// The peer has stored the own log so far.
     case peerStored(ReplicaID, seq: UInt64)
@@ -127,6 +134,7 @@ public struct ReplicatorCounters: Sendable {
     public var snapshotsServed = 0
     public var snapshotPieces = 0
     public var snapshotsAbandoned = 0
+    public var reloads = 0
 
     public init() {}
 }
@@ -158,12 +166,18 @@ public struct Replicator {
         /// The want that is being read for it, and its ticket.
         var serving: (ticket: UInt64, number: UInt64)?
         var servingSnapshot: (ticket: UInt64, number: UInt64)?
-        /// Where a log of which it has another copy than we do was refused.
-        var forked: [Dot] = []
+        /// Where its copy of a log was found to part from the one here.
+        var forked: [Fork] = []
         /// Until when it isn't asked: it could not answer.
         var restsUntil: UInt64 = 0
 
-        func isForked(_ replica: ReplicaID) -> Bool { forked.contains { $0.replica == replica } }
+        func isForked(_ replica: ReplicaID) -> Bool { forked.contains { $0.dot.replica == replica } }
+    }
+
+    struct Fork {
+        let dot: Dot
+        /// The first half of the hash there, where the two copies are as long; 0 where the one here is shorter.
+        let hash: UInt64
     }
 
     /// The one want that is on its way.
@@ -172,6 +186,15 @@ public struct Replicator {
         let number: UInt64
         let ranges: [LogRange]
         let deadline: UInt64
+    }
+
+    struct Lag {
+        let applied: UInt64
+        let since: UInt64
+    }
+
+    struct HeldBack {
+        let eager: ReplicaID?
     }
 
     let options: ReplicatorOptions
@@ -203,9 +226,13 @@ public struct Replicator {
     var lastNumber: UInt64 = 0
     var lastTicket: UInt64 = 0
     /// Each log of which a peer has more than is applied here: how far it was, and since when that has not moved.
-    var lagging: [(replica: ReplicaID, applied: UInt64, since: UInt64)] = []
+    var lagging: [ReplicaID: Lag] = [:]
+    /// Nothing was asked for because too much was unstored: that is made up for when the store has answered.
+    var heldBack: HeldBack?
     /// The digest's parts that others own; set before a tick.
     public var presence: [PresenceVersion] = []
+    /// The store can take over a peer's state in the place of its own; otherwise forks are refused and told, and stay.
+    public var mendsForks = true
     public internal(set) var counters = ReplicatorCounters()
 
     public init(options: ReplicatorOptions = ReplicatorOptions(), chain: @escaping (EntryHash, Entry) -> EntryHash) {
@@ -225,9 +252,14 @@ public struct Replicator {
             take(vector, ends, floors)
             if snapshot != nil { abandonSnapshot(into: &effects) }
             isInstalling = false
-            for at in peers.indices { peers[at].owesDigest = true }
+            for at in peers.indices {
+                peers[at].owesDigest = true
+                peers[at].forked = []
+            }
         case .stored(let entries, let wantsStored):
             stored(entries, wantsStored: wantsStored, into: &effects)
+            applyWaiting(at: now, into: &effects)
+            if let heldBack { repair(at: now, into: &effects, eager: heldBack.eager) }
         case .failed(let kept):
             failed(kept)
         case .linked(let peer):
@@ -249,6 +281,11 @@ public struct Replicator {
             take(vector, ends, floors)
             for at in peers.indices { peers[at].owesDigest = true }
             applyWaiting(at: now, into: &effects)
+        case .reloaded:
+            isInstalling = false
+            snapshot = nil
+            counters.reloads += 1
+            waiting.removeAll()
         case .floorsRose(let floors):
             self.floors.merge(floors)
         case .tick:
@@ -316,7 +353,9 @@ public struct Replicator {
         let origin = entry.dot.replica
         guard chain(appliedHashes[origin] ?? .zero, entry) == entry.hash else {
             counters.forks += 1
-            if let peer, let at = index(of: peer), !peers[at].isForked(origin) { peers[at].forked.append(entry.dot) }
+            if let peer, let at = index(of: peer), !peers[at].isForked(origin) {
+                peers[at].forked.append(Fork(dot: entry.dot, hash: 0))
+            }
             effects.append(.forked(origin, seq: entry.dot.seq, by: peer ?? origin))
             return
         }
@@ -402,7 +441,7 @@ public struct Replicator {
         peers.remove(at: at)
         tellLinks()
         if pull?.peer == peer { pull = nil }
-        lagging.removeAll { $0.replica == peer }
+        lagging[peer] = nil
         snapshot?.serverLeft(peer)
     }
 
@@ -421,6 +460,7 @@ public struct Replicator {
             guard let at = index(of: voter), peers[at].hasDigest else { return nil }
             var common = VersionVector()
             for dot in least.components {
+                guard !peers[at].isForked(dot.replica) else { continue }
                 common.advance(to: Dot(replica: dot.replica, seq: min(dot.seq, peers[at].has[dot.replica])))
             }
             least = common

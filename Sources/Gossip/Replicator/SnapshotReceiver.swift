@@ -11,6 +11,10 @@ import ConvergeWire
 struct SnapshotReceiver: Sendable {
     /// What was here at the beginning.
     let have: VersionVector
+    /// It takes the place of all that is here.
+    let isReload: Bool
+    /// The hashes of what `have` names.
+    let hashes: [UInt64]
     /// Where this pass and the next one begin.
     private(set) var since: VersionVector
     private(set) var nextSince: VersionVector?
@@ -30,8 +34,10 @@ struct SnapshotReceiver: Sendable {
     private(set) var pieces = 0
     let begun: UInt64
 
-    init(have: VersionVector, at now: UInt64, patience: UInt64) {
+    init(have: VersionVector, hashes: [UInt64], isReload: Bool, at now: UInt64, patience: UInt64) {
         self.have = have
+        self.hashes = hashes
+        self.isReload = isReload
         since = have
         deadline = now + patience
         begun = now
@@ -45,7 +51,8 @@ struct SnapshotReceiver: Sendable {
         self.deadline = deadline
         isStaging = false
         return SnapshotWant(
-            number: number, have: have, since: since, reached: reached, after: after, limit: UInt64(limit))
+            number: number, have: have, since: since, reached: reached, after: after, limit: UInt64(limit),
+            hashes: after == nil ? hashes : [])
     }
 
     mutating func serverLeft(_ peer: ReplicaID) {
@@ -81,11 +88,17 @@ struct SnapshotReceiver: Sendable {
 
 extension Replicator {
     /// The logs of a peer begin beyond what is here: its state is fetched as a whole.
-    mutating func beginSnapshot(from peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]) {
+    /// - Parameter isReload: it is to take the place of what is here.
+    mutating func beginSnapshot(
+        from peer: ReplicaID, isReload: Bool = false, at now: UInt64, into effects: inout [ReplicatorEffect]
+    ) {
         guard snapshot == nil, isStarted else { return }
         pull = nil
         effects.append(.discardStage)
-        snapshot = SnapshotReceiver(have: stored, at: now, patience: options.answerTimeout * 6)
+        snapshot = SnapshotReceiver(
+            have: isReload ? VersionVector() : stored,
+            hashes: isReload || !mendsForks ? [] : stored.components.map { hash(of: $0.replica).high },
+            isReload: isReload, at: now, patience: options.answerTimeout * 6)
         askForSnapshot(peer, at: now, into: &effects)
     }
 
@@ -126,7 +139,15 @@ extension Replicator {
             counters.snapshotPieces += 1
             snapshot?.install()
             isInstalling = true
-            effects.append(.install(chunk, have: receiver.have))
+            effects.append(receiver.isReload ? .reload(chunk) : .install(chunk, have: receiver.have))
+        case .forked:
+            guard !receiver.isReload else {
+                effects.append(.violation(peer))
+                snapshot?.noServer()
+                return
+            }
+            abandonSnapshot(into: &effects)
+            beginSnapshot(from: peer, isReload: true, at: now, into: &effects)
         case .behind, .unavailable:
             if let at = index(of: peer) { peers[at].restsUntil = now + options.digestInterval }
             snapshot?.noServer()
@@ -158,6 +179,11 @@ extension Replicator {
     /// Goes on with another peer that has all that the pieces so far were read at; without one for long, gives up.
     private mutating func findServer(at now: UInt64, into effects: inout [ReplicatorEffect]) {
         guard let receiver = snapshot else { return }
+        // Others may hold another log than the server did.
+        if receiver.isReload {
+            abandonSnapshot(into: &effects)
+            return
+        }
         for peer in peers where peer.hasDigest && now >= peer.restsUntil && peer.has.covers(receiver.reached) {
             askForSnapshot(peer.replica, at: now, into: &effects)
             return

@@ -17,13 +17,16 @@ struct CopyWaits {
     /// The most acks that may wait; past it one goes out at once, with the copies that there are.
     static let limit = 65_536
 
-    /// In the order of the log.
+    /// In the order of the log, and so of their deadlines; those before `head` are answered.
     private var waits: [Wait] = []
+    private var head = 0
     /// How far each peer has stored this log.
     private var stored: [(peer: ReplicaID, seq: UInt64)] = []
+    /// The seqs of which a copy may have been added since the last look.
+    private var news: ClosedRange<UInt64>?
 
-    var isEmpty: Bool { waits.isEmpty }
-    var count: Int { waits.count }
+    var isEmpty: Bool { head == waits.count }
+    var count: Int { waits.count - head }
 
     /// This node goes on under another identity, whose log nobody has. Who waits for copies under the old one is answered
     /// at the next look.
@@ -32,38 +35,85 @@ struct CopyWaits {
         for at in waits.indices { waits[at].deadline = 0 }
     }
 
-    mutating func add(_ wait: Wait) { waits.append(wait) }
+    mutating func add(_ wait: Wait) {
+        waits.append(wait)
+        note(wait.seq...wait.seq)
+    }
 
-    /// There is no link to the peer any more: whatever comes back may be another identity of the same node, and one node
-    /// is one copy.
+    /// The peer does not count: there is no link to it any more, and whatever comes back may be another identity of the
+    /// same node; and one node is one copy.
     mutating func forget(_ peer: ReplicaID) { stored.removeAll { $0.peer == peer } }
 
     mutating func peerStored(_ peer: ReplicaID, through seq: UInt64) {
+        var before: UInt64 = 0
         if let at = stored.firstIndex(where: { $0.peer == peer }) {
-            stored[at].seq = max(stored[at].seq, seq)
+            before = stored[at].seq
+            stored[at].seq = max(before, seq)
         } else {
             stored.append((peer, seq))
         }
+        if seq > before { note((before + 1)...seq) }
+    }
+
+    private mutating func note(_ seqs: ClosedRange<UInt64>) {
+        let known = news ?? seqs
+        news = min(known.lowerBound, seqs.lowerBound)...max(known.upperBound, seqs.upperBound)
     }
 
     /// How many nodes have stored this entry of the own log, this one included.
     func copies(of dot: Dot) -> Int { 1 + stored.count { $0.seq >= dot.seq } }
 
-    /// The acks that have what they want, or have waited long enough.
+    /// The acks that have what they want, or have waited long enough, in the order of the log. O(log n + those of which
+    /// there is news); where acks that want more copies stand before them, O(n).
     mutating func takeReady(at now: UInt64) -> [Wait] {
-        guard !waits.isEmpty else { return [] }
+        defer { news = nil }
+        guard !isEmpty else { return [] }
         var ready: [Wait] = []
-        var waiting: [Wait] = []
-        for var wait in waits {
-            let copies = copies(of: wait.acknowledgement.position.dot)
-            if copies >= wait.wanted || now >= wait.deadline {
-                wait.acknowledgement.copies = copies
-                ready.append(wait)
-            } else {
-                waiting.append(wait)
-            }
+        while head < waits.count, now >= waits[head].deadline {
+            ready.append(answered(waits[head]))
+            head += 1
         }
-        waits = waiting
+        if let news {
+            var at = head + waits[head...].partitionPoint { $0.seq < news.lowerBound }
+            var kept = at
+            while at < waits.count, waits[at].seq <= news.upperBound {
+                if copies(of: waits[at].acknowledgement.position.dot) >= waits[at].wanted {
+                    ready.append(answered(waits[at]))
+                } else {
+                    waits.swapAt(kept, at)
+                    kept += 1
+                }
+                at += 1
+            }
+            if kept == head { head = at } else { waits.removeSubrange(kept..<at) }
+        }
+        if head > waits.count / 2 {
+            waits.removeFirst(head)
+            head = 0
+        }
         return ready
+    }
+
+    private func answered(_ wait: Wait) -> Wait {
+        var wait = wait
+        wait.acknowledgement.copies = copies(of: wait.acknowledgement.position.dot)
+        return wait
+    }
+}
+
+extension CopyWaits.Wait {
+    fileprivate var seq: UInt64 { acknowledgement.position.dot.seq }
+}
+
+extension ArraySlice {
+    /// How many elements at the beginning hold `before`, which those after them don't. O(log n).
+    fileprivate func partitionPoint(_ before: (Element) -> Bool) -> Int {
+        var low = startIndex
+        var high = endIndex
+        while low < high {
+            let middle = (low + high) / 2
+            if before(self[middle]) { low = middle + 1 } else { high = middle }
+        }
+        return low - startIndex
     }
 }

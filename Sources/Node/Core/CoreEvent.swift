@@ -53,6 +53,8 @@ enum StoreEvent: Sendable {
     case staged
     /// The snapshot is what the store has now.
     case installed(Recovered)
+    /// A peer's state has taken the place of what was in the store, with what was only there on top.
+    case reloaded(Recovered)
     /// Nothing of the batch is stored, or, after `unknownOutcome`, the next `opened` tells. The writer has closed.
     case failed(StoreError)
 }
@@ -70,6 +72,8 @@ enum CoreEffect: Sendable {
     case stage(SnapshotChunk, discardingFirst: Bool)
     /// Store the snapshot of which this is the last piece.
     case install(SnapshotChunk, have: VersionVector, discardingFirst: Bool)
+    /// Store it in the place of all that is there.
+    case reload(SnapshotChunk, discardingFirst: Bool)
 
     /// Try to open a link to this address.
     case dial(Text)
@@ -116,6 +120,8 @@ enum CoreReport: Sendable, Equatable {
     /// A peer broke the protocol; the link to it is closed.
     case peerViolation(String)
     case snapshotInstalled(floors: VersionVector)
+    /// This node's copy of a log was not the one that stays: it has taken over a peer's state.
+    case reloaded
     /// This node's clock is so many milliseconds from what its peers' median says: it refuses to write.
     case clockSkewed(Int64)
     case clockMended

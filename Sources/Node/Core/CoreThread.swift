@@ -102,6 +102,8 @@ final class CoreThread: Sendable {
                 writer.perform(.stage(chunk, discardingFirst: discardsFirst))
             case .install(let chunk, let have, let discardsFirst):
                 writer.perform(.install(chunk, have: have, discardingFirst: discardsFirst))
+            case .reload(let chunk, let discardsFirst):
+                writer.perform(.reload(chunk, discardingFirst: discardsFirst))
             case .dial(let address): forPeers.append(.dial(address))
             case .send(let link, let bytes, let isBulk): forPeers.append(.send(link, bytes, bulk: isBulk))
             case .closeLink(let link): forPeers.append(.close(link))

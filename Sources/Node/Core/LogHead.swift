@@ -25,6 +25,7 @@ struct LogHead {
     }
 
     var committedSeq: UInt64 { committed.seq }
+    var committedHash: EntryHash { committed.hash }
 
     /// - Parameter applied: what is applied of all logs: what the entry depends on.
     mutating func place(

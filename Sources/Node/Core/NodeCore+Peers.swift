@@ -107,6 +107,10 @@ extension NodeCore {
         let peer = hello.replica
         effects.append(.report(.peerLinked(peer, name: hello.name, address: hello.address)))
         skews.note(peer, wall: hello.wall, here: now)
+        // What was a process of this node before is none any more, though its link may not have ended yet.
+        for other in links.peers where other.replica != peer && other.isSameNode(as: hello) {
+            copies.forget(other.replica)
+        }
         if renews {
             inform(.unlinked(peer), at: now, into: &effects)
             replicate(.unlinked(peer), at: now, into: &effects)
@@ -197,6 +201,7 @@ extension NodeCore {
                 effects.append(.read(.snapshot(ticket: ticket, want)))
             case .stage(let chunk): staging.stage(chunk)
             case .install(let chunk, let have): staging.install(chunk, have: have)
+            case .reload(let chunk): staging.reload(chunk)
             case .discardStage: staging.discard()
             case .peerStored(let peer, let seq):
                 copies.peerStored(peer, through: seq)
@@ -321,5 +326,12 @@ extension NodeCore {
         } else if isNew {
             handle(MembershipEvent.renewed(replica), at: now, into: &effects)
         }
+    }
+}
+
+extension PeerHello {
+    /// Whether the two were said by one node: one process, or two after each other at one address.
+    fileprivate func isSameNode(as other: PeerHello) -> Bool {
+        process == other.process || (!address.isEmpty && address == other.address)
     }
 }

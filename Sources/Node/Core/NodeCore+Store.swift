@@ -25,6 +25,9 @@ extension NodeCore {
         case .installed(let recovered):
             staging.finished()
             installed(recovered, at: now, into: &effects)
+        case .reloaded(let recovered):
+            staging.finished()
+            reloaded(recovered, at: now, into: &effects)
         case .failed(let error):
             retention.failed()
             staging.failed()
@@ -138,10 +141,12 @@ extension NodeCore {
     private mutating func opened(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         settleDoubt(recovered, at: now, into: &effects)
         let isSame = isAt(Dot(replica: recovered.replica, seq: recovered.head)) && recovered.vector == position
-        if !isSame {
+        let before = position
+        if !isSame || reloading {
             log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
             load(recovered)
         }
+        replicator.mendsForks = recovered.canReload
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
         effects.append(
@@ -151,6 +156,10 @@ extension NodeCore {
         )
         if let reason = recovered.renewal { effects.append(.report(.identityRenewed(reason))) }
         join(recovered, at: now, into: &effects)
+        if reloading {
+            reloading = false
+            catchUp(from: before, into: &effects)
+        }
         judgeAll()
         settleDueAttendance(at: now)
     }
@@ -182,7 +191,31 @@ extension NodeCore {
             .installed(vector: recovered.vector, ends: recovered.ends, floors: recovered.floors), at: now,
             into: &effects)
         for entry in open.batch.entries { replicator.place(entry) }
-        // Who is here has been shown what was known before; the store has the rest.
+        catchUp(from: before, into: &effects)
+        judgeAll()
+    }
+
+    // MARK: Reloaded
+
+    /// Nothing is taken until the store holds what takes the place of all that it has. What is open was placed on that.
+    mutating func suspend(at now: UInt64, into effects: inout [CoreEffect]) {
+        fail(takeOpen(), at: now)
+        rollBack(at: now, into: &effects)
+        store = .unavailable(failures: 0)
+    }
+
+    /// A peer's state is what the store has now, and on top of it what was only there. Where the own log is not what it
+    /// was, it is left to the others.
+    private mutating func reloaded(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
+        reloading = true
+        effects.append(.report(.reloaded))
+        replicate(.reloaded, at: now, into: &effects)
+        let isSame = recovered.head == log?.committedSeq && recovered.headHash == log?.committedHash
+        effects.append(.openStore(after: .zero, held: held, renew: !isSame))
+    }
+
+    /// Who is here has been shown what was known before; the store has the rest.
+    private mutating func catchUp(from before: VersionVector, into effects: inout [CoreEffect]) {
         deliverReady(into: &effects)
         var loops = LoopSet()
         for room in rooms.occupiedRooms {
@@ -193,7 +226,6 @@ extension NodeCore {
             let frames = exchange(&ready, for: FrameBatchBuilder())
             effects.append(.deliver(frames.finish(position: before), loops))
         }
-        judgeAll()
     }
 
     /// Whether this is the committed end of the log as we know it.

@@ -70,6 +70,8 @@ struct NodeCore: ~Copyable {
     var staging = Staging()
     /// Peers know this replica's log otherwise than the store does: it is given up as soon as the writer is idle.
     var renewing = false
+    /// A peer's state has taken the place of the store's, which is opened anew for that.
+    var reloading = false
     var ready = FrameBatchBuilder()
     var readyLoops = LoopSet()
     /// The batch on its way has an unknown outcome: the next opening tells.
@@ -181,6 +183,7 @@ struct NodeCore: ~Copyable {
             renew(at: now, into: &effects)
             return
         }
+        if staging.isReloading { suspend(at: now, into: &effects) }
         if let work = staging.next(foreignWaits: replicator.hasUnstoredForeign) {
             effects.append(work)
             return

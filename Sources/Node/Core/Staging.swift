@@ -9,6 +9,7 @@ struct Staging {
     private enum Work {
         case stage(SnapshotChunk)
         case install(SnapshotChunk, have: VersionVector)
+        case reload(SnapshotChunk)
     }
 
     private var waiting: Work?
@@ -22,6 +23,11 @@ struct Staging {
         if case .install = waiting { true } else { false }
     }
 
+    /// What takes the place of all that is stored can go to the writer: what is open must not be stored first.
+    var isReloading: Bool {
+        if case .reload = waiting { true } else { false }
+    }
+
     mutating func discard() {
         waiting = nil
         isStale = true
@@ -30,6 +36,8 @@ struct Staging {
     mutating func stage(_ chunk: SnapshotChunk) { waiting = .stage(chunk) }
 
     mutating func install(_ chunk: SnapshotChunk, have: VersionVector) { waiting = .install(chunk, have: have) }
+
+    mutating func reload(_ chunk: SnapshotChunk) { waiting = .reload(chunk) }
 
     /// The next piece, if there is one that can be given to the writer now; it is then busy until `finished`.
     mutating func next(foreignWaits: Bool) -> CoreEffect? {
@@ -40,6 +48,7 @@ struct Staging {
         case .install(let chunk, let have):
             if foreignWaits { return nil }
             effect = .install(chunk, have: have, discardingFirst: isStale)
+        case .reload(let chunk): effect = .reload(chunk, discardingFirst: isStale)
         }
         waiting = nil
         isStale = false

@@ -104,6 +104,8 @@ struct Logger: Sendable {
             write(.warn, "a peer broke the protocol", ("error", what))
         case .snapshotInstalled(let floors):
             write(.info, "snapshot installed", ("logs", String(floors.components.count)))
+        case .reloaded:
+            write(.warn, "another log of the same name stays: a peer's state was taken over")
         case .clockSkewed(let milliseconds):
             write(
                 .error, "this node's clock is too far from its peers': writes are refused",

@@ -13,6 +13,7 @@ final class StorageWriter: Sendable {
         case prune(Pruning)
         case stage(SnapshotChunk, discardingFirst: Bool)
         case install(SnapshotChunk, have: VersionVector, discardingFirst: Bool)
+        case reload(SnapshotChunk, discardingFirst: Bool)
     }
 
     /// One batch, or one opening, is under way at a time: the core waits for its outcome.
@@ -66,6 +67,11 @@ final class StorageWriter: Sendable {
                 writer = perform(writer) { (writer) throws(StoreError) in
                     if discardsFirst { try writer.discardStage() }
                     return .installed(try writer.install(chunk, have: have))
+                }
+            case .reload(let chunk, let discardsFirst):
+                writer = perform(writer) { (writer) throws(StoreError) in
+                    if discardsFirst { try writer.discardStage() }
+                    return .reloaded(try writer.reload(chunk))
                 }
             }
         }

@@ -2,7 +2,7 @@ import ConvergeCRDT
 
 // The state behind what the logs no longer hold.
 //
-// want      number · have · since · reached · limit · cursor
+// want      number · have · since · reached · limit · cursor · hash(8)*
 // cursor    0 none · 1 room kind(1) name · 2 room user · 3 id(16) · 4 replica seq
 // chunk     number · status(1) · at · document* · attendance* · key* · entry* · cursor · [end, where it is final]
 // document  room · kind(1) · name · touched · row*
@@ -16,9 +16,13 @@ extension SnapshotWant {
         let since = try reader.vector()
         let reached = try reader.vector()
         let limit = try reader.number()
+        let after = try SnapshotCursor.read(&reader)
+        let count = try reader.number()
+        guard count == 0 || count == UInt64(have.components.count) else { throw .invalidField }
+        var hashes: [UInt64] = []
+        for _ in 0..<count { hashes.append(try reader.fixed()) }
         self.init(
-            number: number, have: have, since: since, reached: reached, after: try SnapshotCursor.read(&reader),
-            limit: limit)
+            number: number, have: have, since: since, reached: reached, after: after, limit: limit, hashes: hashes)
     }
 
     func write(to writer: inout PeerWriter) {
@@ -28,6 +32,8 @@ extension SnapshotWant {
         writer.append(reached)
         writer.append(limit)
         SnapshotCursor.write(after, to: &writer)
+        writer.append(UInt64(hashes.count))
+        for hash in hashes { writer.append(fixed: hash) }
     }
 }
 

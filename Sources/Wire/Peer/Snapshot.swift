@@ -21,10 +21,13 @@ public struct SnapshotWant: Hashable, Sendable {
     public var after: SnapshotCursor?
     /// About how many bytes the answer may have.
     public var limit: UInt64
+    /// The first half of the hash of each entry that `have` names: what is joined must not be two sides of a fork. Empty
+    /// where it is not to be looked at.
+    public var hashes: [UInt64]
 
     public init(
         number: UInt64, have: VersionVector, since: VersionVector, reached: VersionVector, after: SnapshotCursor?,
-        limit: UInt64
+        limit: UInt64, hashes: [UInt64] = []
     ) {
         self.number = number
         self.have = have
@@ -32,6 +35,7 @@ public struct SnapshotWant: Hashable, Sendable {
         self.reached = reached
         self.after = after
         self.limit = limit
+        self.hashes = hashes
     }
 }
 
@@ -56,6 +60,9 @@ public struct SnapshotChunk: Hashable, Sendable {
         case behind = 4
         /// The store can't be read now.
         case unavailable = 5
+        /// What the receiver has is not, or can't be told to be, a part of what the server has: it must not be joined with
+        /// it, but give way to it (`StoreWriter.reload`).
+        case forked = 6
     }
 
     public var number: UInt64

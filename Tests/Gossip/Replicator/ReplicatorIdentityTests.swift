@@ -24,9 +24,51 @@ struct ReplicatorIdentityTests {
         #expect(network.foreign.first?.node == 0 && network.foreign.first?.seq == 6)
     }
 
+    @Test("of two logs under one replica the longer stays: who has the other takes over a peer's state")
+    func mended() {
+        var network = Self.fork(4)
+        let replica = network.nodes[0].replica
+        network.link(1, 2)
+        network.run(5_000)
+        #expect(network.reloads == [2])
+        #expect(network.nodes[2].disk.hashes[replica] == network.nodes[1].disk.hashes[replica])
+        #expect(network.nodes[2].disk.vector == network.nodes[1].disk.vector)
+        let entry = network.write(2)
+        network.run(3_000)
+        #expect(entry.map { network.nodes[1].disk.vector.covers($0.dot) } == true)
+    }
+
+    @Test("of two logs as long one stays, and both sides agree which")
+    func asLong() {
+        var network = Self.fork(3)
+        let replica = network.nodes[0].replica
+        let hashes = (1...2).map { network.nodes[$0].disk.hashes[replica]! }
+        network.link(1, 2)
+        network.run(5_000)
+        #expect(network.reloads == [hashes[0].high > hashes[1].high ? 2 : 1])
+        #expect(network.nodes[2].disk.hashes[replica] == network.nodes[1].disk.hashes[replica])
+    }
+
+    @Test("a fork is mended through a third node, which has the losing side, too")
+    func thirdNode() {
+        var network = Self.fork(9)
+        let replica = network.nodes[0].replica
+        network.restart(0, as: ReplicaID(rawValue: 77))
+        network.link(0, 1)
+        network.link(0, 2)
+        network.run(8_000)
+        #expect(Set(network.reloads) == [0, 2])
+        #expect(network.nodes.allSatisfy { $0.disk.hashes[replica] == network.nodes[1].disk.hashes[replica] })
+    }
+
     @Test("a log that two have written is not mixed: what doesn't chain is refused, and told")
     func forked() {
         var network = Self.fork()
+        network.mendsForks = false
+        for index in 1...2 {
+            network.crash(index)
+            network.restart(index)
+        }
         network.countsBytes = true
         network.link(1, 2)
         network.run(10_000)
@@ -46,6 +88,11 @@ struct ReplicatorIdentityTests {
     @Test("a fork, which stays, does not keep a link busy")
     func forkCost() {
         var network = Self.fork(200)
+        network.mendsForks = false
+        for index in 1...2 {
+            network.crash(index)
+            network.restart(index)
+        }
         network.link(1, 2)
         network.run(5_000)
         network.countsBytes = true

@@ -75,6 +75,8 @@ struct ReplicatorNetwork {
     /// Each entry ever placed, with all that its writer had applied; what was never stored is taken out again.
     private(set) var written: [Dot: (entry: Entry, context: VersionVector)] = [:]
     private(set) var violations: [String] = []
+    private(set) var reloads: [Int] = []
+    var mendsForks = true
     private(set) var forks: [(node: Int, replica: ReplicaID)] = []
     private(set) var foreign: [(node: Int, seq: UInt64)] = []
     private(set) var peerStored: [(node: Int, peer: ReplicaID, seq: UInt64)] = []
@@ -211,6 +213,7 @@ struct ReplicatorNetwork {
         resetHead(index)
         nodes[index].isOpen = true
         let disk = nodes[index].disk
+        nodes[index].replicator.mendsForks = mendsForks
         handle(
             .started(replica: nodes[index].replica, vector: disk.vector, ends: disk.ends, floors: disk.floors),
             at: index)
@@ -447,6 +450,15 @@ struct ReplicatorNetwork {
         case .install(let chunk, have: _):
             nodes[index].staging.append((chunk, true, nodes[index].discards))
             nodes[index].discards = false
+        case .reload(let chunk):
+            // What was only here is the store's concern.
+            reloads.append(index)
+            nodes[index].isOpen = false
+            nodes[index].open = []
+            nodes[index].disk = ReplicatorDisk()
+            nodes[index].disk.install(chunk)
+            handle(.reloaded, at: index)
+            start(index)
         case .discardStage:
             nodes[index].staging = []
             nodes[index].discards = true

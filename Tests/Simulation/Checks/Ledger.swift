@@ -29,6 +29,8 @@ struct Ledger {
     private(set) var died: [Dot] = []
     /// Dots under which there were two entries.
     private(set) var forked: [Dot] = []
+    /// What stood under them beside what is in `logs`.
+    private var others: [Dot: [Entry]] = [:]
     /// Entries that someone asked to redact.
     private(set) var redacted: [Dot] = []
     private(set) var redactedBodies: [String] = []
@@ -55,7 +57,12 @@ struct Ledger {
             let head = UInt64(logs[replica]!.records.count)
             if entry.dot.seq <= head {
                 let known = logs[replica]!.records[Int(entry.dot.seq - 1)].entry
-                if known.hash != entry.hash, !forked.contains(entry.dot) { forked.append(entry.dot) }
+                if known.hash != entry.hash {
+                    if !forked.contains(entry.dot) { forked.append(entry.dot) }
+                    if others[entry.dot]?.contains(where: { $0.hash == entry.hash }) != true {
+                        others[entry.dot, default: []].append(entry)
+                    }
+                }
                 continue
             }
             guard entry.dot.seq == head + 1 else { continue }  // the check of gaps says so
@@ -71,6 +78,31 @@ struct Ledger {
             {
                 redactions.append((payload.target, entry.dot))
             }
+        }
+    }
+
+    /// Of a log that has forked takes the one that ends so for the log.
+    mutating func settle(_ end: LogEnd) {
+        let replica = end.dot.replica
+        guard forked.contains(where: { $0.replica == replica }), head(of: replica) >= end.dot.seq else { return }
+        let chain = EntryChain()
+        var chosen: [Entry] = []
+        for seq in (1...end.dot.seq).reversed() {
+            let dot = Dot(replica: replica, seq: seq)
+            let all = [logs[replica]!.records[Int(seq - 1)].entry] + (others[dot] ?? [])
+            let next = chosen.last
+            guard
+                let entry = all.first(where: { entry in
+                    next.map { chain.hash(after: entry.hash, $0) == $0.hash } ?? (entry.hash == end.hash)
+                })
+            else { return }
+            chosen.append(entry)
+        }
+        var past = VersionVector()
+        for (index, entry) in chosen.reversed().enumerated() {
+            past[replica] = UInt64(index)
+            for dot in entry.dependencies { past.advance(to: dot) }
+            logs[replica]!.records[index] = Record(entry: entry, past: past, mustShow: false)
         }
     }
 

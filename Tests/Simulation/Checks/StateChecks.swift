@@ -7,7 +7,13 @@ import ConvergeWire
 /// A fingerprint of a whole store costs as much as the store is large, so it is taken at some vectors only; which, the
 /// vector itself says, so that every disk that comes by there is looked at.
 struct StateChecks {
-    private var fingerprints: [VersionVector: (fingerprint: UInt64, disk: Int)] = [:]
+    /// A vector, and the ends of those logs in it that have forked: only together they say which entries are meant.
+    private struct Key: Hashable {
+        let vector: VersionVector
+        let ends: [EntryHash]
+    }
+
+    private var fingerprints: [Key: (fingerprint: UInt64, disk: Int)] = [:]
 
     /// The states themselves, kept where a trace is written: so that it can say what differs.
     var kept: [VersionVector: MemoryState]?
@@ -23,9 +29,12 @@ struct StateChecks {
     }
 
     /// Takes what a disk holds at a vector; the disk that held something else there, if there was one.
-    mutating func compare(_ vector: VersionVector, _ fingerprint: UInt64, disk: Int) -> Int? {
-        guard let known = fingerprints[vector] else {
-            fingerprints[vector] = (fingerprint, disk)
+    mutating func compare(
+        _ vector: VersionVector, _ ends: [EntryHash], _ fingerprint: UInt64, disk: Int
+    ) -> Int? {
+        let key = Key(vector: vector, ends: ends)
+        guard let known = fingerprints[key] else {
+            fingerprints[key] = (fingerprint, disk)
             return nil
         }
         return known.fingerprint == fingerprint ? nil : known.disk

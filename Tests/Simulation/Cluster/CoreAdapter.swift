@@ -71,6 +71,7 @@ extension World {
         case .stage(let chunk, let discardsFirst): giveWriter(node, .stage(chunk, discardingFirst: discardsFirst))
         case .install(let chunk, let have, let discardsFirst):
             giveWriter(node, .install(chunk, have: have, discardingFirst: discardsFirst))
+        case .reload(let chunk, let discardsFirst): giveWriter(node, .reload(chunk, discardingFirst: discardsFirst))
         case .read(let request): giveReader(node, request)
         case .dial(let address): dial(address, from: node)
         case .send(let link, let bytes, let bulk): send(bytes, over: link.rawValue, bulk: bulk, from: node)
@@ -152,19 +153,26 @@ extension World {
         if faultChoices.chance(50) { postLinkClosed(name, to: node) }
     }
 
+    /// The last hashes of those of a disk's logs that have forked.
+    private func forkedEnds(_ node: SimulatedNode) -> [EntryHash] {
+        let forked = node.disk.vector.components.filter { head in ledger.forked.contains { $0.replica == head.replica }
+        }
+        guard !forked.isEmpty, let reader = try? node.disk.store.openReader() else { return [] }
+        return forked.map { (try? reader.hash(of: $0)) ?? .zero }
+    }
+
     /// Holds what a disk has now against what others had when they had as much.
     func compareStates(_ node: SimulatedNode) {
         // What is too old goes from each node by its own clock.
         guard scenario.retention == 0 else { return }
         let vector = node.disk.vector
-        guard StateChecks.isCompared(vector, oneIn: scenario.comparesOneIn), !ledger.isForked(within: vector),
-            !ledger.isErasedAhead(of: vector)
+        guard StateChecks.isCompared(vector, oneIn: scenario.comparesOneIn), !ledger.isErasedAhead(of: vector)
         else {
             return
         }
         counts.compared += 1
         if states.kept != nil, states.kept?[vector] == nil { states.kept?[vector] = node.disk.store.state }
-        if let other = states.compare(vector, node.disk.store.fingerprint(), disk: node.disk.index) {
+        if let other = states.compare(vector, forkedEnds(node), node.disk.store.fingerprint(), disk: node.disk.index) {
             violate(.equalState, node.index, "disk \(node.disk.index) and disk \(other) at \(vector.components)")
             trace.note(now, node.index, "differs", 0, 0, states.difference(from: node.disk.store.state))
         }

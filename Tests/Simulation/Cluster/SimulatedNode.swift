@@ -47,6 +47,7 @@ final class SimulatedNode {
         case prune(Pruning)
         case stage(SnapshotChunk, discardingFirst: Bool)
         case install(SnapshotChunk, have: VersionVector, discardingFirst: Bool)
+        case reload(SnapshotChunk, discardingFirst: Bool)
     }
 
     struct Read {

@@ -81,7 +81,7 @@ extension World {
         node.work = nil
         switch work {
         case .commit(let batch): node.told = append(batch, writer, node)
-        case .prune, .stage, .install:
+        case .prune, .stage, .install, .reload:
             do throws(StoreError) {
                 node.told = try carryOut(work, writer)
             } catch {
@@ -89,6 +89,7 @@ extension World {
             }
             let before = node.disk.vector
             node.disk.look()
+            if case .reloaded? = node.told { noteReload(node, before) }
             if node.disk.vector != before { compareStates(node) }
             if case .pruned(let pruned)? = node.told { checkFloors(pruned.floors, node) }
         }
@@ -98,6 +99,17 @@ extension World {
         }
         // Between being stored and being known to be.
         schedule(.storeTells(node.index, life: node.life), after: diskChoices.within(20...500))
+    }
+
+    /// A disk has taken over another's state: entries stand in it that no batch had, and some may be gone.
+    private func noteReload(_ node: SimulatedNode, _ before: VersionVector) {
+        counts.reloads += 1
+        ledger.lost(before, node.disk.vector, others: disks.filter { $0 !== node.disk }.map(\.vector))
+        guard let reader = try? node.disk.store.openReader() else { return }
+        for head in node.disk.vector.components where ledger.head(of: head.replica) < head.seq {
+            let first = ledger.head(of: head.replica) + 1
+            ledger.stored((try? reader.entries(of: head.replica, from: first, limit: .max)) ?? [])
+        }
     }
 
     /// What a node no longer has as entries, every member that has a vote must have: here, whoever it has had a link to for
@@ -124,6 +136,9 @@ extension World {
         case .install(let chunk, let have, let discardsFirst):
             if discardsFirst { try writer.discardStage() }
             return .installed(try writer.install(chunk, have: have))
+        case .reload(let chunk, let discardsFirst):
+            if discardsFirst { try writer.discardStage() }
+            return .reloaded(try writer.reload(chunk))
         }
     }
 

@@ -74,6 +74,7 @@ final class World {
         var resumes = 0
         var resumesNotRecovered = 0
         var compared = 0
+        var reloads = 0
         var frames = 0
         var bytes = 0
         var virtual: Microseconds = 0
@@ -91,6 +92,7 @@ final class World {
             resumes += other.resumes
             resumesNotRecovered += other.resumesNotRecovered
             compared += other.compared
+            reloads += other.reloads
             frames += other.frames
             bytes += other.bytes
             virtual += other.virtual

@@ -3,8 +3,8 @@ import ConvergeGossip
 /// The mistakes that can be planted in the cores and the store: each must be found, or the simulation is blind to it.
 struct Planted: Sendable {
     let name: String
-    /// Plants it.
     var needsRewinds: Bool { name == "clonedIdentityKept" }
+    /// Plants it.
     let plant: @Sendable (inout Scenario) -> Void
 
     struct Finding {

@@ -8,7 +8,7 @@ enum Report {
             "\(counts.entries) entries, \(counts.acknowledged) acknowledged, \(counts.duplicates) repeats, "
                 + "\(counts.refused) refused, \(counts.deliveries) frames to clients, \(counts.frames) between nodes "
                 + "(\(counts.bytes / 1_000) kB)",
-            "\(counts.compared) states compared, \(counts.resumes) resumes of which \(counts.resumesNotRecovered) "
+            "\(counts.compared) states compared, \(counts.reloads) reloads after forks, \(counts.resumes) resumes of which \(counts.resumesNotRecovered) "
                 + "not recovered, at most \(counts.convergence / 1_000) ms from the heal until all agreed",
         ]
         let faults = Scenario.Fault.allCases.filter { counts.faults[$0.rawValue] > 0 }

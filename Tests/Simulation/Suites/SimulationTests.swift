@@ -57,5 +57,7 @@ enum KeptSeeds {
         Kept(seed: 8, showed: "a joined or left whose number was given out again after its pair had left the memory"),
         Kept(seed: 410, showed: "a node counted for two copies when it went on under a new identity"),
         Kept(seed: 1680, showed: "a left that a dead node had to write for another dead node was never written"),
+        Kept(
+            seed: 3222, showed: "a node counted for two copies while the link to what it was before had not ended yet"),
     ]
 }

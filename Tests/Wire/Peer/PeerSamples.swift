@@ -138,6 +138,13 @@ struct PeerSamples {
         }
     }
 
+    mutating func want() -> SnapshotWant {
+        var want = SnapshotWant(
+            number: number(), have: vector(), since: vector(), reached: vector(), after: cursor(), limit: number())
+        if flip() { want.hashes = want.have.components.map { _ in number() } }
+        return want
+    }
+
     mutating func chunk() -> SnapshotChunk {
         let status = SnapshotChunk.Status(rawValue: UInt8(1 + below(5)))!
         var chunk = SnapshotChunk(number: number(), status: status, at: vector())
@@ -179,10 +186,7 @@ struct PeerSamples {
                 EntriesRange(
                     number: number(), status: EntriesRange.Status(rawValue: UInt8(1 + below(4)))!, entries: entries()))
         case 13:
-            .snapshotWant(
-                SnapshotWant(
-                    number: number(), have: vector(), since: vector(), reached: vector(), after: cursor(),
-                    limit: number()))
+            .snapshotWant(want())
         case 14: .snapshotChunk(chunk())
         case 15:
             .presenceDelta(

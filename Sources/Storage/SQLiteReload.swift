@@ -1,0 +1,81 @@
+// Another node's state in the place of what is in the file, and what was only here on top.
+//
+// Invariant: all of it is within the caller's transaction, so readers see the file before or after, and a crash between
+// leaves what was here.
+
+import CSQLite
+import ConvergeCRDT
+import ConvergeWire
+
+struct SQLiteReload {
+    private unowned let connection: SQLiteConnection
+    private let log: SQLiteLog
+
+    init(_ connection: SQLiteConnection, _ log: SQLiteLog) {
+        self.connection = connection
+        self.log = log
+    }
+
+    /// What is stored beside the members and the identity.
+    private static let tables = [
+        "replica", "entry", "message_key", "element", "register", "counter", "touched", "attendance",
+    ]
+
+    /// Returns the vector afterwards.
+    func run(_ final: SnapshotChunk) throws(StoreError) -> VersionVector {
+        guard final.status == .final, let end = final.end else {
+            throw .failed("a snapshot can't be installed without its final piece")
+        }
+        let own = try ownSide(final, end)
+        for table in Self.tables { try connection.execute("DELETE FROM \(table)") }
+        let installed = try log.install(final, have: VersionVector(), VersionVector())
+        let after = try BatchRules.check(own.batch, after: installed)
+        try log.store(own.batch)
+        return after
+    }
+
+    private func ownSide(_ final: SnapshotChunk, _ end: SnapshotEnd) throws(StoreError) -> OwnSide {
+        var mine: [LogEnd] = []
+        try connection.prepare("SELECT replica, head, hash FROM replica WHERE head > 0 ORDER BY replica")
+            .forEachRow { (row) throws(StoreError) in
+                mine.append(LogEnd(dot: Dot(replica: row.replica(0), seq: row.unsigned(1)), hash: row.hash(2)))
+            }
+        return try OwnSide(
+            mine: mine, at: final.at, theirs: end.heads, in: Sides(connection, final, end))
+    }
+
+    private struct Sides: BothSides {
+        private let path: String
+        private let after: SQLiteStatement
+        private let staged: SQLiteStatement
+        /// What the final piece tells.
+        private var told: [Dot: EntryHash] = [:]
+
+        init(_ connection: SQLiteConnection, _ final: SnapshotChunk, _ end: SnapshotEnd) throws(StoreError) {
+            path = connection.path
+            after = try connection.prepare(
+                "SELECT \(SQLiteStatement.entryColumns) FROM entry WHERE replica = ?1 AND seq > ?2 ORDER BY seq")
+            staged = try connection.prepare("SELECT hash FROM staged_entry WHERE replica = ?1 AND seq = ?2")
+            for entry in final.entries { told[entry.dot] = entry.hash }
+            for head in end.heads { told[head.dot] = head.hash }
+        }
+
+        func entries(
+            of replica: ReplicaID, after seq: UInt64, _ body: (Entry) throws(StoreError) -> Bool
+        ) throws(StoreError) {
+            after.bind(1, replica)
+            after.bind(2, clamping: seq)
+            defer { after.reset() }
+            while try after.step(), try body(try after.entry(path)) {}
+        }
+
+        func hashThere(of dot: Dot) throws(StoreError) -> EntryHash? {
+            if let hash = told[dot] { return hash }
+            var found: EntryHash?
+            staged.bind(1, dot.replica)
+            staged.bind(2, clamping: dot.seq)
+            try staged.forEachRow { (row) throws(StoreError) in found = row.hash(0) }
+            return found
+        }
+    }
+}
