@@ -1,4 +1,5 @@
 import ConvergeCRDT
+import ConvergeGossip
 import ConvergeWire
 
 /// Where one session stands in its room's frames while it does not simply get them live: a slow client that is fed from
@@ -33,8 +34,10 @@ struct Feed: Sendable {
         ///     resumed there since.
         ///   - position: what has been handed out live by now.
         ///   - feed: the feed that the session has now, if it has one.
-        init(since entered: VersionVector, position: VersionVector, feed: Feed?) {
-            after = entered
+        init(
+            since entered: VersionVector, position: VersionVector, feed: Feed?, planted: PlantedFaults = []
+        ) {
+            after = planted.has(.oneCursorForAllRooms) ? VersionVector() : entered
             through = position
             guard let feed else { return }
             if feed.isResuming, let shown = feed.shown {

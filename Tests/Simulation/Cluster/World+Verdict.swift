@@ -83,6 +83,7 @@ extension World {
         for question in questions { problems += check(question) }
         problems += checkHistory()
         problems += checkAnswers()
+        problems += checkClients()
         if !problems.isEmpty { questions = [] }
         return problems
     }
@@ -128,6 +129,7 @@ extension World {
             }
             questions.append(question)
         }
+        resumeEverywhere()
     }
 
     private func check(_ question: Question) -> [Problem] {
@@ -302,7 +304,7 @@ extension World {
     /// Whoever asked and is still connected has been answered.
     private func checkAnswers() -> [Problem] {
         clients.flatMap { client in
-            client.pending.filter { $0.value.sentAt + .seconds(5) < now }.keys.sorted().map {
+            client.pending.filter { $0.value.sentAt + .seconds(5) < now && !$0.value.mayEnd }.keys.sorted().map {
                 Problem(
                     rule: .answers, node: client.connection?.node ?? -1,
                     words: "client \(client.index) was never answered to \($0)")

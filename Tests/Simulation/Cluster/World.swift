@@ -38,6 +38,7 @@ final class World {
     var scheduling: SplitMix64
     var readerChoices: SplitMix64
     var identities: SplitMix64
+    var feedChoices: SplitMix64
 
     /// Faults are over.
     var isHealed = false
@@ -72,6 +73,9 @@ final class World {
         var deliveries = 0
         var resumes = 0
         var resumesNotRecovered = 0
+        /// Pages that clients were fed, and how often one was taken off the live stream.
+        var pages = 0
+        var takenOff = 0
         var compared = 0
         var frames = 0
         var bytes = 0
@@ -89,6 +93,8 @@ final class World {
             deliveries += other.deliveries
             resumes += other.resumes
             resumesNotRecovered += other.resumesNotRecovered
+            pages += other.pages
+            takenOff += other.takenOff
             compared += other.compared
             frames += other.frames
             bytes += other.bytes
@@ -108,6 +114,7 @@ final class World {
         scheduling = SplitMix64(seed, .scheduling)
         readerChoices = SplitMix64(seed, .readers)
         identities = SplitMix64(seed, .identities)
+        feedChoices = SplitMix64(seed, .feeds)
         wires = Wires(nodes: scenario.nodes)
         for index in 0..<scenario.nodes {
             let node = SimulatedNode(
@@ -155,6 +162,7 @@ final class World {
         case .clientActs(let client): act(clients[client])
         case .clientReads(let connection): read(connections[connection])
         case .connectionLost(let connection): lose(connections[connection])
+        case .feedRetries(let connection): retryFeed(connections[connection])
         case .dialEnds(let dial): endDial(dial)
         case .transmits(let link, let side): transmit(links[link], side)
         case .arrives(let link, let side): arrive(links[link], side)

@@ -9,7 +9,7 @@ enum Report {
                 + "\(counts.refused) refused, \(counts.deliveries) frames to clients, \(counts.frames) between nodes "
                 + "(\(counts.bytes / 1_000) kB)",
             "\(counts.compared) states compared, \(counts.resumes) resumes of which \(counts.resumesNotRecovered) "
-                + "not recovered, at most \(counts.convergence / 1_000) ms from the heal until all agreed",
+                + "not recovered, \(counts.pages) pages, \(counts.takenOff) times taken off the live stream, at most \(counts.convergence / 1_000) ms from the heal until all agreed",
         ]
         let faults = Scenario.Fault.allCases.filter { counts.faults[$0.rawValue] > 0 }
             .map { "\($0.name) \(counts.faults[$0.rawValue])" }
