@@ -13,6 +13,9 @@ struct FrameRecord: Sendable {
         case leave(SessionID)
         /// The session is shown what it has missed of its room, and live frames after that.
         case resume(SessionID, ResumeRequest)
+        /// The store has been opened for the first time: what it has, the batch's `position`, was there before everybody who is
+        /// here, and is nobody's to be shown.
+        case begin
         /// The store has got entries of this room that were never handed out: everybody in it is fed from the store, from
         /// the batch's `position` on.
         case catchUp(room: UInt32)
@@ -33,7 +36,7 @@ struct FrameRecord: Sendable {
     var isMove: Bool {
         switch target {
         case .enter, .leave, .resume: true
-        case .room, .session, .catchUp: false
+        case .room, .session, .begin, .catchUp: false
         }
     }
 }
@@ -139,7 +142,7 @@ struct FrameBatchBuilder: ~Copyable {
 
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
-        case .room, .catchUp: break
+        case .room, .begin, .catchUp: break
         case .session(let session), .enter(let session, _, _), .leave(let session), .resume(let session, _):
             loops.insert(session.loop)
         }

@@ -138,9 +138,17 @@ extension NodeCore {
     private mutating func opened(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         settleDoubt(recovered, at: now, into: &effects)
         let isSame = isAt(Dot(replica: recovered.replica, seq: recovered.head)) && recovered.vector == position
+        let isFirst = log == nil
+        let before = position
         if !isSame {
             log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
             load(recovered)
+        }
+        if isFirst, !recovered.vector.isEmpty {
+            for room in rooms.occupiedRooms { readyLoops.formUnion(rooms.loops(in: room)) }
+            ready.append(to: .begin)
+        } else if !before.covers(recovered.vector) {
+            feedEverybody(from: before, into: &effects)
         }
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
@@ -182,8 +190,13 @@ extension NodeCore {
             .installed(vector: recovered.vector, ends: recovered.ends, floors: recovered.floors), at: now,
             into: &effects)
         for entry in open.batch.entries { replicator.place(entry) }
-        // Who is here has been shown what was known before; the store has the rest.
-        deliverReady(into: &effects)
+        feedEverybody(from: before, into: &effects)
+        judgeAll()
+    }
+
+    /// Who is here has been shown what was known before; the store has the rest.
+    private mutating func feedEverybody(from before: VersionVector, into effects: inout [CoreEffect]) {
+        deliverReady(from: before, into: &effects)
         var loops = LoopSet()
         for room in rooms.occupiedRooms {
             loops.formUnion(rooms.loops(in: room))
@@ -193,7 +206,6 @@ extension NodeCore {
             let frames = exchange(&ready, for: FrameBatchBuilder())
             effects.append(.deliver(frames.finish(position: before), loops))
         }
-        judgeAll()
     }
 
     /// Whether this is the committed end of the log as we know it.

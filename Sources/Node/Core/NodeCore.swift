@@ -226,13 +226,14 @@ struct NodeCore: ~Copyable {
     }
 
     /// Hands out what is ready.
-    mutating func deliverReady(into effects: inout [CoreEffect]) {
+    /// - Parameter position: what had been handed out before, where that is not all that is committed.
+    mutating func deliverReady(from position: VersionVector? = nil, into effects: inout [CoreEffect]) {
         guard !ready.isEmpty else { return }
         var loops = readyLoops
         loops.formUnion(ready.loops)
         let frames = exchange(&ready, for: FrameBatchBuilder())
         readyLoops = LoopSet()
-        effects.append(.deliver(frames.finish(position: position), loops))
+        effects.append(.deliver(frames.finish(position: position ?? self.position), loops))
     }
 
     var queuedCommands: Int { open.commands + inFlight.commands }

@@ -23,6 +23,8 @@ extension ClientLoop {
                         resume(slot, from: cursor, ref: nil)
                     }
                 }
+            case .begin:
+                beginAll()
             case .catchUp(let room):
                 feedAll(room)
             case .leave(let session):

@@ -174,6 +174,14 @@ struct Feed: Sendable {
         return kept
     }
 
+    /// The store has been opened for the first time, with what `position` covers: all of that was there before the session,
+    /// so a slow one is not owed it; one that resumes is, as far as its cursor lacks it.
+    mutating func begin(at position: VersionVector) {
+        guard purpose == .catchUp, !isLevel else { return }
+        cursor.merge(position)
+        if asked != 0 { overflowed = true }
+    }
+
     // MARK: Live frames
 
     /// A live frame of the room.

@@ -39,6 +39,8 @@ struct Ledger {
     private(set) var forked: [Dot] = []
     /// Entries that someone asked to redact.
     private(set) var redacted: [Dot] = []
+    /// Entries of kinds that no build here knows.
+    private(set) var unknown: [Dot] = []
     private(set) var redactedBodies: [String] = []
     private var redactedIDs: Set<String> = []
     private var twins: [Text: [String: [Dot]]] = [:]
@@ -74,6 +76,7 @@ struct Ledger {
             for dot in entry.dependencies { past.advance(to: dot) }
             let mustShow = entry.namespace == 0 && entry.kind == .message && !entry.isKeyedMessage
             if mustShow { logs[replica]!.shown[entry.room, default: []].append(entry.dot.seq) }
+            if !entry.kind.isKnown { unknown.append(entry.dot) }
             if let id = entry.shownID {
                 logs[replica]!.owed[entry.room, default: []].append(Owed(seq: entry.dot.seq, id: id))
                 twins[entry.room, default: [:]][id, default: []].append(entry.dot)

@@ -16,7 +16,7 @@ struct RoomView {
     /// Shown while the cursor could not take it up: these may come once more.
     private var loose: Set<Dot> = []
     /// Resumes that are not answered, the oldest first; the one in the URL has no ref.
-    private(set) var asked: [(ref: String?, order: Int, at: Microseconds)] = []
+    private(set) var asked: [(ref: String?, order: Int, isUsable: Bool, isRaced: Bool)] = []
     /// It began somewhere: before that there is nothing to resume from.
     private(set) var hasBegun: Bool
     private var checked: VersionVector
@@ -39,7 +39,12 @@ struct RoomView {
 
     // MARK: Asking
 
-    mutating func ask(_ ref: String?, order: Int, at now: Microseconds) { asked.append((ref, order, now)) }
+    /// - Parameter isUsable: the cursor that is given can be read.
+    mutating func ask(_ ref: String?, order: Int, isUsable: Bool = true) {
+        let isRaced = isResuming
+        for at in asked.indices { asked[at].isRaced = true }
+        asked.append((ref, order, isUsable, isRaced))
+    }
 
     /// Everything of the room is wanted, whatever was shown before.
     mutating func askForAll() {
@@ -88,7 +93,7 @@ struct RoomView {
             guard let dot = entry.dot else { return "an entry without a place" }
             if cursor.covers(dot) {
                 // A second resume begins where the client was when it asked.
-                if asked.count > 1 { continue }
+                if asked.contains(where: \.isRaced) { continue }
                 return "\(dot) is shown again, and the cursor covers it"
             }
             if let wrong = show(entry, dot) { return wrong }
@@ -102,9 +107,17 @@ struct RoomView {
     mutating func resumed(_ frame: ShownFrame) -> String? {
         guard let reached = frame.cursor, let recovered = frame.recovered else { return "resumed without a cursor" }
         guard let at = asked.firstIndex(where: { $0.ref == frame.ref }) else { return "resumed, and nobody asked" }
+        let isUsable = asked[at].isUsable
         asked.removeFirst(at + 1)
-        cursor.merge(reached)
-        if !recovered { origin.merge(reached) }
+        if isUsable {
+            cursor.merge(reached)
+            if !recovered { origin.merge(reached) }
+        } else {
+            // It begins anew from here.
+            if recovered { return "recovered from no cursor" }
+            (cursor, origin, checked) = (reached, reached, reached)
+            loose = dots
+        }
         return nil
     }
 

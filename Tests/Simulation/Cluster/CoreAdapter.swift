@@ -86,18 +86,6 @@ extension World {
         case .closeSessions, .finished: break
         }
     }
-
-    /// What a core counts that must stay within bounds.
-    func checkBounds(_ node: SimulatedNode) {
-        let counters = node.core.counters
-        // A session that moves, or has its key looked up, may go a step beyond.
-        if counters.saveQueue > scenario.saveBuffer + 4 * scenario.clients {
-            violate(.bounds, node.index, "the save queue holds \(counters.saveQueue) of \(scenario.saveBuffer)")
-        }
-        if counters.peerViolations > 0, !isNonsenseSent {
-            violate(.links, node.index, "a node broke the protocol between nodes")
-        }
-    }
 }
 
 extension Duration {

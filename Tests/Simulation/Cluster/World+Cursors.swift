@@ -17,11 +17,11 @@ extension World {
         case 0..<10:
             let cursor = client.views[client.room]!.cursor
             verdict.refs += 1
-            client.views[client.room]!.ask(nil, order: verdict.refs, at: now)
+            client.views[client.room]!.ask(nil, order: verdict.refs)
             connection.resume = .at(cursor)
         case 10:
             verdict.refs += 1
-            client.views[client.room]!.ask(nil, order: verdict.refs, at: now)
+            client.views[client.room]!.ask(nil, order: verdict.refs, isUsable: false)
             connection.resume = .unusable
         case 11..<17: break
         default: client.views[client.room] = nil
@@ -62,7 +62,7 @@ extension World {
         let ref = newRef(client, sent)
         connection.anchor.expected = room
         let cursor = client.views[room]!.cursor
-        client.views[room]!.ask(ref, order: verdict.refs, at: now)
+        client.views[room]!.ask(ref, order: verdict.refs, isUsable: isUsable)
         let named = isThere && feedChoices.chance(50) ? nil : room
         send(.resume(room: named, cursor: isUsable ? .at(cursor) : .unusable), ref: ref, client, connection)
     }
@@ -117,7 +117,10 @@ extension World {
     func joined(_ frame: ShownFrame, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
         guard client.user != "watch" else { return }
         let room = Text(frame.room)
-        // Whatever it resumed in other rooms before is over.
+        // Whatever it resumed in other rooms before is over; and where it did that, it has been away.
+        if client.pending.contains(where: { $0.value.mayMove && $0.value.order < sent.order && $0.value.room != room }) {
+            connection.anchor.room = nil
+        }
         for other in client.views.keys where other != room { client.views[other]!.endResumes(before: sent.order) }
         client.pending = client.pending.filter {
             $0.value.deed != .resume || $0.value.order > sent.order || $0.value.room == room

@@ -64,6 +64,7 @@ extension World {
                     connection.resume = nil
                     resume(connection, from: cursor, ref: nil, node)
                 }
+            case .begin: beginAll(node, loop)
             case .catchUp(let room): feedAll(room, node, loop)
             case .resume(let session, let request):
                 guard let connection = here(session, loop, node), connection.room == request.room else { continue }

@@ -37,12 +37,14 @@ extension World {
             case .skip: break
             case .hold: hold(frame, dot, queue)
             case .rejoin:
+                trace.note(now, node.index, "live", UInt64(connection.client), 0, "client \(connection.client) again")
                 node.loops[loop].remove(connection)
                 node.loops[loop].addLive(connection)
             case .show where takesLive(connection):
                 showLive(frame, dot, to: connection, node)
             case .show:
                 queue.feed.fallBehind(at: node.loops[loop].position)
+                trace.note(now, node.index, "off live", UInt64(connection.client), 1, "client \(connection.client)")
                 counts.takenOff += 1
                 if case .hold = queue.feed.live(dot, position: nil) { hold(frame, dot, queue) }
                 markDirty(connection)
@@ -56,6 +58,20 @@ extension World {
             queue.held = []
         } else {
             queue.held.append((dot, frame))
+        }
+    }
+
+    /// The store is open: whoever is here begins behind what was in it.
+    func beginAll(_ node: SimulatedNode, _ loop: Int) {
+        let position = node.loops[loop].position
+        node.loops[loop].turnStart.merge(position)
+        for room in node.loops[loop].rooms.keys {
+            node.loops[loop].rooms[room]!.since.merge(position)
+            for index in node.loops[loop].rooms[room]!.live { connections[index].entered.merge(position) }
+            for index in node.loops[loop].rooms[room]!.slow {
+                connections[index].entered.merge(position)
+                connections[index].feed?.feed.begin(at: position)
+            }
         }
     }
 
@@ -91,6 +107,8 @@ extension World {
                 node.loops[loop].remove(connection)
                 node.loops[loop].addLive(connection)
                 connection.entered = position
+                connection.shownLive = []
+                connection.stream.begin(connection.roomName, at: position)
             }
             sendResumed(connection, node, recovered: false, cursor: position, documents: [], ref: ref)
             return
@@ -152,6 +170,10 @@ extension World {
         guard let queue = connection.feed else { return }
         let purpose = queue.feed.purpose
         let decision = queue.feed.read(page, ask)
+        trace.note(
+            now, node.index, "page", UInt64(connection.client), UInt64(frames.records.count),
+            "for client \(connection.client) in \(connection.roomName) to \(page.reached.components)"
+                + "\(page.isLevel ? ", level" : "")\(decision == .ignore ? ", too late" : "")")
         if decision != .ignore {
             counts.pages += 1
             for record in frames.records {
@@ -218,7 +240,8 @@ extension World {
             if let last, position <= last { wrong("\(dot) stands behind \(last.dot)") }
             last = position
             if queue.given.covers(dot) { wrong("\(dot) is on a page, and the cursor covers it") }
-            if connection.shownLive.contains(dot) { wrong("\(dot) is on a page, and was shown live") }
+            // Which of the twins of a system event was shown live, the page can't know.
+            if connection.shownLive.contains(dot), entry.type == "message" { wrong("\(dot) is on a page, and was shown live") }
             if !queue.paged.insert(dot).inserted { wrong("\(dot) is on two pages") }
         }
     }

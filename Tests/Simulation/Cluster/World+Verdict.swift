@@ -22,18 +22,9 @@ extension World {
             node.clock.drift = 0
             schedule(.starts(node.index), after: 1_000)
         }
-        if measures != nil { noteMissing() }
+        noteHeal()
         wakeWires()
         schedule(.looks, after: .seconds(3))
-    }
-
-    /// What the nodes lack of each other now, and how long it takes until they don't.
-    private func noteMissing() {
-        var all = VersionVector()
-        for node in nodes { all.merge(node.disk.vector) }
-        for node in nodes {
-            for dot in all.components { missingAtHeal += Int(dot.seq - node.disk.vector[dot.replica]) }
-        }
     }
 
     /// Looks whether all agree; if not, looks again a little later, until patience ends.
@@ -43,7 +34,10 @@ extension World {
         let problems = verdictNow()
         if problems.isEmpty, !isAsking { isOver = true }
         if !isAsking || !problems.isEmpty { lastProblems = problems }
-        if isOver { counts.convergence = now - healedAt }
+        if isOver {
+            counts.convergence = now - healedAt
+            checkCosts()
+        }
         guard late else { return }
         if isOver { return }
         if lastProblems.isEmpty { violate(.convergence, -1, "the cluster does not come to rest") }
@@ -242,6 +236,7 @@ extension World {
                 }
                 first = first ?? entries
             }
+            for node in nodes { checkUnknown(room, node, cutoff) { wrong(.history, node.index, $0) } }
             guard let history = first else { continue }
             checkMessages(history, room, cutoff) { wrong($0, 0, $1) }
             checkAttendance(history, room) { wrong($0, 0, $1) }
@@ -281,6 +276,20 @@ extension World {
             where record.entry.timestamp.milliseconds >= cutoff && !shown.contains(record.entry.dot) {
                 wrong(.history, "\(record.entry.dot) is in the log and not in the history of \(room)")
             }
+        }
+    }
+
+    /// What no build here knows is kept nevertheless.
+    private func checkUnknown(_ room: Text, _ node: SimulatedNode, _ cutoff: UInt64, _ wrong: (String) -> Void) {
+        guard ledger.forked.isEmpty, !ledger.unknown.isEmpty, let reader = try? node.disk.store.openReader(),
+            let all = try? reader.entries(room: room, after: VersionVector(), limit: 1_000_000)
+        else { return }
+        let kept = Set(all.entries.lazy.filter { !$0.kind.isKnown }.map(\.dot))
+        for dot in ledger.unknown where node.disk.vector.covers(dot) && !kept.contains(dot) {
+            guard let entry = ledger[dot]?.entry, entry.room == room, entry.timestamp.milliseconds >= cutoff else {
+                continue
+            }
+            wrong("\(dot), of a kind that nobody knows, is not in \(room)")
         }
     }
 

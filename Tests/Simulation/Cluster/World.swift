@@ -51,7 +51,11 @@ final class World {
 
     /// What it costs, where somebody wants to know.
     var measures: Measures?
+    /// At the heal: entries that nodes lacked of each other's, entries there were, bytes sent, ranges asked for.
     var missingAtHeal = 0
+    var entriesAtHeal = 0
+    var bytesAtHeal = 0
+    var wantsAtHeal = 0
     /// From the heal until all vectors were equal first.
     var agreedAfter: Microseconds = 0
 
@@ -80,6 +84,9 @@ final class World {
         var frames = 0
         var bytes = 0
         var virtual: Microseconds = 0
+        /// What agreeing cost after the heal, in hundredths of what it may: bytes, and ranges asked for.
+        var healBytes = 0
+        var healRounds = 0
         /// From the heal until all agreed.
         var convergence: Microseconds = 0
 
@@ -99,6 +106,8 @@ final class World {
             frames += other.frames
             bytes += other.bytes
             virtual += other.virtual
+            healBytes = max(healBytes, other.healBytes)
+            healRounds = max(healRounds, other.healRounds)
             convergence = max(convergence, other.convergence)
         }
     }
