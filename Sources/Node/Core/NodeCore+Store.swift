@@ -144,10 +144,10 @@ extension NodeCore {
             log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
             load(recovered)
         }
-        if isFirst, !recovered.vector.isEmpty {
+        if isFirst, !recovered.vector.isEmpty, rooms.occupied > 0 {
             for room in rooms.occupiedRooms { readyLoops.formUnion(rooms.loops(in: room)) }
             ready.append(to: .begin)
-        } else if !before.covers(recovered.vector) {
+        } else if !isFirst, !before.covers(recovered.vector) {
             feedEverybody(from: before, into: &effects)
         }
         clock = HybridClock(last: max(clock.last, recovered.clock))

@@ -72,6 +72,7 @@ extension ClientLoop {
         }
         connection.pointee.room = room
         connection.pointee.entered = position
+        connection.pointee.base = position
         addMember(slot)
     }
 

@@ -8,9 +8,13 @@ extension ClientLoop {
         turnStart.merge(position)
         for room in 0..<UInt32(rooms.count) where !rooms[room].pointee.isEmpty {
             rooms[room].pointee.since.merge(position)
-            for slot in rooms[room].pointee.members { connections[slot].pointee.entered.merge(position) }
+            for slot in rooms[room].pointee.members {
+                connections[slot].pointee.entered.merge(position)
+                connections[slot].pointee.base.merge(position)
+            }
             for slot in rooms[room].pointee.slow {
                 connections[slot].pointee.entered.merge(position)
+                connections[slot].pointee.base.merge(position)
                 connections[slot].pointee.feed?.feed.begin(at: position)
             }
         }
@@ -30,6 +34,7 @@ extension ClientLoop {
             guard connections[slot].pointee.feed == nil else { continue }
             var cursor = position
             cursor.merge(rooms[room].pointee.since)
+            cursor.merge(connections[slot].pointee.base)
             removeMember(slot)
             addSlowMember(slot, FeedQueue(Feed(catchingUpFrom: cursor)))
             markDirty(slot)

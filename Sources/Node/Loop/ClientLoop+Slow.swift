@@ -13,6 +13,8 @@ extension ClientLoop {
     mutating func takeOffLive(_ slot: UInt32, _ frames: UnsafeMutablePointer<TurnFrames>, from offset: Int) {
         var cursor = turnStart
         cursor.merge(rooms[frames.pointee.room].pointee.since)
+        // A turn may begin before what its batches stand on: who has been fed up to there has that already.
+        cursor.merge(connections[slot].pointee.base)
         for frame in frames.pointee.frames where frame.end <= offset {
             if let dot = frame.dot { cursor.advance(to: dot) }
         }
@@ -37,6 +39,7 @@ extension ClientLoop {
             case .skip: break
             case .hold: queue.hold(bytes, limit: options.sendBytes)
             case .rejoin:
+                connections[slot].pointee.base = queue.feed.cursor
                 removeMember(slot)
                 addMember(slot)
             case .show where fits(bytes.count, slot):
@@ -71,6 +74,7 @@ extension ClientLoop {
                 removeMember(slot)
                 addMember(slot)
                 connection.pointee.entered = position
+                connection.pointee.base = position
             }
             sendResumed(slot, recovered: false, cursor: position, documents: [], ref: ref)
             return
@@ -126,6 +130,7 @@ extension ClientLoop {
         case .level(let show):
             if queue.feed.purpose == .resume {
                 connections[slot].pointee.entered = queue.feed.cursor
+                connections[slot].pointee.base = queue.feed.cursor
                 sendResumed(
                     slot, recovered: queue.feed.recovered, cursor: queue.feed.cursor,
                     documents: queue.feed.changedDocuments, ref: queue.ref)

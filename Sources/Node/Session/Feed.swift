@@ -179,7 +179,7 @@ struct Feed: Sendable {
     mutating func begin(at position: VersionVector) {
         guard purpose == .catchUp, !isLevel else { return }
         cursor.merge(position)
-        if asked != 0 { overflowed = true }
+        asked = 0  // that page would begin too early
     }
 
     // MARK: Live frames

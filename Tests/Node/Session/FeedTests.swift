@@ -118,6 +118,21 @@ import Testing
         #expect(question.purpose == .catchUp && question.cursor == vector(10, 7) && question.wants(dot(11)))
     }
 
+    @Test("what was in the store before it was opened is not fed to a slow client, and is to one that resumes")
+    func begins() throws {
+        var slow = Feed(catchingUpFrom: vector(0))
+        var resuming = resume(from: vector(2), entered: vector(0), position: vector(0))
+        _ = slow.ask(1)
+        slow.begin(at: vector(7, 3))
+        resuming.begin(at: vector(7, 3))
+        // The page that was being read began too early.
+        #expect(slow.read(Feed.Page(reached: vector(7, 3), isLevel: true), 1) == .ignore)
+        let again = slow.ask(2)
+        let missed = resuming.ask(3)
+        #expect(try #require(again).cursor == vector(7, 3))
+        #expect(try #require(missed).cursor == vector(2))
+    }
+
     @Test("what was shown live since entering is not wanted, also by the resume that replaces one under way")
     func shownLive() throws {
         var first = resume(from: vector(3), entered: vector(9), position: vector(12))

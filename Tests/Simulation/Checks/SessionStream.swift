@@ -18,6 +18,9 @@ struct SessionStream {
         dropped = VersionVector()
     }
 
+    /// What comes live from here on is what `cursor` does not cover.
+    mutating func goOn(from cursor: VersionVector) { shown = cursor }
+
     /// What is covered by `vector` will not come live.
     mutating func forgive(_ vector: VersionVector) { shown.merge(vector) }
 
@@ -29,7 +32,9 @@ struct SessionStream {
         if dot.seq <= before { return (.order, "\(dot) live after seq \(before) of its log") }
         if record.mustShow {
             let missed = ledger.lastShown(room, dot.replica, through: dot.seq - 1)
-            if missed > max(before, dropped[dot.replica]) { return (.order, "\(dot) live, and seq \(missed) of its log left out") }
+            if missed > max(before, dropped[dot.replica]) {
+                return (.order, "\(dot) live, and seq \(missed) of its log left out")
+            }
         }
         for past in record.past.components {
             let needed = ledger.lastShown(room, past.replica, through: past.seq)

@@ -72,6 +72,9 @@ struct RoomView {
         let advances = isAnchored && !isResuming
         if frame.isHistory {
             if cursor.covers(dot) {
+                // Before it has resumed a node can't know what it has seen elsewhere.
+                dots.insert(dot)
+                ids.insert(frame.id)
                 return advances ? "\(dot) is shown again, and the cursor covers it" : nil
             }
             if let wrong = show(frame, dot) { return wrong }
@@ -112,7 +115,7 @@ struct RoomView {
         if isUsable {
             cursor.merge(reached)
             if !recovered { origin.merge(reached) }
-        } else {
+        } else if !isResuming {
             // It begins anew from here.
             if recovered { return "recovered from no cursor" }
             (cursor, origin, checked) = (reached, reached, reached)

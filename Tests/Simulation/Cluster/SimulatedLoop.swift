@@ -116,6 +116,8 @@ final class Connection {
     var roomName: Text = ""
     /// What had been handed out live when it came into its room, or when it had resumed there.
     var entered = VersionVector()
+    /// What it is not to be fed, whatever this turn began with.
+    var base = VersionVector()
     var feed: SimulatedFeed?
     /// A page is being read for it.
     var isRead = false

@@ -47,23 +47,23 @@ extension World {
         let bytes = counts.bytes - bytesAtHeal
         let allowed = Self.bytesForEach * news + pairs * (Self.bytesForSecond * seconds + Self.bytesForPair)
         let wants = nodes.reduce(0) { $0 + $1.core.replicator.counters.wants } - wantsAtHeal
-        let rounds = Self.roundsForEach * news + pairs * (Self.roundsForSecond * seconds + Self.roundsForPair)
+        let rounds = Self.roundsForTwo * news / 2 + pairs * (Self.roundsForSecond * seconds + Self.roundsForPair)
         counts.healBytes = max(counts.healBytes, allowed == 0 ? 0 : bytes * 100 / allowed)
         counts.healRounds = max(counts.healRounds, rounds == 0 ? 0 : wants * 100 / rounds)
         if bytes > allowed {
             violate(.bounds, -1, "\(bytes) bytes sent after the heal for \(news) entries, at most \(allowed)")
         }
         if wants > rounds {
-            violate(.bounds, -1, "\(wants) ranges asked for after the heal for \(news) entries, at most \(rounds)")
+            violate(.bounds, -1, "\(wants) rounds after the heal for \(news) entries, at most \(rounds)")
         }
     }
 
-    private static var bytesForEach: Int { 1_000 }
-    private static var bytesForSecond: Int { 2_000 }
-    private static var bytesForPair: Int { 100_000 }
-    private static var roundsForEach: Int { 1 }
-    private static var roundsForSecond: Int { 2 }
-    private static var roundsForPair: Int { 10 }
+    private static var bytesForEach: Int { 500 }
+    private static var bytesForSecond: Int { 500 }
+    private static var bytesForPair: Int { 20_000 }
+    private static var roundsForTwo: Int { 1 }
+    private static var roundsForSecond: Int { 1 }
+    private static var roundsForPair: Int { 5 }
 
     /// What the nodes lack of each other now, and what has been spent so far.
     func noteHeal() {

@@ -118,7 +118,8 @@ extension World {
         guard client.user != "watch" else { return }
         let room = Text(frame.room)
         // Whatever it resumed in other rooms before is over; and where it did that, it has been away.
-        if client.pending.contains(where: { $0.value.mayMove && $0.value.order < sent.order && $0.value.room != room }) {
+        if client.pending.contains(where: { $0.value.mayMove && $0.value.order < sent.order && $0.value.room != room })
+        {
             connection.anchor.room = nil
         }
         for other in client.views.keys where other != room { client.views[other]!.endResumes(before: sent.order) }

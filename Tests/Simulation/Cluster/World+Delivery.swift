@@ -124,6 +124,7 @@ extension World {
         connection.room = room
         connection.roomName = name
         connection.entered = position
+        connection.base = position
         connection.shownLive = []
         node.loops[loop].addLive(connection)
         connection.stream.begin(name, at: position)

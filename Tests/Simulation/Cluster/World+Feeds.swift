@@ -17,7 +17,8 @@ extension World {
     func takeOffLive(_ connection: Connection, _ node: SimulatedNode) {
         guard let room = connection.room else { return }
         let loop = connection.session.loop
-        let cursor = node.loops[loop].handed(in: room)
+        var cursor = node.loops[loop].handed(in: room)
+        cursor.merge(connection.base)
         trace.note(now, node.index, "off live", UInt64(connection.client), 0, "client \(connection.client)")
         node.loops[loop].remove(connection)
         node.loops[loop].add(connection, fedBy: SimulatedFeed(Feed(catchingUpFrom: cursor)))
@@ -38,6 +39,7 @@ extension World {
             case .hold: hold(frame, dot, queue)
             case .rejoin:
                 trace.note(now, node.index, "live", UInt64(connection.client), 0, "client \(connection.client) again")
+                connection.base = queue.feed.cursor
                 node.loops[loop].remove(connection)
                 node.loops[loop].addLive(connection)
             case .show where takesLive(connection):
@@ -67,9 +69,9 @@ extension World {
         node.loops[loop].turnStart.merge(position)
         for room in node.loops[loop].rooms.keys {
             node.loops[loop].rooms[room]!.since.merge(position)
-            for index in node.loops[loop].rooms[room]!.live { connections[index].entered.merge(position) }
-            for index in node.loops[loop].rooms[room]!.slow {
+            for index in node.loops[loop].rooms[room]!.live + node.loops[loop].rooms[room]!.slow {
                 connections[index].entered.merge(position)
+                connections[index].base.merge(position)
                 connections[index].feed?.feed.begin(at: position)
             }
         }
@@ -91,6 +93,7 @@ extension World {
         for index in node.loops[loop].rooms[room]?.live ?? [] {
             var cursor = position
             cursor.merge(node.loops[loop].rooms[room]?.since ?? VersionVector())
+            cursor.merge(connections[index].base)
             node.loops[loop].remove(connections[index])
             node.loops[loop].add(connections[index], fedBy: SimulatedFeed(Feed(catchingUpFrom: cursor)))
             markDirty(connections[index])
@@ -107,6 +110,7 @@ extension World {
                 node.loops[loop].remove(connection)
                 node.loops[loop].addLive(connection)
                 connection.entered = position
+                connection.base = position
                 connection.shownLive = []
                 connection.stream.begin(connection.roomName, at: position)
             }
@@ -192,8 +196,10 @@ extension World {
         case .level(let show):
             if queue.feed.purpose == .resume {
                 connection.entered = queue.feed.cursor
+                connection.base = queue.feed.cursor
                 connection.shownLive = []
-                connection.stream.forgive(queue.feed.cursor)
+                // Whoever asks for what it has seen gets it.
+                connection.stream.goOn(from: queue.feed.cursor)
                 sendResumed(
                     connection, node, recovered: queue.feed.recovered, cursor: queue.feed.cursor,
                     documents: queue.feed.changedDocuments, ref: queue.ref)
@@ -241,7 +247,9 @@ extension World {
             last = position
             if queue.given.covers(dot) { wrong("\(dot) is on a page, and the cursor covers it") }
             // Which of the twins of a system event was shown live, the page can't know.
-            if connection.shownLive.contains(dot), entry.type == "message" { wrong("\(dot) is on a page, and was shown live") }
+            if connection.shownLive.contains(dot), entry.type == "message" {
+                wrong("\(dot) is on a page, and was shown live")
+            }
             if !queue.paged.insert(dot).inserted { wrong("\(dot) is on two pages") }
         }
     }

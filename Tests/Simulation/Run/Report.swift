@@ -12,7 +12,8 @@ enum Report {
                 + "not recovered, \(counts.pages) pages, \(counts.takenOff) times taken off the live stream, at most \(counts.convergence / 1_000) ms from the heal until all agreed",
         ]
         lines.append(
-            "after the heal at most \(counts.healBytes) % of the bytes and \(counts.healRounds) % of the ranges that are allowed")
+            "after the heal at most \(counts.healBytes) % of the bytes and \(counts.healRounds) % of the rounds that are "
+                + "allowed")
         let faults = Scenario.Fault.allCases.filter { counts.faults[$0.rawValue] > 0 }
             .map { "\($0.name) \(counts.faults[$0.rawValue])" }
         lines.append("faults: " + (faults.isEmpty ? "none" : faults.joined(separator: ", ")))

@@ -129,7 +129,8 @@ struct Scenario {
             + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
-            + (hasNewerNodes ? ", newer nodes" : "") + (isTight ? ", tight bounds" : "") + "; faults: " + kinds.joined(separator: ", ")
+            + (hasNewerNodes ? ", newer nodes" : "") + (isTight ? ", tight bounds" : "")
+            + "; faults: " + kinds.joined(separator: ", ")
     }
 
     /// A healthy cluster with nothing going wrong.
