@@ -313,7 +313,10 @@ struct NodeCore: ~Copyable {
     ) {
         guard var session = sessions[id] else { return }
         guard rooms.name(of: session.room) != name else {
-            if let ref { admit(id, to: session.room, name, ref: ref, at: now) }
+            if let ref {
+                let request = ResumeRequest(room: session.room, cursor: nil, ref: ref)
+                inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
+            }
             return
         }
         let entries = open.batch.entries.count

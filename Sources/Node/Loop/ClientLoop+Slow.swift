@@ -86,6 +86,18 @@ extension ClientLoop {
         markDirty(slot)  // flushed, it asks for the first page
     }
 
+    /// Answers a join of the room that the session is in: with what it has been shown, which may be less than the others have.
+    mutating func tellStanding(_ slot: UInt32, ref: Text?) {
+        let connection = connections[slot]
+        guard connection.pointee.phase == .chat, connection.pointee.room != Connection.nowhere else { return }
+        if connection.pointee.feed == nil { catchUp(slot) }
+        let cursor = connection.pointee.feed?.feed.standing(at: position) ?? position
+        let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
+        var text = ByteBuffer()
+        encoder.joined(stamp, room: rooms[connection.pointee.room].pointee.name, ref: ref, cursor: cursor, to: &text)
+        reply(slot) { WebSocketFrame.append(.text, text.bytes, to: &$0) }
+    }
+
     private mutating func sendResumed(
         _ slot: UInt32, recovered: Bool, cursor: VersionVector, documents: [Text], ref: Text?
     ) {

@@ -43,8 +43,7 @@ struct Feed: Sendable {
             if feed.isResuming, let shown = feed.shown {
                 self = shown
             } else {
-                through = feed.cursor
-                if feed.isLevel { through.merge(position) }
+                through = feed.standing(at: position)
             }
         }
     }
@@ -132,6 +131,14 @@ struct Feed: Sendable {
 
     /// The documents to be asked for again after a resume, sorted.
     var changedDocuments: [Text] { documents.sorted() }
+
+    /// What the session has been shown, or says that it has been, where `position` has been handed out live.
+    func standing(at position: VersionVector) -> VersionVector {
+        guard isLevel else { return cursor }
+        var all = cursor
+        all.merge(position)
+        return all
+    }
 
     // MARK: Pages
 

@@ -118,6 +118,15 @@ import Testing
         #expect(question.purpose == .catchUp && question.cursor == vector(10, 7) && question.wants(dot(11)))
     }
 
+    @Test("a session stands where it has been fed to, and once it is level where the live frames are, too")
+    func standing() {
+        var feed = Feed(catchingUpFrom: vector(3))
+        _ = feed.ask(1)
+        #expect(feed.standing(at: vector(9)) == vector(3))
+        _ = feed.read(Feed.Page(reached: vector(7), isLevel: true), 1)
+        #expect(feed.standing(at: vector(6, 2)) == vector(7, 2))
+    }
+
     @Test("what was in the store before it was opened is not fed to a slow client, and is to one that resumes")
     func begins() throws {
         var slow = Feed(catchingUpFrom: vector(0))

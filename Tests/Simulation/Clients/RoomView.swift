@@ -21,17 +21,11 @@ struct RoomView {
     private(set) var hasBegun: Bool
     private var checked: VersionVector
 
-    /// Begins with what a `welcome` or `joined` gave.
-    init(from cursor: VersionVector) {
-        self.cursor = cursor
-        origin = cursor
-        checked = cursor
-        hasBegun = true
-    }
-
     /// Nothing is known yet but what comes by.
     init() {
-        self.init(from: VersionVector())
+        cursor = VersionVector()
+        origin = VersionVector()
+        checked = VersionVector()
         hasBegun = false
     }
 
@@ -46,13 +40,18 @@ struct RoomView {
         asked.append((ref, order, isUsable, isRaced))
     }
 
-    /// Everything of the room is wanted, whatever was shown before.
-    mutating func askForAll() {
-        cursor = VersionVector()
-        origin = VersionVector()
-        checked = VersionVector()
+    /// It begins anew at a cursor: what was shown before may come again.
+    mutating func begin(at cursor: VersionVector) {
+        self.cursor = cursor
+        origin = cursor
+        checked = cursor
         loose = dots
         hasBegun = true
+    }
+
+    /// Everything of the room is wanted, whatever was shown before.
+    mutating func askForAll() {
+        begin(at: VersionVector())
     }
 
     /// A resume was refused.
@@ -118,8 +117,7 @@ struct RoomView {
         } else if !isResuming {
             // It begins anew from here.
             if recovered { return "recovered from no cursor" }
-            (cursor, origin, checked) = (reached, reached, reached)
-            loose = dots
+            begin(at: reached)
         }
         return nil
     }

@@ -24,7 +24,7 @@ extension World {
             client.views[client.room]!.ask(nil, order: verdict.refs, isUsable: false)
             connection.resume = .unusable
         case 11..<17: break
-        default: client.views[client.room] = nil
+        default: client.views[client.room] = nil  // it has forgotten all
         }
     }
 
@@ -36,7 +36,7 @@ extension World {
         if client.views[room]?.hasBegun != true {
             guard feedChoices.chance(50) else { return }
             client.views[room, default: RoomView()].askForAll()
-        } else if feedChoices.chance(10) {
+        } else if feedChoices.chance(10), client.views[room]?.isResuming == false {
             client.views[room]!.askForAll()
         }
         resume(client, in: room, connection, isUsable: !feedChoices.chance(4))
@@ -150,7 +150,7 @@ extension World {
             return
         }
         connection.anchor.room = room
-        client.views[room] = RoomView(from: cursor)
+        client.views[room, default: RoomView()].begin(at: cursor)
         client.views[room]!.excuse(connection.before)
     }
 

@@ -68,7 +68,11 @@ extension World {
             case .catchUp(let room): feedAll(room, node, loop)
             case .resume(let session, let request):
                 guard let connection = here(session, loop, node), connection.room == request.room else { continue }
-                resume(connection, from: request.cursor, ref: request.ref, node)
+                if let cursor = request.cursor {
+                    resume(connection, from: cursor, ref: request.ref, node)
+                } else {
+                    tellStanding(connection, ref: request.ref, node)
+                }
             case .leave(let session):
                 guard let connection = here(session, loop, node) else { continue }
                 tellClient(connection, after: clientChoices.within(500...5_000))

@@ -139,14 +139,30 @@ extension World {
             now, node.index, "resumed", UInt64(connection.client), recovered ? 1 : 0,
             "client \(connection.client) \(ref?.string ?? "-") in \(connection.roomName) to \(cursor.components)"
                 + (recovered ? "" : ", not recovered"))
+        sendOwn(connection, node) { encoder, stamp, frame in
+            encoder.resumed(
+                stamp, room: connection.roomName, recovered: recovered, cursor: cursor, docs: documents, ref: ref,
+                to: &frame)
+        }
+    }
+
+    /// Who joins the room that it is in is told what it has been shown.
+    func tellStanding(_ connection: Connection, ref: Text?, _ node: SimulatedNode) {
+        let position = node.loops[connection.session.loop].position
+        let cursor = connection.feed?.feed.standing(at: position) ?? position
+        sendOwn(connection, node) { encoder, stamp, frame in
+            encoder.joined(stamp, room: connection.roomName, ref: ref, cursor: cursor, to: &frame)
+        }
+    }
+
+    private func sendOwn(
+        _ connection: Connection, _ node: SimulatedNode,
+        _ encode: (inout ServerFrameEncoder, FrameStamp, inout ByteBuffer) -> Void
+    ) {
         var encoder = ServerFrameEncoder()
         var frames = FrameBatchBuilder()
         let stamp = stamp(node)
-        frames.append(to: .session(connection.session)) {
-            encoder.resumed(
-                stamp, room: connection.roomName, recovered: recovered, cursor: cursor, docs: documents, ref: ref,
-                to: &$0)
-        }
+        frames.append(to: .session(connection.session)) { encode(&encoder, stamp, &$0) }
         let batch = frames.finish()
         for record in batch.records {
             if let frame = read(batch, record, node) { send(frame, to: connection) }
