@@ -110,6 +110,12 @@ public struct Attendance: Sendable {
 
     public var grace: UInt64 { options.grace }
 
+    /// How many pairs of those that have left are in memory and could be forgotten. O(n).
+    var forgettableCount: Int {
+        let held = asked.union(undoLog.pending.map(\.key))
+        return last.count { $0.value.turn % 2 == 0 && !held.contains($0.key) }
+    }
+
     /// How many pairs wait to be judged.
     public var dueCount: Int { due.count }
 

@@ -36,6 +36,10 @@ extension PlantedFaults {
     public static let unknownTakenAsFailed = PlantedFaults(rawValue: 1 << 7)
     /// A node whose peers know more of its log than itself goes on under its identity.
     public static let clonedIdentityKept = PlantedFaults(rawValue: 1 << 8)
+    /// What found no place among those that wait is never asked for again.
+    public static let overflowForgotten = PlantedFaults(rawValue: 1 << 9)
+    /// An entry of a kind that this build does not know is not stored.
+    public static let unknownKindDropped = PlantedFaults(rawValue: 1 << 10)
 }
 
 // Documents and snapshots.
@@ -66,6 +70,12 @@ extension PlantedFaults {
     public static let idsDifferForKey = PlantedFaults(rawValue: 1 << 33)
     /// Each node writes joined and left as it sees them, under no common number.
     public static let attendanceDecidedLocally = PlantedFaults(rawValue: 1 << 34)
+    /// What the loop has handed out counts as shown to a session, also what it handed out to other rooms' members.
+    public static let oneCursorForAllRooms = PlantedFaults(rawValue: 1 << 35)
+    /// A page of history that was asked for brings a cursor.
+    public static let cursorAdvancedByHistory = PlantedFaults(rawValue: 1 << 36)
+    /// A message that was received is handed out before it is stored.
+    public static let shownBeforeStored = PlantedFaults(rawValue: 1 << 37)
     /// A redaction is not passed on.
     public static let redactionForgotten = PlantedFaults(rawValue: 1 << 38)
 }

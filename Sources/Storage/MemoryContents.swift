@@ -131,7 +131,9 @@ struct MemoryContents: Sendable {
         for head in vector.components {
             let old = logs[head.replica]?.dropOld(before: pruning.entriesBefore, limit: limit) ?? []
             let folded =
-                logs[head.replica]?.fold(through: pruning.foldThrough[head.replica], limit: limit - old.count)
+                logs[head.replica]?.fold(
+                    through: pruning.foldThrough[head.replica], limit: limit - old.count,
+                    foldsUnknown: faults.foldsUnknownKinds)
                 ?? (gone: [], seen: 0)
             for entry in old where hide(entry) { logs[head.replica]?.lose(entry.dot.seq) }
             for entry in folded.gone { hide(entry) }

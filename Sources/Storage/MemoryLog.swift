@@ -87,13 +87,17 @@ struct MemoryLog: Sendable {
     mutating func lose(_ seq: UInt64) { horizon = max(horizon, seq) }
 
     /// Folds entries up to `seq`, looking at most at `limit`. Returns what went, and how many were looked at.
-    mutating func fold(through seq: UInt64, limit: Int) -> (gone: [Entry], seen: Int) {
+    /// - Parameter foldsUnknown: the planted fault: kinds that this build does not know are folded, too.
+    mutating func fold(
+        through seq: UInt64, limit: Int, foldsUnknown: Bool = false
+    ) -> (gone: [Entry], seen: Int) {
         var gone: [Entry] = []
         var seen = 0
         walk: for entry in entries.prefix(limit) {
             guard entry.dot.seq <= seq else { break }
             switch entry.folding {
             case .folded: gone.append(entry)
+            case .retained where foldsUnknown && !entry.kind.isKnown: gone.append(entry)
             case .retained: retained.append(entry)
             case .barred: break walk
             }

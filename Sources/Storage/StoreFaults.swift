@@ -10,15 +10,18 @@ public struct StoreFaults: Hashable, Sendable {
     public var ignoresSnapshotContext = false
     /// The first piece of each snapshot that has more than one is lost, and nobody notices.
     public var dropsChunk = false
+    /// Entries of kinds that this build does not know are folded, and gone.
+    public var foldsUnknownKinds = false
 
     public init(
         keepsTwins: Bool = false, emptiesUnsent: Bool = false, installsByChunk: Bool = false,
-        ignoresSnapshotContext: Bool = false, dropsChunk: Bool = false
+        ignoresSnapshotContext: Bool = false, dropsChunk: Bool = false, foldsUnknownKinds: Bool = false
     ) {
         self.keepsTwins = keepsTwins
         self.emptiesUnsent = emptiesUnsent
         self.installsByChunk = installsByChunk
         self.ignoresSnapshotContext = ignoresSnapshotContext
         self.dropsChunk = dropsChunk
+        self.foldsUnknownKinds = foldsUnknownKinds
     }
 }

@@ -10,6 +10,9 @@ public struct EntryKind: RawRepresentable, Hashable, Sendable {
     public static let document = EntryKind(rawValue: 3)
     /// Erases the payload of another entry.
     public static let redaction = EntryKind(rawValue: 4)
+
+    /// Whether this build knows what entries of the kind say.
+    public var isKnown: Bool { (Self.message.rawValue...Self.redaction.rawValue).contains(rawValue) }
 }
 
 /// 128 bits that chain a replica's log: each entry's hash covers the hash before it.

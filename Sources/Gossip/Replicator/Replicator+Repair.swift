@@ -205,7 +205,7 @@ extension Replicator {
         var ranges: [LogRange] = []
         for dot in peers[at].has.components {
             let origin = dot.replica
-            let here = applied[origin]
+            let here = max(applied[origin], forgotten[origin])
             guard dot.seq > here, origin != replica, !peers[at].isForked(origin) else { continue }
             if !eager, index(of: origin) != nil,
                 let lag = lagging[origin], now < lag.since + options.patience

@@ -209,7 +209,7 @@ public struct Replicator {
     public internal(set) var floors = VersionVector()
     private var storedHashes: [ReplicaID: EntryHash] = [:]
     private var appliedHashes: [ReplicaID: EntryHash] = [:]
-    private var unstoredBytes = 0
+    private(set) var unstoredBytes = 0
     /// Set while a snapshot is being installed: nothing foreign is applied.
     var isInstalling = false
     var isStarted = false
@@ -221,6 +221,8 @@ public struct Replicator {
     var waiting: WaitingRoom
     var pull: Pull?
     var snapshot: SnapshotReceiver?
+    /// Planted: what overflowed and is not asked for again.
+    var forgotten = VersionVector()
     /// How far each log came in answers to wants. Peers learn of that from digests, and it is not passed on to them.
     var repaired = VersionVector()
     var lastNumber: UInt64 = 0
@@ -336,7 +338,9 @@ public struct Replicator {
                 news = true
             } else {
                 counters.waited += 1
-                _ = waiting.insert(entry, at: now)
+                if !waiting.insert(entry, at: now), options.planted.has(.overflowForgotten) {
+                    forgotten.advance(to: entry.dot)
+                }
             }
         }
         if news { applyWaiting(at: now, into: &effects) }

@@ -11,8 +11,11 @@ struct FrameRecord: Sendable {
         case enter(SessionID, room: UInt32, name: Text)
         /// The session gets the frame and is then closed by the node.
         case leave(SessionID)
-        /// The session is shown what it has missed of its room, and live frames after that.
+        /// The session is shown what it has missed of its room, and live frames after that; or it is told where it stands.
         case resume(SessionID, ResumeRequest)
+        /// The store has been opened for the first time: what it has, the batch's `position`, was there before everybody who is
+        /// here, and is nobody's to be shown.
+        case begin
         /// The store has got entries of this room that were never handed out: everybody in it is fed from the store, from
         /// the batch's `position` on.
         case catchUp(room: UInt32)
@@ -33,18 +36,19 @@ struct FrameRecord: Sendable {
     var isMove: Bool {
         switch target {
         case .enter, .leave, .resume: true
-        case .room, .session, .catchUp: false
+        case .room, .session, .begin, .catchUp: false
         }
     }
 }
 
-/// What a client wants to be shown again, and of which room (an index of the core's).
+/// What a client wants to be shown again, and of which room (an index of the core's). Without a cursor it has joined the room
+/// that it is in, and is told what it has been shown there: only its loop knows.
 final class ResumeRequest: Sendable {
     let room: UInt32
-    let cursor: ClientCursor
+    let cursor: ClientCursor?
     let ref: Text?
 
-    init(room: UInt32, cursor: ClientCursor, ref: Text?) {
+    init(room: UInt32, cursor: ClientCursor?, ref: Text?) {
         self.room = room
         self.cursor = cursor
         self.ref = ref
@@ -139,7 +143,7 @@ struct FrameBatchBuilder: ~Copyable {
 
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
-        case .room, .catchUp: break
+        case .room, .begin, .catchUp: break
         case .session(let session), .enter(let session, _, _), .leave(let session), .resume(let session, _):
             loops.insert(session.loop)
         }

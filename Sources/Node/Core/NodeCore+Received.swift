@@ -9,6 +9,7 @@ extension NodeCore {
     /// Puts an entry, which is the next of its log and depends on nothing that isn't here, into the open batch.
     mutating func apply(_ entry: Entry, at now: UInt64) {
         if !options.planted.has(.clockIgnoresPeers) { clock.observe(entry.timestamp, wall: now, limit: .max) }
+        if options.planted.has(.unknownKindDropped), !entry.kind.isKnown { return }
         open.batch.entries.append(entry)
         counters.entriesReceived &+= 1
         guard entry.namespace == 0 else { return }
@@ -70,6 +71,13 @@ extension NodeCore {
         let room = rooms.open(entry.room)
         rooms.retain(room)
         open.rooms.append(room)
+        if options.planted.has(.shownBeforeStored) {
+            readyLoops.formUnion(rooms.loops(in: room))
+            ready.append(to: .room(room), dot: entry.dot) {
+                try? encoder.appendFrame(of: entry, standing: standing, value: value, to: &$0)
+            }
+            return
+        }
         open.frames.append(to: .room(room), dot: entry.dot) {
             try? encoder.appendFrame(of: entry, standing: standing, value: value, to: &$0)
         }

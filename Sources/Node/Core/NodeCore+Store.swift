@@ -141,12 +141,20 @@ extension NodeCore {
     private mutating func opened(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         settleDoubt(recovered, at: now, into: &effects)
         let isSame = isAt(Dot(replica: recovered.replica, seq: recovered.head)) && recovered.vector == position
+        let isFirst = log == nil
         let before = position
         if !isSame || reloading {
             log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
             load(recovered)
         }
         replicator.mendsForks = recovered.canReload
+        if isFirst, !recovered.vector.isEmpty, rooms.occupied > 0 {
+            for room in rooms.occupiedRooms { readyLoops.formUnion(rooms.loops(in: room)) }
+            ready.append(to: .begin)
+        } else if !isFirst, reloading || !before.covers(recovered.vector) {
+            feedEverybody(from: before, into: &effects)
+        }
+        reloading = false
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
         effects.append(
@@ -156,10 +164,6 @@ extension NodeCore {
         )
         if let reason = recovered.renewal { effects.append(.report(.identityRenewed(reason))) }
         join(recovered, at: now, into: &effects)
-        if reloading {
-            reloading = false
-            catchUp(from: before, into: &effects)
-        }
         judgeAll()
         settleDueAttendance(at: now)
     }
@@ -191,7 +195,7 @@ extension NodeCore {
             .installed(vector: recovered.vector, ends: recovered.ends, floors: recovered.floors), at: now,
             into: &effects)
         for entry in open.batch.entries { replicator.place(entry) }
-        catchUp(from: before, into: &effects)
+        feedEverybody(from: before, into: &effects)
         judgeAll()
     }
 
@@ -215,8 +219,8 @@ extension NodeCore {
     }
 
     /// Who is here has been shown what was known before; the store has the rest.
-    private mutating func catchUp(from before: VersionVector, into effects: inout [CoreEffect]) {
-        deliverReady(into: &effects)
+    private mutating func feedEverybody(from before: VersionVector, into effects: inout [CoreEffect]) {
+        deliverReady(from: before, into: &effects)
         var loops = LoopSet()
         for room in rooms.occupiedRooms {
             loops.formUnion(rooms.loops(in: room))

@@ -231,13 +231,14 @@ struct NodeCore: ~Copyable {
     }
 
     /// Hands out what is ready.
-    mutating func deliverReady(into effects: inout [CoreEffect]) {
+    /// - Parameter position: what had been handed out before, where that is not all that is committed.
+    mutating func deliverReady(from position: VersionVector? = nil, into effects: inout [CoreEffect]) {
         guard !ready.isEmpty else { return }
         var loops = readyLoops
         loops.formUnion(ready.loops)
         let frames = exchange(&ready, for: FrameBatchBuilder())
         readyLoops = LoopSet()
-        effects.append(.deliver(frames.finish(position: position), loops))
+        effects.append(.deliver(frames.finish(position: position ?? self.position), loops))
     }
 
     var queuedCommands: Int { open.commands + inFlight.commands }
@@ -317,7 +318,10 @@ struct NodeCore: ~Copyable {
     ) {
         guard var session = sessions[id] else { return }
         guard rooms.name(of: session.room) != name else {
-            if let ref { admit(id, to: session.room, name, ref: ref, at: now) }
+            if let ref {
+                let request = ResumeRequest(room: session.room, cursor: nil, ref: ref)
+                inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
+            }
             return
         }
         let entries = open.batch.entries.count

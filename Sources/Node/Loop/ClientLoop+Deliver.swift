@@ -23,6 +23,8 @@ extension ClientLoop {
                         resume(slot, from: cursor, ref: nil)
                     }
                 }
+            case .begin:
+                beginAll()
             case .catchUp(let room):
                 feedAll(room)
             case .leave(let session):
@@ -30,7 +32,11 @@ extension ClientLoop {
             case .resume(let session, let request):
                 // In order with its moves, so it is in that room unless it is on its way out.
                 if let slot = slot(of: session), connections[slot].pointee.room == request.room {
-                    resume(slot, from: request.cursor, ref: request.ref)
+                    if let cursor = request.cursor {
+                        resume(slot, from: cursor, ref: request.ref)
+                    } else {
+                        tellStanding(slot, ref: request.ref)
+                    }
                 }
             }
         }
@@ -70,6 +76,7 @@ extension ClientLoop {
         }
         connection.pointee.room = room
         connection.pointee.entered = position
+        connection.pointee.base = position
         addMember(slot)
     }
 

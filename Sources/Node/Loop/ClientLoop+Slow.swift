@@ -13,6 +13,8 @@ extension ClientLoop {
     mutating func takeOffLive(_ slot: UInt32, _ frames: UnsafeMutablePointer<TurnFrames>, from offset: Int) {
         var cursor = turnStart
         cursor.merge(rooms[frames.pointee.room].pointee.since)
+        // A turn may begin before what its batches stand on: who has been fed up to there has that already.
+        cursor.merge(connections[slot].pointee.base)
         for frame in frames.pointee.frames where frame.end <= offset {
             if let dot = frame.dot { cursor.advance(to: dot) }
         }
@@ -37,6 +39,7 @@ extension ClientLoop {
             case .skip: break
             case .hold: queue.hold(bytes, limit: options.sendBytes)
             case .rejoin:
+                connections[slot].pointee.base = queue.feed.cursor
                 removeMember(slot)
                 addMember(slot)
             case .show where fits(bytes.count, slot):
@@ -71,6 +74,7 @@ extension ClientLoop {
                 removeMember(slot)
                 addMember(slot)
                 connection.pointee.entered = position
+                connection.pointee.base = position
             }
             sendResumed(slot, recovered: false, cursor: position, documents: [], ref: ref)
             return
@@ -80,6 +84,18 @@ extension ClientLoop {
         removeMember(slot)
         addSlowMember(slot, FeedQueue(Feed(resumingFrom: cursor, shown: shown), ref: ref))
         markDirty(slot)  // flushed, it asks for the first page
+    }
+
+    /// Answers a join of the room that the session is in: with what it has been shown, which may be less than the others have.
+    mutating func tellStanding(_ slot: UInt32, ref: Text?) {
+        let connection = connections[slot]
+        guard connection.pointee.phase == .chat, connection.pointee.room != Connection.nowhere else { return }
+        if connection.pointee.feed == nil { catchUp(slot) }
+        let cursor = connection.pointee.feed?.feed.standing(at: position) ?? position
+        let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
+        var text = ByteBuffer()
+        encoder.joined(stamp, room: rooms[connection.pointee.room].pointee.name, ref: ref, cursor: cursor, to: &text)
+        reply(slot) { WebSocketFrame.append(.text, text.bytes, to: &$0) }
     }
 
     private mutating func sendResumed(
@@ -126,6 +142,7 @@ extension ClientLoop {
         case .level(let show):
             if queue.feed.purpose == .resume {
                 connections[slot].pointee.entered = queue.feed.cursor
+                connections[slot].pointee.base = queue.feed.cursor
                 sendResumed(
                     slot, recovered: queue.feed.recovered, cursor: queue.feed.cursor,
                     documents: queue.feed.changedDocuments, ref: queue.ref)

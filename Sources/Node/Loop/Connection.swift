@@ -57,6 +57,8 @@ struct Connection: ~Copyable {
     var resume: ClientCursor?
     /// What had been handed out live when it came into its room, or when it had resumed there.
     var entered = VersionVector()
+    /// What it is not to be fed, whatever this turn began with: it was there before, or pages have shown it.
+    var base = VersionVector()
 
     /// Monotonic nanoseconds: when bytes last came; when bytes last left, or began to wait; when the next ping is due;
     /// when the present phase ends by itself.

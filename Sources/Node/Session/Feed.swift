@@ -1,4 +1,5 @@
 import ConvergeCRDT
+import ConvergeGossip
 import ConvergeWire
 
 /// Where one session stands in its room's frames while it does not simply get them live: a slow client that is fed from
@@ -40,15 +41,16 @@ struct Feed: Sendable {
         ///     resumed there since.
         ///   - position: what has been handed out live by now.
         ///   - feed: the feed that the session has now, if it has one.
-        init(since entered: VersionVector, position: VersionVector, feed: Feed?) {
-            after = entered
+        init(
+            since entered: VersionVector, position: VersionVector, feed: Feed?, planted: PlantedFaults = []
+        ) {
+            after = planted.has(.oneCursorForAllRooms) ? VersionVector() : entered
             through = position
             guard let feed else { return }
             if feed.isResuming, let shown = feed.shown {
                 self = shown
             } else {
-                through = feed.cursor
-                if feed.isLevel { through.merge(position) }
+                through = feed.standing(at: position)
             }
         }
     }
@@ -143,6 +145,14 @@ struct Feed: Sendable {
     /// A resume that is not over.
     var isResuming: Bool { purpose == .resume && !isLevel }
 
+    /// What the session has been shown, or says that it has been, where `position` has been handed out live.
+    func standing(at position: VersionVector) -> VersionVector {
+        guard isLevel else { return cursor }
+        var all = cursor
+        all.merge(position)
+        return all
+    }
+
     // MARK: Pages
 
     /// The next page to be asked of the store under `number` (not 0), if one is needed and none is being read.
@@ -180,6 +190,14 @@ struct Feed: Sendable {
         let kept = held.indices.filter { held[$0] == nil }
         held = kept.map { held[$0] }
         return kept
+    }
+
+    /// The store has been opened for the first time, with what `position` covers: all of that was there before the session,
+    /// so a slow one is not owed it; one that resumes is, as far as its cursor lacks it.
+    mutating func begin(at position: VersionVector) {
+        guard purpose == .catchUp, !isLevel else { return }
+        cursor.merge(position)
+        asked = 0  // that page would begin too early
     }
 
     // MARK: Live frames

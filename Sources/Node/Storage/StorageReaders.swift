@@ -72,15 +72,8 @@ final class StorageReaders: Sendable {
             core.post(.keysFound(ids, .success(positions)))
 
         case .history(let session, let ref, let room, let before, let limit):
-            let entries = try reader.history(room: room, before: before, limit: limit)
-            var frames = FrameBatchBuilder()
-            frames.append(to: .session(session)) { frame in
-                encoder.beginHistory(stamp, room: room, to: &frame)
-                // An entry whose payload is erased, or of a kind this build does not know, is not shown.
-                for entry in entries { try? encoder.appendHistoryEntry(entry, to: &frame) }
-                encoder.endHistory(stamp, limit: limit, ref: ref, to: &frame)
-            }
-            loops[session.loop].post(.frames(frames.finish()))
+            let page = HistoryReader(session: session, ref: ref, room: room, before: before, limit: limit)
+            loops[session.loop].post(.frames(try page.read(reader, stamp, &encoder)))
             core.post(.historyAnswered(session))
 
         case .feed(let session, let question, let room, let limit):
@@ -104,12 +97,9 @@ final class StorageReaders: Sendable {
         switch request {
         case .keys(let ids):
             core.post(.keysFound(ids, .failure(error)))
-        case .history(let session, let ref, _, _, _):
-            var frames = FrameBatchBuilder()
-            frames.append(to: .session(session)) { frame in
-                encoder.error(stamp, reason: Refusal.historyUnavailable.text, ref: ref, to: &frame)
-            }
-            loops[session.loop].post(.frames(frames.finish()))
+        case .history(let session, let ref, let room, let before, let limit):
+            let page = HistoryReader(session: session, ref: ref, room: room, before: before, limit: limit)
+            loops[session.loop].post(.frames(page.failed(stamp, &encoder)))
             core.post(.historyAnswered(session))
         case .feed(let session, let question, _, _):
             loops[session.loop].post(.feedFailed(session, ask: question.number))

@@ -31,6 +31,8 @@ final class CoreUnderTest {
     private(set) var dismissed: [SessionID] = []
     /// What loops have been told to resume.
     private(set) var resumes: [(session: SessionID, request: ResumeRequest)] = []
+    /// Where the loops have been told that all begin.
+    private(set) var begun: [VersionVector] = []
     /// Looks at what goes out, before it does.
     var onDelivery: ((FrameBatch, LoopSet) -> Void)?
 
@@ -229,7 +231,7 @@ final class CoreUnderTest {
             case .report(let report): reports.append(report)
             case .closeSessions: sessionsClosed = true
             case .finished: finished = true
-            case .stage, .install, .dial, .send, .closeLink: violations.append("a node alone wants a peer")
+            case .stage, .install, .reload, .dial, .send, .closeLink: violations.append("a node alone wants a peer")
             }
         }
     }
@@ -268,6 +270,7 @@ final class CoreUnderTest {
                     violations.append("a resume of another room")
                 }
                 resumes.append((session, request))
+            case .begin: begun.append(batch.position)
             case .catchUp:
                 violations.append("a node alone has a snapshot")
             }

@@ -22,6 +22,24 @@ import Testing
         #expect(node.words(bob) == ["message one", "system bob joined"])
     }
 
+    @Test("who comes before the store is open begins behind what is in it")
+    func beforeOpening() throws {
+        let store = MemoryStore()
+        let first = CoreUnderTest(store: store)
+        let ann = first.enter("ann")
+        first.settle()
+        first.say(ann, "one")
+        first.settle()
+        let node = CoreUnderTest(store: store, opened: false)
+        _ = node.enter("bob")
+        #expect(node.begun == [])
+        node.open()
+        #expect(node.begun == [store.vector] && !store.vector.isEmpty)
+        // Nobody is there: nobody has to be told.
+        let empty = CoreUnderTest(store: store)
+        #expect(empty.begun == [] && empty.violations == [])
+    }
+
     @Test("joined counts what is stored before it, and nothing that failed")
     func joined() throws {
         for fails in [false, true] {

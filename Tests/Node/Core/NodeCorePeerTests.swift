@@ -178,7 +178,7 @@ final class CoreCluster {
             case .read(.attendance(let keys)): queue.append((index, .attendanceRead(keys, .success([]))))
             case .read(.keys(let ids)):
                 queue.append((index, .keysFound(ids, .success((try? node.reader.positions(of: ids)) ?? [:]))))
-            case .read, .stage, .install, .closeSessions, .finished: break
+            case .read, .stage, .install, .reload, .closeSessions, .finished: break
             case .dial(let address): dial(index, address)
             case .send(let link, let bytes, bulk: _):
                 if let end = ends[[UInt64(index), link.rawValue]] {

@@ -133,6 +133,30 @@ import Testing
         #expect(question.purpose == .catchUp && question.cursor == vector(10, 7) && question.wants(dot(11)))
     }
 
+    @Test("a session stands where it has been fed to, and once it is level where the live frames are, too")
+    func standing() {
+        var feed = Feed(catchingUpFrom: vector(3))
+        _ = feed.ask(1)
+        #expect(feed.standing(at: vector(9)) == vector(3))
+        _ = feed.read(Feed.Page(reached: vector(7), isLevel: true), 1)
+        #expect(feed.standing(at: vector(6, 2)) == vector(7, 2))
+    }
+
+    @Test("what was in the store before it was opened is not fed to a slow client, and is to one that resumes")
+    func begins() throws {
+        var slow = Feed(catchingUpFrom: vector(0))
+        var resuming = resume(from: vector(2), entered: vector(0), position: vector(0))
+        _ = slow.ask(1)
+        slow.begin(at: vector(7, 3))
+        resuming.begin(at: vector(7, 3))
+        // The page that was being read began too early.
+        #expect(slow.read(Feed.Page(reached: vector(7, 3), isLevel: true), 1) == .ignore)
+        let again = slow.ask(2)
+        let missed = resuming.ask(3)
+        #expect(try #require(again).cursor == vector(7, 3))
+        #expect(try #require(missed).cursor == vector(2))
+    }
+
     @Test("what was shown live since entering is not wanted, also by the resume that replaces one under way")
     func shownLive() throws {
         var first = resume(from: vector(3), entered: vector(9), position: vector(12))

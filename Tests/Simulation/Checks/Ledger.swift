@@ -20,6 +20,14 @@ struct Ledger {
         var records: [Record] = []
         /// Where its entries of a room are that everybody must see.
         var shown: [Text: [UInt64]] = [:]
+        /// The messages and system events of a room, in order, with the ids under which clients know them.
+        var owed: [Text: [Owed]] = [:]
+    }
+
+    /// Something that whoever follows a room is shown, it or a twin of it.
+    struct Owed {
+        let seq: UInt64
+        let id: String
     }
 
     private var logs: [ReplicaID: Log] = [:]
@@ -33,7 +41,11 @@ struct Ledger {
     private var others: [Dot: [Entry]] = [:]
     /// Entries that someone asked to redact.
     private(set) var redacted: [Dot] = []
+    /// Entries of kinds that no build here knows.
+    private(set) var unknown: [Dot] = []
     private(set) var redactedBodies: [String] = []
+    private var redactedIDs: Set<String> = []
+    private var twins: [Text: [String: [Dot]]] = [:]
     private(set) var entryCount = 0
     private var redactions: [(target: Dot, by: Dot)] = []
 
@@ -71,6 +83,11 @@ struct Ledger {
             for dot in entry.dependencies { past.advance(to: dot) }
             let mustShow = entry.namespace == 0 && entry.kind == .message && !entry.isKeyedMessage
             if mustShow { logs[replica]!.shown[entry.room, default: []].append(entry.dot.seq) }
+            if !entry.kind.isKnown { unknown.append(entry.dot) }
+            if let id = entry.shownID {
+                logs[replica]!.owed[entry.room, default: []].append(Owed(seq: entry.dot.seq, id: id))
+                twins[entry.room, default: [:]][id, default: []].append(entry.dot)
+            }
             logs[replica]!.records.append(Record(entry: entry, past: past, mustShow: mustShow))
             entryCount += 1
             if entry.kind == .redaction,
@@ -108,6 +125,7 @@ struct Ledger {
 
     mutating func redact(_ dot: Dot) {
         redacted.append(dot)
+        if let id = self[dot]?.entry.shownID { redactedIDs.insert(id) }
         if let entry = self[dot]?.entry,
             let payload = entry.payload.withUnsafeBytes({ try? MessagePayload(decoding: $0) })
         {
@@ -161,6 +179,26 @@ struct Ledger {
         return 0
     }
 
+    /// Messages and system events of a log within a room, in `after` < seq <= `through`.
+    func owed(_ room: Text, _ replica: ReplicaID, after: UInt64, through: UInt64) -> ArraySlice<Owed> {
+        guard let all = logs[replica]?.owed[room] else { return [] }
+        func index(after seq: UInt64) -> Int {
+            var (low, high) = (0, all.count)
+            while low < high {
+                let middle = (low + high) / 2
+                if all[middle].seq <= seq { low = middle + 1 } else { high = middle }
+            }
+            return low
+        }
+        let first = index(after: after)
+        return all[first..<max(first, index(after: through))]
+    }
+
+    /// All entries of the room with this id.
+    func twins(_ id: String, in room: Text) -> [Dot] { twins[room]?[id] ?? [] }
+
+    func isRedacted(_ id: String, _ dot: Dot) -> Bool { redactedIDs.contains(id) || redacted.contains(dot) }
+
     /// The entries of a log within a room that everybody must see, in `after` < seq <= `through`.
     func shown(_ room: Text, _ replica: ReplicaID, after: UInt64, through: UInt64) -> [Record] {
         guard let log = logs[replica], let seqs = log.shown[room] else { return [] }
@@ -169,6 +207,24 @@ struct Ledger {
 }
 
 extension Entry {
+    /// The id under which clients are shown a message or a system event.
+    var shownID: String? {
+        guard namespace == 0, !flags.contains(.redacted) else { return nil }
+        let id: MessageID?
+        switch kind {
+        case .message: id = payload.withUnsafeBytes { try? MessagePayload(decoding: $0) }?.id
+        case .system: id = payload.withUnsafeBytes { try? SystemPayload(decoding: $0) }?.id
+        default: return nil
+        }
+        let shown = id ?? MessageID(dot)
+        return hexadecimal(shown.high) + hexadecimal(shown.low)
+    }
+
+    private func hexadecimal(_ word: UInt64) -> String {
+        let digits = String(word, radix: 16)
+        return String(repeating: "0", count: 16 - digits.utf8.count) + digits
+    }
+
     var isKeyedMessage: Bool {
         // version, then whether there is an id: see the layout in EntryCodec.
         kind == .message && payload.count > 1 && payload[1] == 1 && !flags.contains(.redacted)

@@ -15,8 +15,8 @@ final class Client {
     var unacknowledged: [Sent] = []
     /// The highest position it has seen anywhere.
     var highest: Position?
-    /// For each room what it has been shown of it, as it would resume.
-    var cursors: [Text: VersionVector] = [:]
+    /// For each room what it has been shown of it, and from where it would resume.
+    var views: [Text: RoomView] = [:]
     /// Messages it has been shown, for comparing with history: the last ones.
     var seen: [Seen] = []
     /// The highest position at which its last history page began, to page back from.
@@ -32,6 +32,14 @@ final class Client {
         var after: Position?
         var sentAt: Microseconds
         var amount = 0
+        /// The number of its ref: later ones are answered later, where they are in one order.
+        var order = 0
+        /// How many moves had been made by then that are not answered.
+        var moves = 0
+        /// It may have moved the session to another room.
+        var mayMove = false
+        /// The session has moved on since, so it need not be answered.
+        var mayEnd = false
         /// What the asked node had then.
         var known = VersionVector()
     }

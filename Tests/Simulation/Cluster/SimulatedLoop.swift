@@ -3,16 +3,100 @@ import ConvergeWire
 
 @testable import ConvergeNode
 
-/// What a client loop keeps: which of its connections are in which room.
+/// What a client loop keeps: which of its connections are in which room, who of them is live and who is fed, and how far it
+/// has been handed the logs. What it does with that is in `World+Delivery` and `World+Feeds`, as in `ClientLoop`.
 struct SimulatedLoop {
-    var inbox: [FrameBatch] = []
+    var inbox: [LoopMessage] = []
     var isAwake = false
-    /// The connections of each room, by the core's index, in the order in which they came in.
-    private(set) var rooms: [UInt32: [Int]] = [:]
+    var rooms: [UInt32: Room] = [:]
+    /// Connections to be flushed at the end of the turn.
+    var dirty: [Int] = []
+    /// What it has been handed of all logs; and how far that was when the turn began.
+    var position = VersionVector()
+    var turnStart = VersionVector()
+    var turn: UInt32 = 0
+    /// Counts pages that were asked of the store.
+    var asks: UInt64 = 0
 
-    mutating func enter(_ connection: Int, room: UInt32) { rooms[room, default: []].append(connection) }
+    struct Room {
+        /// What the loop had been handed when the room's first member here came in.
+        var since = VersionVector()
+        /// Connections that get frames as they come, and those that are fed.
+        var live: [Int] = []
+        var slow: [Int] = []
+        /// The entries that were shown in this turn.
+        var turn: UInt32 = 0
+        var dots: [Dot] = []
 
-    mutating func leave(_ connection: Int, room: UInt32) { rooms[room]?.removeAll { $0 == connection } }
+        var isEmpty: Bool { live.isEmpty && slow.isEmpty }
+    }
+
+    mutating func beginTurn() {
+        turn += 1
+        turnStart = position
+    }
+
+    mutating func remove(_ connection: Connection) {
+        guard let room = connection.room else { return }
+        if connection.feed == nil {
+            rooms[room]?.live.removeAll { $0 == connection.index }
+        } else {
+            rooms[room]?.slow.removeAll { $0 == connection.index }
+        }
+        connection.feed = nil
+    }
+
+    mutating func addLive(_ connection: Connection) {
+        guard let room = connection.room else { return }
+        rooms[room, default: Room()].live.append(connection.index)
+    }
+
+    mutating func add(_ connection: Connection, fedBy feed: SimulatedFeed) {
+        guard let room = connection.room else { return }
+        connection.feed = feed
+        rooms[room, default: Room()].slow.append(connection.index)
+    }
+
+    /// A frame of the room is on its way to its members.
+    mutating func noteShown(_ dot: Dot?, in room: UInt32) {
+        guard let dot else { return }
+        if rooms[room]?.turn != turn {
+            rooms[room]?.turn = turn
+            rooms[room]?.dots = []
+        }
+        rooms[room]?.dots.append(dot)
+    }
+
+    /// What a live member of the room has been handed by now.
+    func handed(in room: UInt32) -> VersionVector {
+        guard let there = rooms[room] else { return turnStart }
+        var cursor = turnStart
+        cursor.merge(there.since)
+        if there.turn == turn { for dot in there.dots { cursor.advance(to: dot) } }
+        return cursor
+    }
+}
+
+/// The frames that go with a `Feed`, which decides about them.
+final class SimulatedFeed {
+    var feed: Feed
+    /// The `ref` of a resume that is not over.
+    let ref: Text?
+    /// The live frames that it holds.
+    var held: [(dot: Dot?, frame: ShownFrame)] = []
+    /// The turn in which it was last told how far the live frames are.
+    var turn: UInt32 = 0
+    /// When to ask again after the store could not be read.
+    var retryAt: Microseconds?
+    /// The cursor that a resume was given, and what its pages have shown.
+    let given: VersionVector
+    var paged: Set<Dot> = []
+
+    init(_ feed: Feed, ref: Text? = nil) {
+        self.feed = feed
+        self.ref = ref
+        given = feed.cursor
+    }
 }
 
 /// One client's connection to one node.
@@ -26,14 +110,35 @@ final class Connection {
     var isOpen = true
     /// The client knows of it.
     var isReadable = true
+
+    // What the node's loop keeps.
     var room: UInt32?
     var roomName: Text = ""
-    /// Frames on their way to the client.
+    /// What had been handed out live when it came into its room, or when it had resumed there.
+    var entered = VersionVector()
+    /// What it is not to be fed, whatever this turn began with.
+    var base = VersionVector()
+    var feed: SimulatedFeed?
+    /// A page is being read for it.
+    var isRead = false
+    /// What it has been shown of the room it enters first.
+    var resume: ClientCursor?
+    /// What its socket does not take yet.
+    var waiting: [ShownFrame] = []
+    /// What its stream was, and what it was shown live since it came or had resumed: for the checks.
+    var stream = SessionStream()
+    var shownLive: Set<Dot> = []
+
+    // On the way.
+    /// In the socket.
     var inFlight: [ShownFrame] = []
     var isReading = false
-    var stream = SessionStream()
-    /// What it has been fed from the store.
-    var fed = VersionVector()
+    /// Until then the client takes little.
+    var slowUntil: Microseconds = 0
+    /// What the node's disk had when it was opened, where the client came before.
+    var before = VersionVector()
+    /// The client's own: what may be credited to a room's cursor.
+    var anchor = Anchor()
 
     init(index: Int, client: Int, node: Int, life: Int, session: SessionID) {
         self.index = index

@@ -33,9 +33,10 @@ final class SimulatedNode {
     var hasOpened = false
 
     var loops: [SimulatedLoop]
-    var positions: [VersionVector]
     var connections: [SessionID: Connection] = [:]
     var slots: UInt32 = 0
+    /// Rooms in which the node is to write entries of a kind that the others don't know, as a newer build would.
+    var unknownWrites: [Text] = []
     /// The process dies when it has carried out so many effects more.
     var effectsLeft: Int?
     var links: [LinkName: Int] = [:]
@@ -62,7 +63,6 @@ final class SimulatedNode {
         self.disk = disk
         self.core = core
         self.loops = Array(repeating: SimulatedLoop(), count: loops)
-        positions = Array(repeating: VersionVector(), count: loops)
     }
 
     /// All that a process loses when it ends.
@@ -78,9 +78,9 @@ final class SimulatedNode {
         told = nil
         reads = [:]
         loops = Array(repeating: SimulatedLoop(), count: loops.count)
-        positions = Array(repeating: VersionVector(), count: loops.count)
         connections = [:]
         effectsLeft = nil
+        unknownWrites = []
         links = [:]
     }
 }
@@ -93,4 +93,6 @@ enum ReadAnswer {
     case event(CoreEvent)
     /// Frames for one loop, and what the core is told.
     case frames(FrameBatch, loop: Int, CoreEvent)
+    /// What a loop is told.
+    case loop(LoopMessage, loop: Int)
 }

@@ -35,6 +35,7 @@ extension World {
         connections.append(connection)
         node.connections[session] = connection
         client.connection = connection
+        beginStay(client, connection)
         trace.note(
             now, node.index, "comes", UInt64(client.index), session.rawValue,
             "client \(client.index) (\(client.user)) into \(client.room)")
@@ -52,14 +53,14 @@ extension World {
     // MARK: What to do next
 
     private func choose(_ client: Client) -> [(ClientCommand, String?)] {
-        switch clientChoices.weighted([30, 14, 6, 5, 5, 3, 3, 8, 10, 6, 8, 3, 5, 6, 2, 8, 2]) {
+        switch clientChoices.weighted([30, 14, 6, 5, 5, 3, 3, 8, 10, 6, 8, 3, 5, 6, 2, 8, 2, 8, 2, 1]) {
         case 0: return [say(client)]
         case 1: return [say(client, keyed: true)]
         case 2: return (0..<(2 + clientChoices.below(12))).map { _ in say(client, keyed: clientChoices.chance(20)) }
         case 3: return [say(client, in: randomRoom())]
         case 4:
             client.room = randomRoom()
-            return [(.join(room: client.room), newRef(client, sent(.join, client)))]
+            return [join(client)]
         case 5:
             return [
                 (
@@ -87,21 +88,40 @@ extension World {
             sent.amount = clientChoices.below(9) - 4
             let add = CounterAddCommand(doc: randomDocument(), amount: Int64(sent.amount))
             return [(.counterAdd(add), newRef(client, sent))]
+        case 17:
+            resumeSomewhere(client)
+            return []
+        case 18:
+            slowDown(client)
+            return []
+        case 19:
+            writeUnknownKind(client)
+            return []
         default: return [(.counterGet(doc: randomDocument()), newRef(client, sent(.ask, client)))]
         }
     }
 
-    private func randomRoom() -> Text { roomNames[clientChoices.below(scenario.rooms)] }
+    func randomRoom() -> Text { roomNames[clientChoices.below(scenario.rooms)] }
     private func randomDocument() -> Text { documentNames[clientChoices.below(2)] }
     private func randomElement() -> Text { ["x", "y", "z"][clientChoices.below(3)] }
 
-    private func sent(_ deed: Client.Sent.Deed, _ client: Client) -> Client.Sent {
+    func join(_ client: Client) -> (ClientCommand, String?) {
+        var sent = sent(.join, client)
+        sent.mayMove = true
+        client.connection?.anchor.expected = client.room
+        return (.join(room: client.room), newRef(client, sent))
+    }
+
+    func sent(_ deed: Client.Sent.Deed, _ client: Client) -> Client.Sent {
         Client.Sent(deed: deed, room: client.room, sentAt: now)
     }
 
     func newRef(_ client: Client, _ sent: Client.Sent) -> String {
         verdict.refs += 1
         let ref = "r\(verdict.refs)"
+        var sent = sent
+        sent.order = verdict.refs
+        sent.moves = client.connection?.anchor.moves ?? 0
         client.pending[ref] = sent
         return ref
     }
@@ -145,6 +165,7 @@ extension World {
 
     func send(_ command: ClientCommand, ref: String?, _ client: Client, _ connection: Connection) {
         guard connection.isOpen else { return }
+        if case .message(let message) = command, let room = message.room { movesSilently(to: room, client, connection) }
         trace.note(
             now, connection.node, "asks", UInt64(client.index), UInt64(connection.index),
             "client \(client.index) \(ref ?? "-") \(Describe.command(command))")
@@ -177,6 +198,7 @@ extension World {
         connection.isReadable = false
         connection.inFlight = []
         client.connection = nil
+        for room in client.views.keys { client.views[room]!.endResumes() }
         let lost = client.pending.sorted { $0.key < $1.key }
         client.pending = [:]
         for (_, sent) in lost where sent.key != nil { client.unacknowledged.append(sent) }
@@ -189,9 +211,16 @@ extension World {
         connection.isReading = false
         let client = clients[connection.client]
         guard connection.isReadable, client.connection === connection else { return }
-        let frames = connection.inFlight
-        connection.inFlight = []
+        let isSlow = connection.slowUntil > now
+        let count = isSlow ? min(1 + feedChoices.below(2), connection.inFlight.count) : connection.inFlight.count
+        let frames = connection.inFlight.prefix(count)
+        connection.inFlight.removeFirst(count)
+        if !connection.inFlight.isEmpty {
+            connection.isReading = true
+            schedule(.clientReads(connection.index), after: feedChoices.within(20_000...500_000))
+        }
         for frame in frames { take(frame, client, connection) }
+        drained(connection)
     }
 
     private func take(_ frame: ShownFrame, _ client: Client, _ connection: Connection) {
@@ -201,6 +230,7 @@ extension World {
                 .init(room: Text(frame.room), dot: dot, position: position, body: frame.body, time: now))
             if client.seen.count > 400 { client.seen.removeFirst(200) }
         }
+        follow(frame, client, connection)
         guard let ref = frame.ref else { return }
         guard let sent = client.pending.removeValue(forKey: ref) else {
             violate(.answers, connection.node, "\(ref) is answered twice, or was never asked by client \(client.index)")
@@ -209,7 +239,11 @@ extension World {
         if client.user == "watch" { answers[ref] = frame }
         switch frame.type {
         case "ack": acknowledged(frame, sent, client, connection)
-        case "error": refused(frame, sent, client)
+        case "error":
+            refused(frame, sent, client)
+            if sent.mayMove || sent.deed == .resume { notMoved(ref, sent, client, connection) }
+        case "joined": joined(frame, sent, client, connection)
+        case "resumed": resumed(frame, sent, client, connection)
         case "history": read(history: frame, sent, client, connection)
         default: break
         }

@@ -50,9 +50,10 @@ extension World {
     private func opened(_ node: SimulatedNode, _ vector: VersionVector) {
         guard !node.hasOpened else { return }
         node.hasOpened = true
-        for loop in node.positions.indices { node.positions[loop].merge(vector) }
         for connection in connections where connection.node == node.index && connection.life == node.life {
             connection.stream.forgive(vector)
+            connection.before.merge(vector)
+            clients[connection.client].excuse(vector, connection)
         }
     }
 
@@ -201,8 +202,9 @@ extension World {
         switch answer {
         case .event(let event): post(event, to: node)
         case .frames(let frames, let loop, let event):
-            wake(node, loop, frames)
+            wake(node, loop, .frames(frames))
             post(event, to: node)
+        case .loop(let message, let loop): wake(node, loop, message)
         }
     }
 
@@ -215,7 +217,7 @@ extension World {
         }
     }
 
-    private func stamp(_ node: SimulatedNode) -> FrameStamp {
+    func stamp(_ node: SimulatedNode) -> FrameStamp {
         FrameStamp(id: MessageID(high: 0xF00D, low: identities.next()), milliseconds: node.clock.wall(at: now))
     }
 
@@ -233,18 +235,25 @@ extension World {
             let records = try reader.attendance(of: seats.map { ($0.room, $0.user) })
             return .event(.attendanceRead(seats, .success(records)))
         case .history(let session, let ref, let room, let before, let limit):
-            let entries = try reader.history(room: room, before: before, limit: limit)
+            let page = HistoryReader(
+                session: session, ref: ref, room: room, before: before, limit: limit, planted: scenario.planted)
             var encoder = ServerFrameEncoder()
-            var frames = FrameBatchBuilder()
-            let stamp = stamp(node)
-            frames.append(to: .session(session)) { frame in
-                encoder.beginHistory(stamp, room: room, to: &frame)
-                for entry in entries { try? encoder.appendHistoryEntry(entry, to: &frame) }
-                encoder.endHistory(stamp, limit: limit, ref: ref, to: &frame)
+            let frames = try page.read(reader, stamp(node), &encoder)
+            return .frames(frames, loop: session.loop, .historyAnswered(session))
+        case .feed(let session, let question, let room, let limit):
+            let feed = FeedReader(question: question, session: session, room: room, limit: limit)
+            var encoder = ServerFrameEncoder()
+            let (frames, page) = try feed.read(reader, stamp(node), &encoder)
+            if question.purpose == .catchUp, scenario.retention > 0 {
+                // A slow client is not told of what goes because of its age before it has read it.
+                let gone = node.disk.store.state.floors
+                if let connection = node.connections[session] {
+                    connection.stream.mayLack(gone)
+                    clients[connection.client].views[room]?.excuse(gone)
+                }
             }
-            return .frames(frames.finish(), loop: session.loop, .historyAnswered(session))
-        case .feed(let session, _, _, _):
-            return .event(.historyAnswered(session))  // asked by loops alone
+            return .loop(
+                .feed(session, ask: question.number, frames: frames, page), loop: session.loop)
         }
     }
 
@@ -254,15 +263,13 @@ extension World {
         case .range(let ticket, _, _): return .event(.rangeRead(ticket: ticket, .failure(error)))
         case .snapshot(let ticket, _): return .event(.snapshotRead(ticket: ticket, .failure(error)))
         case .attendance(let seats): return .event(.attendanceRead(seats, .failure(error)))
-        case .history(let session, let ref, _, _, _):
+        case .history(let session, let ref, let room, let before, let limit):
+            let page = HistoryReader(session: session, ref: ref, room: room, before: before, limit: limit)
             var encoder = ServerFrameEncoder()
-            var frames = FrameBatchBuilder()
-            let stamp = stamp(node)
-            frames.append(to: .session(session)) { frame in
-                encoder.error(stamp, reason: "history unavailable", ref: ref, to: &frame)
-            }
-            return .frames(frames.finish(), loop: session.loop, .historyAnswered(session))
-        case .feed(let session, _, _, _): return .event(.historyAnswered(session))
+            let frames = page.failed(stamp(node), &encoder)
+            return .frames(frames, loop: session.loop, .historyAnswered(session))
+        case .feed(let session, let question, _, _):
+            return .loop(.feedFailed(session, ask: question.number), loop: session.loop)
         }
     }
 }

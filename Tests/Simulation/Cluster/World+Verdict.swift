@@ -22,18 +22,9 @@ extension World {
             node.clock.drift = 0
             schedule(.starts(node.index), after: 1_000)
         }
-        if measures != nil { noteMissing() }
+        noteHeal()
         wakeWires()
         schedule(.looks, after: .seconds(3))
-    }
-
-    /// What the nodes lack of each other now, and how long it takes until they don't.
-    private func noteMissing() {
-        var all = VersionVector()
-        for node in nodes { all.merge(node.disk.vector) }
-        for node in nodes {
-            for dot in all.components { missingAtHeal += Int(dot.seq - node.disk.vector[dot.replica]) }
-        }
     }
 
     /// Looks whether all agree; if not, looks again a little later, until patience ends.
@@ -43,7 +34,10 @@ extension World {
         let problems = verdictNow()
         if problems.isEmpty, !isAsking { isOver = true }
         if !isAsking || !problems.isEmpty { lastProblems = problems }
-        if isOver { counts.convergence = now - healedAt }
+        if isOver {
+            counts.convergence = now - healedAt
+            checkCosts()
+        }
         guard late else { return }
         if isOver { return }
         if lastProblems.isEmpty { violate(.convergence, -1, "the cluster does not come to rest") }
@@ -88,6 +82,7 @@ extension World {
         for question in questions { problems += check(question) }
         problems += checkHistory()
         problems += checkAnswers()
+        problems += checkClients()
         if !problems.isEmpty { questions = [] }
         return problems
     }
@@ -133,6 +128,7 @@ extension World {
             }
             questions.append(question)
         }
+        resumeEverywhere()
     }
 
     private func check(_ question: Question) -> [Problem] {
@@ -247,6 +243,7 @@ extension World {
                 }
                 first = first ?? entries
             }
+            for node in nodes { checkUnknown(room, node, cutoff) { wrong(.history, node.index, $0) } }
             guard let history = first else { continue }
             checkMessages(history, room, cutoff) { wrong($0, 0, $1) }
             checkAttendance(history, room) { wrong($0, 0, $1) }
@@ -289,6 +286,20 @@ extension World {
         }
     }
 
+    /// What no build here knows is kept nevertheless.
+    private func checkUnknown(_ room: Text, _ node: SimulatedNode, _ cutoff: UInt64, _ wrong: (String) -> Void) {
+        guard ledger.forked.isEmpty, !ledger.unknown.isEmpty, let reader = try? node.disk.store.openReader(),
+            let all = try? reader.entries(room: room, after: VersionVector(), limit: 1_000_000)
+        else { return }
+        let kept = Set(all.entries.lazy.filter { !$0.kind.isKnown }.map(\.dot))
+        for dot in ledger.unknown where node.disk.vector.covers(dot) && !kept.contains(dot) {
+            guard let entry = ledger[dot]?.entry, entry.room == room, entry.timestamp.milliseconds >= cutoff else {
+                continue
+            }
+            wrong("\(dot), of a kind that nobody knows, is not in \(room)")
+        }
+    }
+
     /// Joined and left take turns, and end as who is there.
     private func checkAttendance(_ history: [Entry], _ room: Text, _ wrong: (Violation.Rule, String) -> Void) {
         var there: [Text: Bool] = [:]
@@ -309,7 +320,7 @@ extension World {
     /// Whoever asked and is still connected has been answered.
     private func checkAnswers() -> [Problem] {
         clients.flatMap { client in
-            client.pending.filter { $0.value.sentAt + .seconds(5) < now }.keys.sorted().map {
+            client.pending.filter { $0.value.sentAt + .seconds(5) < now && !$0.value.mayEnd }.keys.sorted().map {
                 Problem(
                     rule: .answers, node: client.connection?.node ?? -1,
                     words: "client \(client.index) was never answered to \($0)")

@@ -39,6 +39,7 @@ final class World {
     var scheduling: SplitMix64
     var readerChoices: SplitMix64
     var identities: SplitMix64
+    var feedChoices: SplitMix64
 
     /// Faults are over.
     var isHealed = false
@@ -51,7 +52,11 @@ final class World {
 
     /// What it costs, where somebody wants to know.
     var measures: Measures?
+    /// At the heal: entries that nodes lacked of each other's, entries there were, bytes sent, ranges asked for.
     var missingAtHeal = 0
+    var entriesAtHeal = 0
+    var bytesAtHeal = 0
+    var wantsAtHeal = 0
     /// From the heal until all vectors were equal first.
     var agreedAfter: Microseconds = 0
 
@@ -73,11 +78,17 @@ final class World {
         var deliveries = 0
         var resumes = 0
         var resumesNotRecovered = 0
+        /// Pages that clients were fed, and how often one was taken off the live stream.
+        var pages = 0
+        var takenOff = 0
         var compared = 0
         var reloads = 0
         var frames = 0
         var bytes = 0
         var virtual: Microseconds = 0
+        /// What agreeing cost after the heal, in hundredths of what it may: bytes, and ranges asked for.
+        var healBytes = 0
+        var healRounds = 0
         /// From the heal until all agreed.
         var convergence: Microseconds = 0
 
@@ -91,11 +102,15 @@ final class World {
             deliveries += other.deliveries
             resumes += other.resumes
             resumesNotRecovered += other.resumesNotRecovered
+            pages += other.pages
+            takenOff += other.takenOff
             compared += other.compared
             reloads += other.reloads
             frames += other.frames
             bytes += other.bytes
             virtual += other.virtual
+            healBytes = max(healBytes, other.healBytes)
+            healRounds = max(healRounds, other.healRounds)
             convergence = max(convergence, other.convergence)
         }
     }
@@ -111,6 +126,7 @@ final class World {
         scheduling = SplitMix64(seed, .scheduling)
         readerChoices = SplitMix64(seed, .readers)
         identities = SplitMix64(seed, .identities)
+        feedChoices = SplitMix64(seed, .feeds)
         wires = Wires(nodes: scenario.nodes)
         for index in 0..<scenario.nodes {
             let node = SimulatedNode(
@@ -158,6 +174,7 @@ final class World {
         case .clientActs(let client): act(clients[client])
         case .clientReads(let connection): read(connections[connection])
         case .connectionLost(let connection): lose(connections[connection])
+        case .feedRetries(let connection): retryFeed(connections[connection])
         case .dialEnds(let dial): endDial(dial)
         case .transmits(let link, let side): transmit(links[link], side)
         case .arrives(let link, let side): arrive(links[link], side)

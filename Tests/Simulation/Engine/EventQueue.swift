@@ -77,6 +77,8 @@ enum Happening {
     case dialEnds(Int)
     case transmits(link: Int, side: Int)
     case arrives(link: Int, side: Int)
+    /// Pages that could not be read for this connection are asked for again.
+    case feedRetries(Int)
     case linkEnds(link: Int, side: Int)
     /// The system gives a link up: what was sent is not acknowledged.
     case linkTimesOut(Int)

@@ -50,6 +50,11 @@ extension Planted {
         ("foldedEarly", .foldedEarly),
         ("idsDifferForKey", .idsDifferForKey),
         ("attendanceDecidedLocally", .attendanceDecidedLocally),
+        ("oneCursorForAllRooms", .oneCursorForAllRooms),
+        ("cursorAdvancedByHistory", .cursorAdvancedByHistory),
+        ("shownBeforeStored", .shownBeforeStored),
+        ("overflowForgotten", .overflowForgotten),
+        ("unknownKindDropped", .unknownKindDropped),
         ("redactionForgotten", .redactionForgotten),
         ("presenceNotCleared", .presenceNotCleared),
         ("presenceDeltaAnywhere", .presenceDeltaAnywhere),
@@ -66,6 +71,7 @@ extension Planted {
         Planted(name: "unsentDocumentEmptied") { $0.plantedInStores.emptiesUnsent = true },
         Planted(name: "snapshotByChunk") { $0.plantedInStores.installsByChunk = true },
         Planted(name: "snapshotWithoutContext") { $0.plantedInStores.ignoresSnapshotContext = true },
+        Planted(name: "unknownKindFolded") { $0.plantedInStores.foldsUnknownKinds = true },
         Planted(name: "lostChunk") { $0.plantedInStores.dropsChunk = true },
     ]
 }

@@ -8,9 +8,13 @@ enum Report {
             "\(counts.entries) entries, \(counts.acknowledged) acknowledged, \(counts.duplicates) repeats, "
                 + "\(counts.refused) refused, \(counts.deliveries) frames to clients, \(counts.frames) between nodes "
                 + "(\(counts.bytes / 1_000) kB)",
-            "\(counts.compared) states compared, \(counts.reloads) reloads after forks, \(counts.resumes) resumes of which \(counts.resumesNotRecovered) "
-                + "not recovered, at most \(counts.convergence / 1_000) ms from the heal until all agreed",
+            "\(counts.compared) states compared, \(counts.reloads) reloads after forks, \(counts.resumes) resumes of which "
+                + "\(counts.resumesNotRecovered) not recovered, \(counts.pages) pages, \(counts.takenOff) times taken off the "
+                + "live stream, at most \(counts.convergence / 1_000) ms from the heal until all agreed",
         ]
+        lines.append(
+            "after the heal at most \(counts.healBytes) % of the bytes and \(counts.healRounds) % of the rounds that are "
+                + "allowed")
         let faults = Scenario.Fault.allCases.filter { counts.faults[$0.rawValue] > 0 }
             .map { "\($0.name) \(counts.faults[$0.rawValue])" }
         lines.append("faults: " + (faults.isEmpty ? "none" : faults.joined(separator: ", ")))

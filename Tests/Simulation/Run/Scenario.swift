@@ -32,6 +32,14 @@ struct Scenario {
     var delay: ClosedRange<UInt64> = 200...2_000
     /// Of a hundred segments so many are lost, and sent again.
     var loss = 0
+    /// How many frames a socket holds, and how many may wait behind it for a client that is live.
+    var socketFrames = 64
+    var sendFrames = 256
+    /// The most entries on a page of a resume, and on one for a slow client.
+    var resumeLimit = 200
+    var feedLimit = 128
+    /// Some nodes are of a newer build now and then, and write entries of a kind that the others don't know.
+    var hasNewerNodes = false
     /// Small bounds in the cores.
     var isTight = false
     /// Share of the vectors at which states are compared: one in so many.
@@ -102,6 +110,16 @@ struct Scenario {
             let soon = random.within(5_000...30_000)
             if random.chance(60) { forgetAfter = soon }
         }
+        turnLoopKnobs()
+    }
+
+    private mutating func turnLoopKnobs() {
+        var random = SplitMix64(seed, .feeds)
+        if random.chance(60) { socketFrames = 1 + random.below(8) }
+        if random.chance(60) { sendFrames = 1 + random.below(16) }
+        if random.chance(70) { resumeLimit = 1 + random.below(12) }
+        if random.chance(70) { feedLimit = 1 + random.below(8) }
+        hasNewerNodes = random.chance(40)
     }
 
     /// The settings in a few words: the head of a trace.
@@ -111,7 +129,9 @@ struct Scenario {
             "seed \(seed): \(nodes) nodes, \(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
             + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
-            + (isTight ? ", tight bounds" : "") + "; faults: " + kinds.joined(separator: ", ")
+            + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
+            + (hasNewerNodes ? ", newer nodes" : "") + (isTight ? ", tight bounds" : "")
+            + "; faults: " + kinds.joined(separator: ", ")
     }
 
     /// A healthy cluster with nothing going wrong.
@@ -127,6 +147,11 @@ struct Scenario {
         scenario.foldTail = 10_000
         scenario.forgetAfter = 86_400_000
         scenario.elementsPerDocument = 1_000
+        scenario.socketFrames = 64
+        scenario.sendFrames = 256
+        scenario.resumeLimit = 200
+        scenario.feedLimit = 128
+        scenario.hasNewerNodes = false
         return scenario
     }
 }

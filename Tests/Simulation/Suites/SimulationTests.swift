@@ -59,5 +59,9 @@ enum KeptSeeds {
         Kept(seed: 1680, showed: "a left that a dead node had to write for another dead node was never written"),
         Kept(
             seed: 3222, showed: "a node counted for two copies while the link to what it was before had not ended yet"),
+        Kept(seed: 1, showed: "who came back live and was taken off again in one turn was fed twice"),
+        Kept(seed: 39, showed: "a page left out a joined that came live and was not shown, having a twin"),
+        Kept(seed: 67, showed: "as 1, after a snapshot"),
+        Kept(seed: 170, showed: "who came before the store was open was fed all that was in it"),
     ]
 }
