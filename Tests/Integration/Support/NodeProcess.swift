@@ -66,7 +66,7 @@ final class NodeProcess {
         ]
         settings.merge(environment) { $1 }
         let node = try NodeProcess(["serve"], environment: settings, openFiles: openFiles)
-        let line = try node.waitForLine(containing: " listening host=")
+        let line = try node.waitForLine(containing: " listening node=")
         guard let port = line.firstMatch(of: /port=(\d+)/).flatMap({ UInt16($0.1) }) else {
             throw TestFailure("no port in: \(line)")
         }
