@@ -17,12 +17,14 @@ func module(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Targe
 }
 
 func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: "Converge\(folder)Tests", dependencies: dependencies, path: "Tests/" + folder)
+    .testTarget(
+        name: "Converge\(folder)Tests", dependencies: dependencies + ["ConvergeTestSupport"], path: "Tests/" + folder)
 }
 
 /// The simulation is one folder: a test target, and for scripts/simulate.sh a program of its own.
 let simulationParts: [Target.Dependency] = [
     "ConvergeNode", "ConvergeStorage", "ConvergeGossip", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT",
+    "ConvergeTestSupport",
 ]
 let simulationTarget: Target =
     simulates
@@ -64,6 +66,7 @@ let package = Package(
         .systemLibrary(
             name: "COpenSSL", path: "Sources/System/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
+        .target(name: "ConvergeTestSupport", path: "Tests/Support"),
         tests("CRDT", ["ConvergeCRDT"]),
         tests("Wire", ["ConvergeWire", "ConvergeCRDT"]),
         tests("Gossip", ["ConvergeGossip", "ConvergeWire", "ConvergeCRDT"]),

@@ -34,6 +34,7 @@ if [ $# -gt 0 ]; then
     run "$@"
 else
     # Whole clusters keep every core busy, and the tests with real sockets have time limits: one after the other.
-    run --skip ConvergeSimulationTests
+    run --skip ConvergeSimulationTests --skip 'ConvergeIntegrationTests\.ClusterTests'
     run --skip-build --filter ConvergeSimulationTests
+    "$root/scripts/chaos.sh" --quick --skip-build
 fi

@@ -47,10 +47,12 @@ struct MemoryContents: Sendable {
         if shelf == .history { fingerprint &+= ContentHash.shown(entry) }
     }
 
-    private mutating func hide(_ entry: Entry) {
-        if rooms[entry.room]?.remove(entry.position, kind: entry.kind) ?? false {
-            fingerprint &-= ContentHash.shown(entry)
-        }
+    /// Whether history showed it.
+    @discardableResult
+    private mutating func hide(_ entry: Entry) -> Bool {
+        let wasShown = rooms[entry.room]?.remove(entry.position, kind: entry.kind) ?? false
+        if wasShown { fingerprint &-= ContentHash.shown(entry) }
+        return wasShown
     }
 
     private mutating func apply(_ effect: StoreEffect) {
@@ -131,7 +133,8 @@ struct MemoryContents: Sendable {
             let folded =
                 logs[head.replica]?.fold(through: pruning.foldThrough[head.replica], limit: limit - old.count)
                 ?? (gone: [], seen: 0)
-            for entry in old + folded.gone { hide(entry) }
+            for entry in old where hide(entry) { logs[head.replica]?.lose(entry.dot.seq) }
+            for entry in folded.gone { hide(entry) }
             pruned.dropped += old.count + folded.gone.count
             if old.count + folded.seen == limit { pruned.hasMore = true }
             pruned.floors[head.replica] = logs[head.replica]?.floor ?? 0
@@ -169,7 +172,9 @@ struct MemoryContents: Sendable {
             let unbroken = runs.unbroken(upTo: log.dot, after: install.mine)
             func change(_ held: inout MemoryLog) {
                 let floor = install.floor(of: replica, own: held.floor, unbroken: unbroken)
-                held.install(own, floor: floor, hash: log.hash)
+                let horizon = install.horizon(
+                    of: replica, own: held.horizon, told: stage.horizon[replica], floor: floor)
+                held.install(own, floor: floor, horizon: horizon, hash: log.hash)
             }
             change(&logs[replica, default: MemoryLog()])
             vector.advance(to: log.dot)
@@ -220,6 +225,10 @@ struct MemoryContents: Sendable {
         return floors
     }
 
+    var horizon: VersionVector {
+        VersionVector(vector.components.map { Dot(replica: $0.replica, seq: logs[$0.replica]?.horizon ?? 0) })
+    }
+
     var ends: [LogEnd] {
         vector.components.map { LogEnd(dot: $0, hash: logs[$0.replica]?.lastHash ?? .zero) }
     }
@@ -241,7 +250,7 @@ struct MemoryContents: Sendable {
 
     var state: MemoryState {
         MemoryState(
-            vector: vector, floors: floors,
+            vector: vector, floors: floors, horizon: horizon,
             documents: sortedDocuments.map { SnapshotDocument(id: $0.id, touched: $0.touched, rows: $0.rows) }
                 .filter { !$0.touched.isEmpty || !$0.rows.isEmpty },
             history: rooms.keys.sorted().compactMap { room in
@@ -291,6 +300,11 @@ struct MemoryContents: Sendable {
 
     func attendance(of seats: [(room: Text, user: Text)]) -> [AttendanceRecord] {
         seats.compactMap { attendance[Seat(room: $0.room, user: $0.user)] }
+    }
+
+    func documents(of room: Text, beyond cursor: VersionVector, limit: Int) -> [DocumentID] {
+        let changed = documents.values.filter { $0.id.room == room && !cursor.covers($0.touched) }.map(\.id)
+        return Array(changed.sorted(by: DocumentID.inStoreOrder).prefix(max(0, limit)))
     }
 
     func hash(of dot: Dot) -> EntryHash? {
@@ -369,6 +383,7 @@ public struct MemoryState: Hashable, Sendable {
 
     public var vector: VersionVector
     public var floors: VersionVector
+    public var horizon: VersionVector
     /// Sorted by room, kind, name.
     public var documents: [SnapshotDocument]
     /// What history shows, sorted by room; rooms without any are left out.

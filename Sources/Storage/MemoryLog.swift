@@ -1,12 +1,15 @@
 // One replica's log in memory.
 //
-// Invariant: `entries` are those after the floor, without a gap up to the head; `retained` are what is left below it.
+// Invariant: `entries` are those after the floor, without a gap up to the head; `retained` are what is left below it. The
+// horizon is not above the floor.
 
 import ConvergeCRDT
 import ConvergeWire
 
 struct MemoryLog: Sendable {
     private(set) var floor: UInt64 = 0
+    /// The last message or system event that was shown and has gone; see `StoreReader.horizon`.
+    private(set) var horizon: UInt64 = 0
     /// At and below the floor, by seq, with gaps.
     private(set) var retained: [Entry] = []
     private(set) var entries: [Entry] = []
@@ -80,6 +83,9 @@ struct MemoryLog: Sendable {
         return gone
     }
 
+    /// A message or system event has gone that was shown.
+    mutating func lose(_ seq: UInt64) { horizon = max(horizon, seq) }
+
     /// Folds entries up to `seq`, looking at most at `limit`. Returns what went, and how many were looked at.
     mutating func fold(through seq: UInt64, limit: Int) -> (gone: [Entry], seen: Int) {
         var gone: [Entry] = []
@@ -101,7 +107,7 @@ struct MemoryLog: Sendable {
     // MARK: Snapshots
 
     /// Takes up entries beyond the head, by seq, which may have gaps at and below `floor`.
-    mutating func install(_ news: [Entry], floor: UInt64, hash: EntryHash) {
+    mutating func install(_ news: [Entry], floor: UInt64, horizon: UInt64, hash: EntryHash) {
         var all = entries + news
         entries = []
         if floor > self.floor {
@@ -111,6 +117,7 @@ struct MemoryLog: Sendable {
             self.floor = floor
         }
         entries = all
+        self.horizon = horizon
         lastHash = hash
     }
 }

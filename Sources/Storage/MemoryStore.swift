@@ -313,7 +313,11 @@ private final class MemoryReader: StoreReader {
         try store.read { $0.positions(of: ids) }
     }
 
-    func prunedThrough() throws(StoreError) -> VersionVector { try store.read { $0.floors } }
+    func horizon() throws(StoreError) -> VersionVector { try store.read { $0.horizon } }
+
+    func documents(of room: Text, beyond cursor: VersionVector, limit: Int) throws(StoreError) -> [DocumentID] {
+        try store.read { $0.documents(of: room, beyond: cursor, limit: limit) }
+    }
 
     func attendance(of seats: [(room: Text, user: Text)]) throws(StoreError) -> [AttendanceRecord] {
         try store.read { $0.attendance(of: seats) }

@@ -25,14 +25,16 @@ struct PostgresInstall {
                 ON CONFLICT (replica) DO NOTHING
                 """
             ).binding(each: final.at.components, int8: \.replica.postgres).binding(EntryHash.zero.postgres),
-            PostgresStatement("SELECT replica, head, floor FROM converge_replica ORDER BY replica FOR UPDATE"),
+            PostgresStatement("SELECT replica, head, floor, horizon FROM converge_replica ORDER BY replica FOR UPDATE"),
             guarded,
         ])[2]
         var mine = VersionVector()
         var floors = VersionVector()
+        var horizon = VersionVector()
         for row in 0..<begun.count {
             mine.advance(to: begun.dot(row, 0))
             floors[begun.replica(row, 0)] = UInt64(clamping: begun.int(row, 2))
+            horizon[begun.replica(row, 0)] = UInt64(clamping: begun.int(row, 3))
         }
         let install = try SnapshotInstall(final, have: have, mine: mine)
 
@@ -41,7 +43,7 @@ struct PostgresInstall {
         for entries in news.pages(of: Self.page) {
             _ = try query([PostgresBatch.insert(Array(entries)) { BatchRules.shelf(of: $0) }])
         }
-        try moveHeads(install, news, floors)
+        try moveHeads(install, news, floors, horizon, told: stage.horizon)
         // Keys before redactions: what is erased is then no longer shown, twin or not.
         var effects = news.flatMap { SnapshotInstall.followUp(of: $0) }
         effects += stage.keys.map { .key($0.id, position: $0.position) }
@@ -87,7 +89,8 @@ struct PostgresInstall {
     }
 
     private func moveHeads(
-        _ install: SnapshotInstall, _ news: [Entry], _ floors: VersionVector
+        _ install: SnapshotInstall, _ news: [Entry], _ floors: VersionVector, _ horizon: VersionVector,
+        told: VersionVector
     ) throws(StoreError) {
         var runs = SnapshotInstall.Runs()
         for entry in news { runs.take(entry.dot) }
@@ -97,15 +100,21 @@ struct PostgresInstall {
             let unbroken = runs.unbroken(upTo: end.dot, after: install.mine)
             return install.floor(of: end.dot.replica, own: floors[end.dot.replica], unbroken: unbroken)
         }
+        let lost = zip(ends, after).map { end, floor in
+            let replica = end.dot.replica
+            return install.horizon(of: replica, own: horizon[replica], told: told[replica], floor: floor)
+        }
         _ = try query([
             PostgresStatement(
                 """
                 UPDATE converge_replica AS r
-                SET head = n.head, floor = n.floor, clock = greatest(r.clock, $5), hash = n.hash
-                FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[]) AS n (replica, head, floor, hash)
+                SET head = n.head, floor = n.floor, horizon = n.horizon, clock = greatest(r.clock, $6), hash = n.hash
+                FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])
+                    AS n (replica, head, floor, horizon, hash)
                 WHERE r.replica = n.replica
                 """
             ).binding(dots: ends.map(\.dot)).binding(each: after, int8: { Int64(clamping: $0) })
+                .binding(each: lost, int8: { Int64(clamping: $0) })
                 .binding(each: ends, bytes: \.hash.postgres).binding(install.end.clock.postgres)
         ])
     }

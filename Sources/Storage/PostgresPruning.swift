@@ -25,9 +25,10 @@ struct PostgresPruning {
                 guarded,
                 PostgresStatement(
                     """
-                    SELECT o.replica, max(f.seq), count(*) FROM converge_replica AS o
+                    SELECT o.replica, max(f.seq), count(*), coalesce(max(f.seq) FILTER (WHERE f.shelf = 1), 0)
+                    FROM converge_replica AS o
                     CROSS JOIN LATERAL (
-                        SELECT seq, ts FROM converge_entry WHERE replica = o.replica ORDER BY seq LIMIT $2) AS f
+                        SELECT seq, ts, shelf FROM converge_entry WHERE replica = o.replica ORDER BY seq LIMIT $2) AS f
                     WHERE f.ts < $1 GROUP BY o.replica
                     """
                 ).binding(pruning.entriesBefore.postgres).binding(Int64(limit)),
@@ -37,6 +38,7 @@ struct PostgresPruning {
             pruned.floors[begun[1].replica(row, 0)] = UInt64(clamping: begun[1].int(row, 2))
         }
         var lasts: [Dot] = []
+        var lost = VersionVector()
         var left: [ReplicaID: Int] = [:]
         for row in 0..<begun[3].count {
             let last = begun[3].dot(row, 0)
@@ -45,6 +47,7 @@ struct PostgresPruning {
             left[last.replica] = limit - count
             pruned.dropped += count
             pruned.floors.advance(to: last)
+            lost[last.replica] = UInt64(clamping: begun[3].int(row, 3))
         }
 
         let wanted = heads.map { head in
@@ -86,11 +89,13 @@ struct PostgresPruning {
                 ).binding(dots: folded),
                 PostgresStatement(
                     """
-                    UPDATE converge_replica AS r SET floor = n.floor
-                    FROM unnest($1::bigint[], $2::bigint[]) AS n (replica, floor)
-                    WHERE r.replica = n.replica AND r.floor < n.floor
+                    UPDATE converge_replica AS r
+                    SET floor = greatest(r.floor, n.floor), horizon = greatest(r.horizon, n.horizon)
+                    FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS n (replica, floor, horizon)
+                    WHERE r.replica = n.replica AND (r.floor < n.floor OR r.horizon < n.horizon)
                     """
-                ).binding(dots: pruned.floors.components),
+                ).binding(dots: pruned.floors.components)
+                    .binding(each: pruned.floors.components, int8: { Int64(clamping: lost[$0.replica]) }),
                 PostgresStatement(
                     """
                     DELETE FROM converge_message_key WHERE id IN (

@@ -155,9 +155,28 @@ final class PostgresReader: StoreReader {
         return found
     }
 
-    func prunedThrough() throws(StoreError) -> VersionVector {
-        let rows = try read([PostgresStatement("SELECT replica, floor FROM converge_replica WHERE floor > 0")])[0]
+    func horizon() throws(StoreError) -> VersionVector {
+        let rows = try read([PostgresStatement("SELECT replica, horizon FROM converge_replica WHERE horizon > 0")])[0]
         return VersionVector((0..<rows.count).map { rows.dot($0, 0) })
+    }
+
+    func documents(of room: Text, beyond cursor: VersionVector, limit: Int) throws(StoreError) -> [DocumentID] {
+        guard limit > 0 else { return [] }
+        let rows = try read([
+            PostgresStatement(
+                """
+                SELECT DISTINCT t.kind, t.name FROM converge_touched AS t
+                LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS c (replica, seq) ON c.replica = t.replica
+                WHERE t.room = $1 AND t.seq > coalesce(c.seq, 0)
+                ORDER BY t.kind, t.name LIMIT $4
+                """
+            ).binding(room).binding(dots: cursor.components).binding(Int64(limit))
+        ])[0]
+        return (0..<rows.count).compactMap { row in
+            DocumentKind(rawValue: UInt8(clamping: rows.int(row, 0))).map {
+                DocumentID(room: room, kind: $0, name: rows.text(row, 1))
+            }
+        }
     }
 
     // MARK: Parts

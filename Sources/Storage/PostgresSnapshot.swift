@@ -7,6 +7,7 @@ struct PostgresSnapshot: SnapshotSource {
     typealias Run = ([PostgresStatement]) throws(StoreError) -> [PostgresResult]
 
     private(set) var vector = VersionVector()
+    private(set) var horizon = VersionVector()
     private var found = SnapshotEnd(heads: [], floors: VersionVector(), clock: .zero)
     private let since: VersionVector
     private let run: Run
@@ -22,7 +23,10 @@ struct PostgresSnapshot: SnapshotSource {
         self.run = run
         let rows = try run([
             PostgresStatement(
-                "SELECT replica, head, floor, clock, hash FROM converge_replica WHERE head > 0 ORDER BY replica")
+                """
+                SELECT replica, head, floor, clock, hash, horizon FROM converge_replica
+                WHERE head > 0 ORDER BY replica
+                """)
         ])[0]
         for row in 0..<rows.count {
             let head = rows.dot(row, 0)
@@ -30,6 +34,7 @@ struct PostgresSnapshot: SnapshotSource {
             found.heads.append(LogEnd(dot: head, hash: EntryHash(postgres: rows.array(row, 4))))
             found.floors[head.replica] = UInt64(clamping: rows.int(row, 2))
             found.clock = max(found.clock, rows.timestamp(row, 3))
+            horizon[head.replica] = UInt64(clamping: rows.int(row, 5))
         }
     }
 

@@ -5,7 +5,8 @@ import ConvergeWire
 ///
 /// Entries that are too old go from the beginning of each log, all of them. Entries that everybody has are *folded*:
 /// what they say is in the documents, so the entry can go, while messages, system events and kinds that this build does
-/// not know stay below the floor, where history still shows them.
+/// not know stay below the floor, where history still shows them. The *horizon* of a log is the last of its shown messages
+/// and system events that went by age.
 public struct Pruning: Hashable, Sendable {
     /// Entries that stand before this go.
     public var entriesBefore: HybridTimestamp

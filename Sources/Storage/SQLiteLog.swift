@@ -15,7 +15,7 @@ struct SQLiteLog {
     private let insertEntry: SQLiteStatement
     private let insertReplica: SQLiteStatement
     private let updateReplica: SQLiteStatement
-    private let readFloor: SQLiteStatement
+    private let readMarks: SQLiteStatement
     private let moveReplica: SQLiteStatement
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
@@ -35,12 +35,13 @@ struct SQLiteLog {
             """)
         updateReplica = try connection.prepare(
             "UPDATE replica SET head = ?2, clock = max(clock, ?3), hash = ?4 WHERE replica = ?1 AND head = ?5")
-        readFloor = try connection.prepare("SELECT floor FROM replica WHERE replica = ?1")
+        readMarks = try connection.prepare("SELECT floor, horizon FROM replica WHERE replica = ?1")
         moveReplica = try connection.prepare(
             """
-            INSERT INTO replica(replica, head, floor, clock, hash) VALUES (?1, ?2, ?3, ?4, ?5)
+            INSERT INTO replica(replica, head, floor, clock, hash, horizon) VALUES (?1, ?2, ?3, ?4, ?5, ?7)
             ON CONFLICT DO UPDATE
-            SET head = excluded.head, floor = excluded.floor, clock = max(clock, excluded.clock), hash = excluded.hash
+            SET head = excluded.head, floor = excluded.floor, clock = max(clock, excluded.clock), hash = excluded.hash,
+                horizon = excluded.horizon
             WHERE head = ?6
             """)
     }
@@ -76,6 +77,7 @@ struct SQLiteLog {
     {
         let install = try SnapshotInstall(final, have: have, mine: vector)
         try stage.take(final)
+        let told = try stage.stagedHorizon()
         var after = vector
         var clocks: [ReplicaID: HybridTimestamp] = [:]
         try stage.install(install, effects) { (entry) throws(StoreError) in
@@ -84,24 +86,30 @@ struct SQLiteLog {
         } moved: { (end, unbroken) throws(StoreError) in
             // The highest clock of the snapshot stands with one log that has moved: only the maximum counts.
             let clock = max(clocks[end.dot.replica] ?? .zero, install.end.clock)
-            try move(end, clock: clock, install, unbroken: unbroken)
+            try move(end, clock: clock, install, unbroken: unbroken, horizon: told[end.dot.replica])
             after.advance(to: end.dot)
         }
         return after
     }
 
     private func move(
-        _ end: LogEnd, clock: HybridTimestamp, _ install: SnapshotInstall, unbroken: UInt64
+        _ end: LogEnd, clock: HybridTimestamp, _ install: SnapshotInstall, unbroken: UInt64, horizon told: UInt64
     ) throws(StoreError) {
         var own: UInt64 = 0
-        readFloor.bind(1, end.dot.replica)
-        try readFloor.forEachRow { (row) throws(StoreError) in own = row.unsigned(0) }
+        var horizon: UInt64 = 0
+        readMarks.bind(1, end.dot.replica)
+        try readMarks.forEachRow { (row) throws(StoreError) in
+            own = row.unsigned(0)
+            horizon = row.unsigned(1)
+        }
         moveReplica.bind(1, end.dot.replica)
         moveReplica.bind(2, clamping: end.dot.seq)
-        moveReplica.bind(3, clamping: install.floor(of: end.dot.replica, own: own, unbroken: unbroken))
+        let floor = install.floor(of: end.dot.replica, own: own, unbroken: unbroken)
+        moveReplica.bind(3, clamping: floor)
         moveReplica.bind(4, clamping: clock.rawValue)
         end.hash.withBytes { moveReplica.bind(5, copying: Array($0)) }
         moveReplica.bind(6, clamping: install.mine[end.dot.replica])
+        moveReplica.bind(7, clamping: install.horizon(of: end.dot.replica, own: horizon, told: told, floor: floor))
         try moveReplica.run()
         guard connection.changes == 1 else {
             throw .fenced("the log of \(end.dot.replica) was written by somebody else")

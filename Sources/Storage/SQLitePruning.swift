@@ -8,19 +8,19 @@ import ConvergeCRDT
 import ConvergeWire
 
 struct SQLitePruning {
-    private let floor: SQLiteStatement
+    private let marks: SQLiteStatement
     private let first: SQLiteStatement
     private let folding: SQLiteStatement
     private let deleteBeginning: SQLiteStatement
     private let deleteEntry: SQLiteStatement
-    private let moveFloor: SQLiteStatement
+    private let moveMarks: SQLiteStatement
     private let deleteKeys: SQLiteStatement
     private unowned let connection: SQLiteConnection
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
         self.connection = connection
-        floor = try connection.prepare("SELECT floor FROM replica WHERE replica = ?1")
-        first = try connection.prepare("SELECT seq, ts FROM entry WHERE replica = ?1 ORDER BY seq LIMIT ?2")
+        marks = try connection.prepare("SELECT floor, horizon FROM replica WHERE replica = ?1")
+        first = try connection.prepare("SELECT seq, ts, shown FROM entry WHERE replica = ?1 ORDER BY seq LIMIT ?2")
         folding = try connection.prepare(
             """
             SELECT seq, namespace, flags, kind, CASE WHEN kind = \(EntryKind.document.rawValue) THEN payload END
@@ -28,7 +28,7 @@ struct SQLitePruning {
             """)
         deleteBeginning = try connection.prepare("DELETE FROM entry WHERE replica = ?1 AND seq <= ?2")
         deleteEntry = try connection.prepare("DELETE FROM entry WHERE replica = ?1 AND seq = ?2")
-        moveFloor = try connection.prepare("UPDATE replica SET floor = ?2 WHERE replica = ?1")
+        moveMarks = try connection.prepare("UPDATE replica SET floor = ?2, horizon = ?3 WHERE replica = ?1")
         deleteKeys = try connection.prepare(
             "DELETE FROM message_key WHERE id IN (SELECT id FROM message_key WHERE ts < ?1 ORDER BY ts LIMIT ?2)")
     }
@@ -39,18 +39,19 @@ struct SQLitePruning {
         let limit = max(0, pruning.limit)
         for head in vector.components {
             let replica = head.replica
-            let before = try floor(of: replica)
+            let before = try marks(of: replica)
             var after = before
             let old = try dropOld(of: replica, pruning.entriesBefore, limit, &after)
             let through = min(pruning.foldThrough[replica], head.seq)
-            let (gone, seen) = try fold(replica, through: through, limit: limit - old, &after)
+            let (gone, seen) = try fold(replica, through: through, limit: limit - old, &after.floor)
             pruned.dropped += old + gone
             if old + seen == limit { pruned.hasMore = true }
-            pruned.floors[replica] = after
-            if after > before {
-                moveFloor.bind(1, replica)
-                moveFloor.bind(2, clamping: after)
-                try moveFloor.run()
+            pruned.floors[replica] = after.floor
+            if after != before {
+                moveMarks.bind(1, replica)
+                moveMarks.bind(2, clamping: after.floor)
+                moveMarks.bind(3, clamping: after.horizon)
+                try moveMarks.run()
             }
         }
         guard pruning.keysBefore > .zero else { return pruned }
@@ -62,29 +63,41 @@ struct SQLitePruning {
         return pruned
     }
 
-    private func floor(of replica: ReplicaID) throws(StoreError) -> UInt64 {
-        var found: UInt64 = 0
-        floor.bind(1, replica)
-        try floor.forEachRow { (row) throws(StoreError) in found = row.unsigned(0) }
+    private struct Marks: Equatable {
+        var floor: UInt64 = 0
+        var horizon: UInt64 = 0
+    }
+
+    private func marks(of replica: ReplicaID) throws(StoreError) -> Marks {
+        var found = Marks()
+        marks.bind(1, replica)
+        try marks.forEachRow { (row) throws(StoreError) in
+            found = Marks(floor: row.unsigned(0), horizon: row.unsigned(1))
+        }
         return found
     }
 
     /// How many entries went.
     private func dropOld(
-        of replica: ReplicaID, _ moment: HybridTimestamp, _ limit: Int, _ floor: inout UInt64
+        of replica: ReplicaID, _ moment: HybridTimestamp, _ limit: Int, _ marks: inout Marks
     ) throws(StoreError) -> Int {
         guard moment > .zero else { return 0 }
         first.bind(1, replica)
         first.bind(2, Int64(limit))
         defer { first.reset() }
         var last: UInt64?
-        while try first.step(), HybridTimestamp(rawValue: first.unsigned(1)) < moment { last = first.unsigned(0) }
+        while try first.step(), HybridTimestamp(rawValue: first.unsigned(1)) < moment {
+            last = first.unsigned(0)
+            if first.int(2) == BatchRules.Shelf.history.rawValue {
+                marks.horizon = max(marks.horizon, first.unsigned(0))
+            }
+        }
         guard let last else { return 0 }
         first.reset()
         deleteBeginning.bind(1, replica)
         deleteBeginning.bind(2, clamping: last)
         try deleteBeginning.run()
-        floor = max(floor, last)
+        marks.floor = max(marks.floor, last)
         return connection.changes
     }
 

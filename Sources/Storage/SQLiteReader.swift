@@ -16,7 +16,8 @@ package final class SQLiteReader: StoreReader {
     private let room: SQLiteStatement
     private let entry: SQLiteStatement
     private let key: SQLiteStatement
-    private let floors: SQLiteStatement
+    private let horizons: SQLiteStatement
+    private let touched: SQLiteStatement
     private let floor: SQLiteStatement
     private let attendance: SQLiteStatement
     private let hash: SQLiteStatement
@@ -37,7 +38,8 @@ package final class SQLiteReader: StoreReader {
         log = try connection.prepare(
             "SELECT \(Self.columns) FROM entry WHERE replica = ?1 AND seq >= ?2 ORDER BY seq LIMIT ?3")
         heads = try connection.prepare("SELECT replica, head FROM replica WHERE head > 0 ORDER BY replica")
-        floors = try connection.prepare("SELECT replica, floor FROM replica WHERE floor > 0 ORDER BY replica")
+        horizons = try connection.prepare("SELECT replica, horizon FROM replica WHERE horizon > 0 ORDER BY replica")
+        touched = try connection.prepare(Self.touchedSQL)
         firstAfter = try connection.prepare(
             "SELECT ts FROM entry WHERE replica = ?1 AND seq > ?2 ORDER BY seq LIMIT 1")
         room = try connection.prepare(Self.roomSQL)
@@ -66,6 +68,10 @@ package final class SQLiteReader: StoreReader {
         UNION ALL
         SELECT ts, replica, seq, ordinal FROM entry WHERE room = ?1 AND shown = 2 AND ts >= ?2
         ORDER BY 1, 2, 3
+        """
+
+    package static let touchedSQL = """
+        SELECT room, kind, name, replica, seq FROM touched WHERE room = ?1 ORDER BY kind, name, replica
         """
 
     // MARK: The contract
@@ -162,11 +168,25 @@ package final class SQLiteReader: StoreReader {
         }
     }
 
-    package func prunedThrough() throws(StoreError) -> VersionVector {
+    package func horizon() throws(StoreError) -> VersionVector {
         try start()
-        var through = VersionVector()
-        try floors.forEachRow { (row) throws(StoreError) in through[row.replica(0)] = row.unsigned(1) }
-        return through
+        var horizon = VersionVector()
+        try horizons.forEachRow { (row) throws(StoreError) in horizon[row.replica(0)] = row.unsigned(1) }
+        return horizon
+    }
+
+    package func documents(
+        of room: Text, beyond cursor: VersionVector, limit: Int
+    ) throws(StoreError) -> [DocumentID] {
+        guard limit > 0 else { return [] }
+        try start()
+        var changed: [DocumentID] = []
+        touched.bind(1, copying: room)
+        _ = try SQLiteDocumentRows.forEachDocument(in: touched) { (id, touched) throws(StoreError) in
+            if !cursor.covers(touched) { changed.append(id) }
+            return changed.count < limit
+        }
+        return changed
     }
 
     // MARK: Parts

@@ -8,7 +8,7 @@ import ConvergeWire
 
 enum SQLiteSchema {
     /// `PRAGMA user_version`.
-    static let version = 2
+    static let version = 3
     /// `PRAGMA application_id`: "Cnvg".
     static let applicationID = 0x436E_7667
 
@@ -54,7 +54,7 @@ enum SQLiteSchema {
     }
 
     /// The step at n leads from version n to n + 1.
-    private static let steps = [first, second]
+    private static let steps = [first, second, third]
 
     /// Replica ids are stored with the top bit flipped, so that SQLite's signed order is theirs. `ts` are hybrid
     /// timestamps. Hashes and ids of messages are 16 bytes.
@@ -228,5 +228,14 @@ enum SQLiteSchema {
             payload BLOB NOT NULL,
             PRIMARY KEY(replica, seq)
         ) WITHOUT ROWID;
+        """
+    /// Horizons (StoreReader.horizon). Of what version 2 dropped only the floor is known.
+    private static let third = """
+        ALTER TABLE replica ADD COLUMN horizon INTEGER NOT NULL DEFAULT 0;
+        UPDATE replica SET horizon = floor;
+        CREATE TABLE staged_horizon(
+            replica INTEGER PRIMARY KEY,
+            seq INTEGER NOT NULL
+        );
         """
 }

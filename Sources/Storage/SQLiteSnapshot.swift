@@ -6,6 +6,7 @@ import ConvergeWire
 
 struct SQLiteSnapshot: SnapshotSource {
     private(set) var vector = VersionVector()
+    private(set) var horizon = VersionVector()
     private var found = SnapshotEnd(heads: [], floors: VersionVector(), clock: .zero)
     private let logs: SQLiteStatement
     private let touched: SQLiteStatement
@@ -18,7 +19,8 @@ struct SQLiteSnapshot: SnapshotSource {
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
         path = connection.path
-        logs = try connection.prepare("SELECT replica, head, floor, clock, hash FROM replica WHERE head > 0 ORDER BY 1")
+        logs = try connection.prepare(
+            "SELECT replica, head, floor, clock, hash, horizon FROM replica WHERE head > 0 ORDER BY 1")
         touched = try connection.prepare(
             """
             SELECT room, kind, name, replica, seq FROM touched WHERE (room, kind, name) > (?1, ?2, ?3)
@@ -37,12 +39,14 @@ struct SQLiteSnapshot: SnapshotSource {
     func begun() throws(StoreError) -> SQLiteSnapshot {
         var begun = self
         begun.vector = VersionVector()
+        begun.horizon = VersionVector()
         begun.found = SnapshotEnd(heads: [], floors: VersionVector(), clock: .zero)
         try logs.forEachRow { (row) throws(StoreError) in
             let head = Dot(replica: row.replica(0), seq: row.unsigned(1))
             begun.vector.advance(to: head)
             begun.found.heads.append(LogEnd(dot: head, hash: row.hash(4)))
             begun.found.floors[head.replica] = row.unsigned(2)
+            begun.horizon[head.replica] = row.unsigned(5)
             begun.found.clock = max(begun.found.clock, HybridTimestamp(rawValue: row.unsigned(3)))
         }
         return begun

@@ -16,14 +16,17 @@ struct SQLiteStage {
     private let addAttendance: SQLiteStatement
     private let addKey: SQLiteStatement
     private let addEntry: SQLiteStatement
+    private let addHorizon: SQLiteStatement
     private let documents: SQLiteStatement
     private let rows: SQLiteStatement
     private let attendance: SQLiteStatement
     private let keys: SQLiteStatement
     private let entries: SQLiteStatement
+    private let horizon: SQLiteStatement
 
     private static let tables = [
         "staged_touched", "staged_row", "staged_attendance", "staged_key", "staged_entry",
+        "staged_horizon",
     ]
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
@@ -49,6 +52,11 @@ struct SQLiteStage {
             INSERT OR REPLACE INTO staged_entry(\(SQLiteStatement.entryColumns))
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
             """)
+        addHorizon = try connection.prepare(
+            """
+            INSERT INTO staged_horizon(replica, seq) VALUES (?1, ?2)
+            ON CONFLICT DO UPDATE SET seq = max(seq, excluded.seq)
+            """)
         documents = try connection.prepare(
             "SELECT room, kind, name, replica, seq FROM staged_touched ORDER BY room, kind, name, replica")
         rows = try connection.prepare("SELECT value, up, down, ts, replica, seq FROM staged_row \(document)")
@@ -57,6 +65,7 @@ struct SQLiteStage {
         keys = try connection.prepare("SELECT id, ts, replica, seq FROM staged_key")
         entries = try connection.prepare(
             "SELECT \(SQLiteStatement.entryColumns) FROM staged_entry ORDER BY replica, seq")
+        horizon = try connection.prepare("SELECT replica, seq FROM staged_horizon")
     }
 
     static func clear(_ connection: SQLiteConnection) throws(StoreError) {
@@ -80,6 +89,18 @@ struct SQLiteStage {
             try addKey.run()
         }
         for entry in chunk.entries { try take(entry) }
+        for dot in chunk.horizon.components {
+            addHorizon.bind(1, dot.replica)
+            addHorizon.bind(2, clamping: dot.seq)
+            try addHorizon.run()
+        }
+    }
+
+    /// What all pieces so far said.
+    func stagedHorizon() throws(StoreError) -> VersionVector {
+        var found = VersionVector()
+        try horizon.forEachRow { (row) throws(StoreError) in found[row.replica(0)] = row.unsigned(1) }
+        return found
     }
 
     private func take(_ document: SnapshotDocument) throws(StoreError) {

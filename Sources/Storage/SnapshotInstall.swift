@@ -2,6 +2,7 @@
 //
 // Invariant: above its floor a log has no gap. A snapshot's entries may have gaps below the floors that its final piece
 // tells, and, where a server with other floors went on with it, also above them: then the floor is where they end.
+// Messages and system events that are missing are at or below the horizon, which is never above the floor.
 
 import ConvergeCRDT
 import ConvergeWire
@@ -44,6 +45,15 @@ struct SnapshotInstall {
     func floor(of replica: ReplicaID, own: UInt64, unbroken: UInt64) -> UInt64 {
         let told = end.floors[replica]
         return max(told > mine[replica] ? min(told, theirs[replica]) : own, unbroken - 1)
+    }
+
+    /// The horizon of a log that is longer there than here: of what was here before, nothing more has gone.
+    ///
+    /// - Parameters:
+    ///   - told: the highest that any piece said of this log; another server may have had what that one lacked.
+    ///   - floor: the log's new one.
+    func horizon(of replica: ReplicaID, own: UInt64, told: UInt64, floor: UInt64) -> UInt64 {
+        told > mine[replica] ? min(told, floor) : own
     }
 
     /// The runs without gaps that the taken entries, which come by (replica, seq), end with.
@@ -94,6 +104,7 @@ struct SnapshotStage: Sendable {
     private(set) var attendance: [AttendanceRecord] = []
     private(set) var keys: [KeyPosition] = []
     private(set) var entries: [Dot: Entry] = [:]
+    private(set) var horizon = VersionVector()
     private(set) var byteCount = 0
     /// A piece was dropped on purpose.
     private(set) var hasLost = false
@@ -101,6 +112,7 @@ struct SnapshotStage: Sendable {
     mutating func lose() { hasLost = true }
 
     mutating func take(_ chunk: SnapshotChunk) {
+        horizon.merge(chunk.horizon)
         for document in chunk.documents {
             documents[document.id] = document
             byteCount += document.approximateBytes

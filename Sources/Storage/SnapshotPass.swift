@@ -10,6 +10,8 @@ import ConvergeWire
 /// covered by `since`, until that returns false; and returns whether it got to the end.
 protocol SnapshotSource {
     var vector: VersionVector { get }
+    /// Of all logs.
+    var horizon: VersionVector { get }
     func end() throws(StoreError) -> SnapshotEnd
     func documents(
         after: DocumentID?, since: VersionVector, _ body: (SnapshotDocument) throws(StoreError) -> Bool
@@ -100,6 +102,10 @@ enum SnapshotPass {
             chunk.end = try source.end()
         } else {
             chunk.status = .passEnded
+        }
+        // Pieces before the entries say nothing of them: another server may go on from there.
+        if chunk.status != .more || !chunk.entries.isEmpty {
+            chunk.horizon = VersionVector(source.horizon.components.filter { !since.covers($0) })
         }
         return chunk
     }

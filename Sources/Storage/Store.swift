@@ -118,9 +118,14 @@ public protocol StoreReader: AnyObject {
     /// Where the messages with these ids (sent with a key) stand; ids that are not there are left out.
     func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position]
 
-    /// For each replica the highest seq that has been dropped because of its age; a cursor that does not cover this may lack
-    /// entries that nobody can read any more.
-    func prunedThrough() throws(StoreError) -> VersionVector
+    /// For each replica the highest seq of a shown message or system event that is not here any more: it was dropped
+    /// because of its age, here or by the server of a snapshot. A cursor that does not cover this may lack entries that
+    /// nobody can read here; one that does lacks none. Never above the log's floor, which folding raises, too.
+    func horizon() throws(StoreError) -> VersionVector
+
+    /// The documents of `room` that an entry beyond `cursor` affected, in order of (kind, name), at most `limit`: also
+    /// those whose entries are gone, and those that are empty now.
+    func documents(of room: Text, beyond cursor: VersionVector, limit: Int) throws(StoreError) -> [DocumentID]
 
     /// The last system events of these (room, user), in the order asked; those that never had one are left out.
     func attendance(of seats: [(room: Text, user: Text)]) throws(StoreError) -> [AttendanceRecord]

@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeCRDT
 
 /// What a causal state is held against: writes known by number, each with the item that it adds to and the adds that it

@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeCRDT
 
 /// The first law that random triples of `samples` break, in words; nil where all hold.

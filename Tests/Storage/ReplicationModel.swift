@@ -5,6 +5,7 @@
 // folded, by snapshots in several pieces, while both sides go on. What a node writes follows from what it has seen.
 // Each operation is done on every store of a node, and all must answer alike.
 
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeStorage
 import ConvergeWire
@@ -54,7 +55,7 @@ final class ModelNode {
 
     // MARK: Writing
 
-    func write(_ random: inout SeededRandom, wall: UInt64) throws {
+    func write(_ random: inout SplitMix64, wall: UInt64) throws {
         let dot = Dot(replica: replica, seq: vector[replica] + 1)
         let room = Text("room\(Int.random(in: 0..<2, using: &random))")
         let user = Text("user\(Int.random(in: 0..<3, using: &random))")
@@ -65,7 +66,7 @@ final class ModelNode {
         try append(Batch(entries: [entry], effects: Self.effects(of: entry)))
     }
 
-    private func content(_ room: Text, _ user: Text, _ random: inout SeededRandom) throws -> (EntryKind, [UInt8]) {
+    private func content(_ room: Text, _ user: Text, _ random: inout SplitMix64) throws -> (EntryKind, [UInt8]) {
         let name = Text("doc\(Int.random(in: 0..<3, using: &random))")
         switch Int.random(in: 0..<12, using: &random) {
         case 0: return (.message, MessagePayload(user: user, displayName: user, body: Array("hello".utf8)).encoded)
@@ -154,7 +155,7 @@ final class ModelNode {
     }
 
     /// A counter's change has effects alone in this model; its entry is of a kind that is retained.
-    func count(_ random: inout SeededRandom, wall: UInt64) throws {
+    func count(_ random: inout SplitMix64, wall: UInt64) throws {
         let document = DocumentID(room: "room0", kind: .counter, name: "count")
         let rows = memory.state.documents.first { $0.id == document }?.rows ?? []
         var totals = rows.first { $0.dot.replica == replica }?.totals ?? CounterTotals()
@@ -190,7 +191,7 @@ final class ModelNode {
 
     // MARK: Folding
 
-    func fold(_ random: inout SeededRandom) throws {
+    func fold(_ random: inout SplitMix64) throws {
         var through = VersionVector()
         for head in vector.components { through[head.replica] = UInt64.random(in: 0...head.seq, using: &random) }
         let pruning = Pruning(
@@ -260,6 +261,8 @@ final class ModelNode {
         var whole: SnapshotChunk
         var shown: [[Entry]]
         var missed: [[Entry]]
+        var horizon: VersionVector
+        var changed: [[DocumentID]]
     }
 
     func view() throws -> View {
@@ -267,11 +270,14 @@ final class ModelNode {
             number: 0, have: VersionVector(), since: VersionVector(), reached: VersionVector(), after: nil,
             limit: UInt64(Int.max))
         let rooms: [Text] = ["room0", "room1"]
+        let half = VersionVector(vector.components.map { Dot(replica: $0.replica, seq: $0.seq / 2) })
         return try ask("view") { reader in
             View(
                 whole: try reader.snapshot(want),
                 shown: try rooms.map { try reader.history(room: $0, before: nil, limit: 10_000) },
-                missed: try rooms.map { try reader.entries(room: $0, after: VersionVector(), limit: 10_000).entries })
+                missed: try rooms.map { try reader.entries(room: $0, after: VersionVector(), limit: 10_000).entries },
+                horizon: try reader.horizon(),
+                changed: try rooms.map { try reader.documents(of: $0, beyond: half, limit: 10_000) })
         }
     }
 

@@ -45,8 +45,8 @@ final class SQLiteStoreTests {
         try fill()
         try RawDatabase(path).execute("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE")
         let before = FileManager.default.contents(atPath: path)
-        #expect(openError() == .newer(found: 99, known: 2))
-        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 2))
+        #expect(openError() == .newer(found: 99, known: 3))
+        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 3))
         #expect(FileManager.default.contents(atPath: path) == before)
     }
 
@@ -303,7 +303,7 @@ final class SQLiteStoreTests {
         #expect(try other.rows("SELECT count(*) FROM entry") == [["6"]])
     }
 
-    @Test("a file of version 1 becomes one of version 2, with all that is in it")
+    @Test("a file of version 1 becomes one of this version, with all that is in it")
     func migration() throws {
         let entries = try fill()
         let records = (1...2).map { turn in
@@ -323,6 +323,7 @@ final class SQLiteStoreTests {
             CREATE INDEX attendance_joined ON attendance(room, user) WHERE joined = 1;
             DROP TABLE counter; DROP TABLE staged_touched; DROP TABLE staged_row; DROP TABLE staged_attendance;
             DROP TABLE staged_key; DROP TABLE staged_entry;
+            DROP TABLE staged_horizon; ALTER TABLE replica DROP COLUMN horizon;
             PRAGMA user_version = 1;
             """)
         #expect(error { () throws(StoreError) in _ = try store().openReader() }?.name == "unreachable")
@@ -334,8 +335,25 @@ final class SQLiteStoreTests {
             Batch(effects: [.count(counter, CounterTotals(up: 1), dot: entries[0].dot, timestamp: .zero)]))
         again.close()
         #expect(try store().openReader().entries(of: .a, from: 1, limit: 9) == entries)
-        #expect(try old.rows("PRAGMA user_version") == [["2"]])
+        #expect(try old.rows("PRAGMA user_version") == [["3"]])
         #expect(try old.rows("PRAGMA integrity_check") == [["ok"]])
+    }
+
+    @Test("of what version 2 dropped the floor is taken for the horizon")
+    func migrationOfFloors() throws {
+        try fill()
+        let old = try RawDatabase(path)
+        try old.execute(
+            """
+            DROP TABLE staged_horizon; ALTER TABLE replica DROP COLUMN horizon;
+            DELETE FROM entry WHERE seq <= 2; UPDATE replica SET floor = 2;
+            PRAGMA user_version = 2;
+            """)
+        let (writer, recovered) = try store().openWriter(.test())
+        writer.close()
+        #expect(recovered.floors == VersionVector(Dot(replica: .a, seq: 2)))
+        #expect(try store().openReader().horizon() == recovered.floors)
+        #expect(try old.rows("PRAGMA user_version") == [["3"]])
     }
 
     @Test("what was staged is gone when the file is opened anew")
@@ -366,13 +384,15 @@ final class SQLiteStoreTests {
         #expect(room.contains { $0.contains("COVERING INDEX entry_history (room=? AND ts>?)") }, "\(room)")
         #expect(room.contains { $0.contains("COVERING INDEX entry_others (room=? AND ts>?)") }, "\(room)")
         #expect(!room.contains { $0.contains("TEMP B-TREE") }, "\(room)")
+        let touched = try database.rows("EXPLAIN QUERY PLAN " + SQLiteReader.touchedSQL).map { $0[3] }
+        #expect(touched.count == 1 && touched[0].contains("USING PRIMARY KEY (room=?)"), "\(touched)")
     }
 
     @Test("the file says what it is, and commits are synced as asked")
     func settings() throws {
         try fill()
         let database = try RawDatabase(path)
-        #expect(try database.rows("PRAGMA user_version") == [["2"]])
+        #expect(try database.rows("PRAGMA user_version") == [["3"]])
         #expect(try database.rows("PRAGMA application_id") == [[String(0x436E_7667)]])
         #expect(try database.rows("PRAGMA journal_mode") == [["wal"]])
         #expect(try database.rows("PRAGMA integrity_check") == [["ok"]])

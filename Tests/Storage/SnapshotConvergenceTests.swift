@@ -1,5 +1,6 @@
 // State is a function of the version vector: whichever way the entries came, and by whichever snapshots.
 
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeStorage
 import ConvergeWire
@@ -20,7 +21,7 @@ struct SnapshotConvergenceTests {
     private func run(
         seed: UInt64, steps: Int, faults: StoreFaults = StoreFaults(), others: () throws -> [any Store] = { [] }
     ) throws -> Outcome {
-        var random = SeededRandom(seed: seed)
+        var random = SplitMix64(seed: seed)
         var outcome = Outcome()
         let nodes = try Self.replicas.map { try ModelNode($0, memory: MemoryStore(planted: faults), others: others()) }
         defer { for node in nodes { node.close() } }
@@ -152,7 +153,7 @@ struct SnapshotConvergenceTests {
     func orders() throws {
         var wrong: [UInt64] = []
         for seed: UInt64 in 201...210 {
-            var random = SeededRandom(seed: seed)
+            var random = SplitMix64(seed: seed)
             let nodes = try Self.replicas.map { try ModelNode($0, memory: MemoryStore()) }
             for step in 0..<200 {
                 let node = nodes.randomElement(using: &random) ?? nodes[0]

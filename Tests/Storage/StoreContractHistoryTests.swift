@@ -1,5 +1,6 @@
 // The contract of history and resume: one order on every node, nothing twice, nothing left out.
 
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeStorage
 import ConvergeWire
@@ -103,7 +104,7 @@ struct StoreContractHistoryTests {
         let (writer, _) = try fresh.open()
         defer { writer.close() }
         var logs = [TestLog(.a), TestLog(.b), TestLog(.c)]
-        var random = SeededRandom(seed: 7)
+        var random = SplitMix64(seed: 7)
         var entries: [Entry] = []
         var clock: UInt64 = 100
         for _ in 0..<400 {
@@ -154,20 +155,5 @@ struct StoreContractHistoryTests {
             if page.count < 7 { break }
         }
         #expect(got == entries)
-    }
-}
-
-/// SplitMix64: the same run of numbers for the same seed, everywhere.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

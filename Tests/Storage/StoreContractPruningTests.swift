@@ -30,7 +30,7 @@ struct StoreContractPruningTests {
 
         let reader = try fresh.reader()
         #expect(
-            try reader.prunedThrough()
+            try reader.horizon()
                 == VersionVector([Dot(replica: .a, seq: 6), Dot(replica: .b, seq: 3)]))
         let kept = (mine[6...] + theirs[3...]).sorted { $0.position < $1.position }
         #expect(try reader.history(room: "room", before: nil, limit: 100) == kept)

@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeTransport
 import Testing
 
@@ -66,7 +67,7 @@ import Testing
     func model() {
         var wrong: [String] = []
         for seed in UInt64(0)..<60 {
-            var random = SeededGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             let resolution: UInt64 = 10
             var now: UInt64 = 5_000
             var wheel = TimerWheel(resolution: resolution, now: now)

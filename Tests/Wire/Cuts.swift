@@ -1,19 +1,7 @@
-/// Seeded randomness for parsers' tests, and ways to cut a run of bytes into pieces.
-///
-/// SplitMix64: Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators" (2014).
-struct CutGenerator: RandomNumberGenerator {
-    private var state: UInt64
+import ConvergeTestSupport
 
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
-    }
-
+/// Bytes and texts for parsers' tests, and ways to cut a run of bytes into pieces.
+extension SplitMix64 {
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) } }
 
     mutating func word() -> UInt32 { UInt32.random(in: 0 ... .max, using: &self) }
@@ -40,7 +28,7 @@ enum Cuts {
     static func single(_ bytes: [UInt8]) -> [[UInt8]] { bytes.map { [$0] } }
 
     /// Pieces of random length, some of them empty.
-    static func random(_ bytes: [UInt8], _ random: inout CutGenerator) -> [[UInt8]] {
+    static func random(_ bytes: [UInt8], _ random: inout SplitMix64) -> [[UInt8]] {
         var pieces: [[UInt8]] = []
         var at = 0
         let longest = Int.random(in: 1...max(1, bytes.count), using: &random)

@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeWire
 import Testing
@@ -19,7 +20,7 @@ import Testing
 
     /// Positions near one another and at the ends of the numbers.
     private func samples() -> [Position] {
-        var random = SeededGenerator(seed: 5)
+        var random = SplitMix64(seed: 5)
         let edges: [UInt64] = [0, 1, 9, 10, 15, 16, 17, 255, 256, 4095, 4096, 1 << 32, .max - 1, .max]
         func number() -> UInt64 {
             if Bool.random(using: &random) { return edges.randomElement(using: &random) ?? 0 }

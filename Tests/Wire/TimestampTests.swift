@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeWire
 import Testing
 
@@ -30,7 +31,7 @@ import Testing
 
     @Test("a writer that remembers a second writes what a fresh one does")
     func memory() {
-        var random = SeededGenerator(seed: 9)
+        var random = SplitMix64(seed: 9)
         var writer = TimestampWriter()
         var wrong: [UInt64] = []
         var moment: UInt64 = 1_795_371_628_000

@@ -18,6 +18,8 @@ struct MemberRecord: Sendable {
     var address: Text
     var claim: MemberClaim
     var linked = false
+    /// When the link to it ended, unless there is one again.
+    var lostAt: UInt64?
     /// False while it is only known from the store: then anything that is heard of it counts, and nothing is passed on.
     var verified = true
     /// While its link proves that it runs: the worst that others hold against it, until it refutes that.

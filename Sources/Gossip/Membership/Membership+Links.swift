@@ -72,6 +72,7 @@ extension Membership {
         guard let at = index else { return }
         let held = table.records[at]
         table.records[at].linked = true
+        table.records[at].lostAt = nil
         table.records[at].told = nil
         table.records[at].relay = nil
         takeAddress(hello, at: at, into: &effects)
@@ -116,6 +117,7 @@ extension Membership {
     mutating func closed(_ peer: ReplicaID, into effects: inout [MembershipEffect]) {
         guard let at = table.index(of: peer), table.records[at].linked else { return }
         table.records[at].linked = false
+        table.records[at].lostAt = now
         table.records[at].disputed = nil
         table.records[at].heard = nil
         dialler.closed(peer, headStart: headStart(of: peer), at: now, using: &random)

@@ -208,8 +208,13 @@ extension Membership {
         }
     }
 
-    func suspicionEnd(_ suspicion: Suspicion, alive: Int) -> UInt64 {
-        suspicion.deadline(timeout: options.suspectTimeout, others: alive)
+    /// When a suspicion ends. Silence takes its time, since it may be the network's or the accuser's. A link that was ended
+    /// is more than silence: where all who could confirm it have found the same, the node has ended, and what is left is
+    /// the time in which it could be back.
+    func suspicionEnd(_ suspicion: Suspicion, of record: MemberRecord, alive: Int) -> UInt64 {
+        let end = suspicion.deadline(timeout: options.suspectTimeout, others: alive)
+        guard let lostAt = record.lostAt, suspicion.isConfirmed(others: alive) else { return end }
+        return min(end, suspicion.wait(options.suspectTimeout / 4, from: lostAt))
     }
 
     /// When a suspect is looked at for the last time.
@@ -223,7 +228,7 @@ extension Membership {
         let alive = aliveCount
         for at in table.records.indices {
             guard let suspicion = table.records[at].suspicion else { continue }
-            let end = suspicionEnd(suspicion, alive: alive)
+            let end = suspicionEnd(suspicion, of: table.records[at], alive: alive)
             if !suspicion.checked, now >= lastLook(before: end) {
                 table.records[at].suspicion?.checked = true
                 if table.records[at].verified { probe(table.replicas[at], into: &effects) }

@@ -174,7 +174,7 @@ public struct Membership: Sendable {
         let alive = aliveCount
         for record in table.records {
             if let suspicion = record.suspicion {
-                let end = suspicionEnd(suspicion, alive: alive)
+                let end = suspicionEnd(suspicion, of: record, alive: alive)
                 deadline = min(deadline, suspicion.checked ? end : lastLook(before: end))
             }
             if let forgetAt = record.forgetAt, !record.forgotten, record.state == .faulty || record.state == .left {

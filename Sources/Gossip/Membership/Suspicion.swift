@@ -42,6 +42,14 @@ struct Suspicion: Hashable, Sendable {
         return since + extra + 3 * timeout - 2 * timeout * share / 1000
     }
 
+    /// Whether as many suspect it as would do, where there is anybody else who could.
+    func isConfirmed(others: Int) -> Bool {
+        others > 0 && accusers.count > min(Suspicion.mostConfirmations, others)
+    }
+
+    /// The end of a wait that begins at `start`, or with the suspicion where that began later.
+    func wait(_ time: UInt64, from start: UInt64) -> UInt64 { max(since, start) + extra + time }
+
     mutating func extend(by time: UInt64) {
         extra += time
         checked = false

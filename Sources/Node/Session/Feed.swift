@@ -28,6 +28,13 @@ struct Feed: Sendable {
 
         func covers(_ dot: Dot) -> Bool { through.covers(dot) && !after.covers(dot) }
 
+        /// The cursor, and what was shown live where that went on from the cursor without a gap.
+        fileprivate func extending(_ cursor: VersionVector) -> VersionVector {
+            var extended = cursor
+            for dot in through.components where cursor[dot.replica] >= after[dot.replica] { extended.advance(to: dot) }
+            return extended
+        }
+
         /// - Parameters:
         ///   - entered: what had been handed out live when the session came into its room, or the cursor with which it had
         ///     resumed there since.
@@ -55,6 +62,8 @@ struct Feed: Sendable {
         var shown: Shown?
         /// Nothing is known to be missing so far.
         var recovered = true
+        /// A resume names the documents that entries beyond this affected.
+        var origin = VersionVector()
 
         /// Whether an entry that the cursor does not cover is for this session.
         func wants(_ dot: Dot) -> Bool { shown.map { !$0.covers(dot) } ?? true }
@@ -66,10 +75,12 @@ struct Feed: Sendable {
         var reached: VersionVector
         /// There was no more when the store looked.
         var isLevel: Bool
-        /// What the store has dropped because of its age, asked for after the page was read.
-        var prunedThrough = VersionVector()
-        /// The documents that the entries between the cursor and `reached` changed.
+        /// `StoreReader.horizon`, asked for after the page was read.
+        var horizon = VersionVector()
+        /// Where a resume is level: the names of the documents that the entries beyond its origin affected.
         var documents: [Text] = []
+        /// There are more of those than are named.
+        var hasMoreDocuments = false
     }
 
     enum LiveDecision: Hashable, Sendable {
@@ -110,25 +121,27 @@ struct Feed: Sendable {
     private(set) var overflowed = false
     /// Everything beyond the cursor that a resume began with could be read.
     private(set) var recovered = true
-    private var documents: Set<Text> = []
+    /// What entries up to here did to documents a resume need not name.
+    private let origin: VersionVector
+    /// The documents to be asked for again after a resume, sorted.
+    private(set) var changedDocuments: [Text] = []
 
     /// A session that is off the live stream, sent what `cursor` covers.
     init(catchingUpFrom cursor: VersionVector) {
         purpose = .catchUp
         self.cursor = cursor
+        origin = cursor
     }
 
     init(resumingFrom cursor: VersionVector, shown: Shown) {
         purpose = .resume
         self.cursor = cursor
         self.shown = shown
+        origin = shown.extending(cursor)
     }
 
     /// A resume that is not over.
     var isResuming: Bool { purpose == .resume && !isLevel }
-
-    /// The documents to be asked for again after a resume, sorted.
-    var changedDocuments: [Text] { documents.sorted() }
 
     // MARK: Pages
 
@@ -137,7 +150,8 @@ struct Feed: Sendable {
         guard !isLevel, asked == 0 else { return nil }
         asked = number
         overflowed = false
-        return Question(number: number, purpose: purpose, cursor: cursor, shown: shown, recovered: recovered)
+        return Question(
+            number: number, purpose: purpose, cursor: cursor, shown: shown, recovered: recovered, origin: origin)
     }
 
     /// The page `number` could not be read: it is to be asked for again after a while.
@@ -150,15 +164,12 @@ struct Feed: Sendable {
     mutating func read(_ page: Page, _ number: UInt64) -> PageDecision {
         guard asked == number, asked != 0 else { return .ignore }
         asked = 0
-        if purpose == .resume {
-            if !cursor.covers(page.prunedThrough) { recovered = false }
-            for document in page.documents where !documents.contains(document) {
-                if documents.count == Self.documentLimit { recovered = false } else { documents.insert(document) }
-            }
-        }
+        if purpose == .resume, !cursor.covers(page.horizon) { recovered = false }
         cursor.merge(page.reached)
         guard page.isLevel, !overflowed else { return .more(held: keepUnstored()) }
         isLevel = true
+        changedDocuments = page.documents
+        if page.hasMoreDocuments { recovered = false }
         let show = held.indices.filter { at in held[at].map { !cursor.covers($0) } ?? true }
         held = []
         return .level(show: show)

@@ -5,7 +5,7 @@ import ConvergeWire
 /// Reads one page of what a session has not been shown of a room, as the frames that show it.
 ///
 /// A slow client gets the frames that the others got live; one that resumes gets one `history` frame with messages and
-/// system events, and the names of the documents that changed. A page ends at so many entries or bytes, whichever is first.
+/// system events, and at the end the names of the documents that changed. A page ends at so many entries or bytes, whichever is first.
 struct FeedReader {
     /// Past this many bytes a page takes no further entry.
     static let pageBytes = 256 << 10
@@ -22,7 +22,7 @@ struct FeedReader {
         let (entries, through) = try reader.entries(room: room, after: question.cursor, limit: limit)
         var page = Feed.Page(reached: question.cursor, isLevel: entries.count < limit)
         // After the entries: what is dropped between the two is then known to be dropped.
-        if question.purpose == .resume { page.prunedThrough = try reader.prunedThrough() }
+        if question.purpose == .resume { page.horizon = try reader.horizon() }
         var frames = FrameBatchBuilder()
         let taken =
             switch question.purpose {
@@ -30,8 +30,20 @@ struct FeedReader {
             case .resume: appendHistory(of: entries, &page, to: &frames, stamp, &encoder)
             }
         if taken < entries.count { page.isLevel = false }
-        if page.isLevel { page.reached.merge(through) }
+        if page.isLevel {
+            page.reached.merge(through)
+            if question.purpose == .resume { try nameDocuments(reader, &page) }
+        }
         return (frames.finish(), page)
+    }
+
+    /// After the entries: what was changed up to where those go is then among the changed, though its own entry be gone.
+    private func nameDocuments(_ reader: any StoreReader, _ page: inout Feed.Page) throws(StoreError) {
+        let most = Feed.documentLimit
+        let changed = try reader.documents(of: room, beyond: question.origin, limit: most + 1)
+        // Documents of several kinds may have one name.
+        page.documents = Set(changed.prefix(most).map(\.name)).sorted()
+        page.hasMoreDocuments = changed.count > most
     }
 
     /// Returns how many entries were taken.
@@ -74,13 +86,12 @@ struct FeedReader {
                     try? encoder.appendHistoryEntry(entry, to: &frame)
                 }
             }
-            page.documents = documents.sorted()
             if frame.count == empty, documents.isEmpty {
                 frame.truncate(to: start)
             } else {
                 let resume = ResumePage(
-                    cursor: page.reached, recovered: question.recovered && question.cursor.covers(page.prunedThrough),
-                    docs: page.documents)
+                    cursor: page.reached, recovered: question.recovered && question.cursor.covers(page.horizon),
+                    docs: documents.sorted())
                 encoder.endHistory(stamp, limit: limit, ref: nil, resume: resume, to: &frame)
             }
         }

@@ -62,6 +62,9 @@ public struct SnapshotChunk: Hashable, Sendable {
     public var status: Status
     /// The server's vector when it read this piece.
     public var at: VersionVector
+    /// For logs of whose entries beyond `since` the server has dropped a shown message or system event: the last such one.
+    /// Told by the pieces that have entries or end a pass.
+    public var horizon = VersionVector()
     public var documents: [SnapshotDocument] = []
     public var attendance: [AttendanceRecord] = []
     public var keys: [KeyPosition] = []

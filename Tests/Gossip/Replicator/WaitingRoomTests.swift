@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeWire
 import Testing

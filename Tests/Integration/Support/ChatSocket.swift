@@ -33,12 +33,15 @@ final class ChatSocket {
     var answersPings = true
 
     /// Upgrades; fails where the answer is no 101.
-    init(port: UInt16, target: String, headers: [String] = [], receiveBuffer: Int32? = nil) throws {
-        socket = try RawSocket(port: port, receiveBuffer: receiveBuffer)
+    init(
+        host: String = "127.0.0.1", port: UInt16, target: String, headers: [String] = [], receiveBuffer: Int32? = nil,
+        patience: Duration = Deadline.patience
+    ) throws {
+        socket = try RawSocket(host: host, port: port, receiveBuffer: receiveBuffer)
         try socket.send(HTTPText.upgrade(target, headers))
         var head: [UInt8] = []
         let end = Array("\r\n\r\n".utf8)
-        let deadline = Deadline()
+        let deadline = Deadline(in: patience)
         while true {
             guard case .bytes(let bytes) = socket.receive(by: deadline) else {
                 throw TestFailure("no answer to the upgrade: \(String(decoding: head, as: UTF8.self))")

@@ -41,13 +41,15 @@ struct HTTPReply {
     }
 
     /// Sends bytes, and reads the answer up to the end of the connection, which must come.
-    static func of(_ request: String, port: UInt16) throws -> HTTPReply {
-        let socket = try RawSocket(port: port)
+    static func of(_ request: String, host: String = "127.0.0.1", port: UInt16) throws -> HTTPReply {
+        let socket = try RawSocket(host: host, port: port)
         try socket.send(request)
         return try HTTPReply(socket.receiveToEnd())
     }
 
-    static func get(_ target: String, port: UInt16, _ headers: [String] = []) throws -> HTTPReply {
-        try of(HTTPText.get(target, headers + ["Connection: close"]), port: port)
+    static func get(
+        _ target: String, host: String = "127.0.0.1", port: UInt16, _ headers: [String] = []
+    ) throws -> HTTPReply {
+        try of(HTTPText.get(target, headers + ["Connection: close"]), host: host, port: port)
     }
 }

@@ -6,6 +6,8 @@ import Foundation
 final class NodeProcess {
     let pid: pid_t
     private(set) var port: UInt16 = 0
+    /// Where its clients find it.
+    let host: String
     private let errors: Int32
     private var log: [UInt8] = []
     private var status: Int32?
@@ -17,8 +19,14 @@ final class NodeProcess {
     }
 
     /// Starts `converge` with these words.
-    /// - Parameter openFiles: the most descriptors that it may have.
-    init(_ words: [String], environment: [String: String] = [:], openFiles: Int? = nil) throws {
+    /// - Parameters:
+    ///   - openFiles: the most descriptors that it may have.
+    ///   - wrapper: a command, found on the PATH, that becomes the one that is named behind it.
+    init(
+        _ words: [String], environment: [String: String] = [:], openFiles: Int? = nil, host: String = "127.0.0.1",
+        wrapper: [String] = []
+    ) throws {
+        self.host = host
         var ends: [Int32] = [-1, -1]
         guard pipe(&ends) == 0 else { throw TestFailure("pipe: errno \(errno)") }
         errors = ends[0]
@@ -33,7 +41,7 @@ final class NodeProcess {
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
 
-        var arguments = [Self.command] + words
+        var arguments = wrapper + [Self.command] + words
         if let openFiles {
             arguments = ["/bin/sh", "-c", "ulimit -n \(openFiles); exec \"$0\" \"$@\""] + arguments
         }
@@ -43,7 +51,7 @@ final class NodeProcess {
         var envp = variables.map { strdup($0) } + [nil]
         defer { for text in argv + envp { free(text) } }
         var pid = pid_t()
-        let code = posix_spawn(&pid, arguments[0], &actions, nil, &argv, &envp)
+        let code = posix_spawnp(&pid, arguments[0], &actions, nil, &argv, &envp)
         guard code == 0 else { throw TestFailure("\(arguments[0]): \(String(cString: strerror(code)))") }
         self.pid = pid
     }
@@ -58,15 +66,17 @@ final class NodeProcess {
 
     /// A node that serves this database, once it listens.
     static func serve(
-        database: String, environment: [String: String] = [:], openFiles: Int? = nil
+        database: String, environment: [String: String] = [:], openFiles: Int? = nil, host: String = "127.0.0.1",
+        wrapper: [String] = []
     ) throws -> NodeProcess {
         var settings = [
-            "CONVERGE_ADDR": "127.0.0.1:0", "CONVERGE_DB_PATH": database, "CONVERGE_JWT_SECRET": Tokens.secret,
+            "CONVERGE_ADDR": "\(host):0", "CONVERGE_DB_PATH": database, "CONVERGE_JWT_SECRET": Tokens.secret,
             "CONVERGE_LOOPS": "2",
         ]
         settings.merge(environment) { $1 }
-        let node = try NodeProcess(["serve"], environment: settings, openFiles: openFiles)
-        let line = try node.waitForLine(containing: " listening node=")
+        let node = try NodeProcess(
+            ["serve"], environment: settings, openFiles: openFiles, host: host, wrapper: wrapper)
+        let line = try node.waitForLine(containing: " port=")
         guard let port = line.firstMatch(of: /port=(\d+)/).flatMap({ UInt16($0.1) }) else {
             throw TestFailure("no port in: \(line)")
         }
@@ -132,7 +142,8 @@ final class NodeProcess {
 
     func open(token: String, room: String = "lobby", receiveBuffer: Int32? = nil) throws -> ChatSocket {
         try ChatSocket(
-            port: port, target: "/ws?room=\(room.percentEncoded)&token=\(token)", receiveBuffer: receiveBuffer)
+            host: host, port: port, target: "/ws?room=\(room.percentEncoded)&token=\(token)",
+            receiveBuffer: receiveBuffer)
     }
 
     func client(_ user: String, room: String = "lobby", joins: Bool = true) throws -> ChatSocket {
@@ -144,7 +155,7 @@ final class NodeProcess {
 
     func waitUntilReady() throws {
         let deadline = Deadline()
-        while try HTTPReply.get("/ready", port: port).status != 200 {
+        while try HTTPReply.get("/ready", host: host, port: port).status != 200 {
             if deadline.hasPassed { throw TestFailure("never ready: \(output)") }
             usleep(2_000)
         }

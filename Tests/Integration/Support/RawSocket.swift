@@ -30,8 +30,8 @@ struct Deadline {
 final class RawSocket {
     private(set) var descriptor: Int32
 
-    /// Connects to 127.0.0.1. A small `receiveBuffer` makes the other side feel soon that nobody reads here.
-    init(port: UInt16, receiveBuffer: Int32? = nil) throws {
+    /// A small `receiveBuffer` makes the other side feel soon that nobody reads here.
+    init(host: String = "127.0.0.1", port: UInt16, receiveBuffer: Int32? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TestFailure("socket: errno \(errno)") }
         var on: Int32 = 1
@@ -42,7 +42,7 @@ final class RawSocket {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        address.sin_addr.s_addr = inet_addr(host)
         let connected = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
                 Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
@@ -51,7 +51,7 @@ final class RawSocket {
         if connected != 0 {
             let code = errno
             close()
-            throw TestFailure("connect to port \(port): \(String(cString: strerror(code)))")
+            throw TestFailure("connect to \(host):\(port): \(String(cString: strerror(code)))")
         }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
     }

@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeWire
 import Testing
@@ -22,7 +23,8 @@ import Testing
         // The runs must have met what they are about.
         #expect(
             coverage.resumed > 400 && coverage.unrecovered > 20 && coverage.replaced > 100 && coverage.filtered > 100
-                && coverage.slow > 100 && coverage.held > 100 && coverage.skippedShown > 50, "\(coverage)")
+                && coverage.slow > 100 && coverage.held > 100 && coverage.skippedShown > 50 && coverage.named > 400,
+            "\(coverage)")
     }
 }
 
@@ -30,6 +32,7 @@ private final class FeedRun {
     struct Coverage {
         var resumed = 0
         var unrecovered = 0
+        var named = 0
         var replaced = 0
         var filtered = 0
         var slow = 0
@@ -39,6 +42,7 @@ private final class FeedRun {
         mutating func add(_ other: Coverage) {
             resumed += other.resumed
             unrecovered += other.unrecovered
+            named += other.named
             replaced += other.replaced
             filtered += other.filtered
             slow += other.slow
@@ -92,8 +96,9 @@ private final class FeedRun {
         /// Shown without being in the cursor: a frame that came before the resume was over. It may come once more.
         var loose: Set<Dot> = []
         var connection: Connection?
-        /// Names told since the resume began, and what is to be named.
-        var unnamed: Set<Text> = []
+        /// Where the resume began, and what had been shown on the connection then.
+        var resumedFrom = VersionVector()
+        var shownBefore: Set<Dot> = []
 
         init(room: Int) { self.room = room }
     }
@@ -258,7 +263,8 @@ private final class FeedRun {
             since: connection.entered, position: nodes[connection.node].position, feed: connection.feed)
         connection.feed = Feed(resumingFrom: client.cursor!, shown: shown)
         connection.held = []
-        client.unnamed = []
+        client.resumedFrom = client.cursor!
+        client.shownBefore = connection.shown
     }
 
     private func slowDown(_ connection: Connection) {
@@ -288,20 +294,27 @@ private final class FeedRun {
                 coverage.skippedShown += 1
                 continue
             }
-            if question.purpose == .resume, let document = item.document {
-                page.documents.append(document)
-                client.unnamed.insert(document)
-            } else {
-                items.append(item)
-            }
+            if question.purpose == .catchUp || item.document == nil { items.append(item) }
         }
         if page.isLevel { page.reached.merge(node.storedVector) }
         // A slow client is not told.
         if question.purpose == .catchUp, !question.cursor.covers(node.pruned) {
             for item in all where page.reached.covers(item.dot) { client.excused.insert(item.dot) }
         }
-        if question.purpose == .resume { page.prunedThrough = node.pruned }
+        if question.purpose == .resume {
+            page.horizon = node.pruned
+            if page.isLevel { page.documents = changed(in: client.room, on: node, beyond: question.origin) }
+        }
         connection.answer = (question.number, page, items)
+    }
+
+    /// As a store says it: whatever has been pruned, and of each log the last entry for each document alone.
+    private func changed(in room: Int, on node: Node, beyond origin: VersionVector) -> [Text] {
+        var touched: [Text: VersionVector] = [:]
+        for item in node.stored where item.room == room {
+            if let document = item.document { touched[document, default: VersionVector()].advance(to: item.dot) }
+        }
+        return touched.filter { !origin.covers($0.value) }.keys.sorted()
     }
 
     private func held(_ items: [Item], _ decision: Feed.PageDecision) -> [Item] {
@@ -363,7 +376,17 @@ private final class FeedRun {
         connection.entered = feed.cursor
         // What it has seen beside its cursor is in there now.
         client.loose = client.loose.filter { !feed.cursor.covers($0) }
-        if !client.unnamed.isSubset(of: feed.changedDocuments) { wrong.append("documents \(feed.changedDocuments)") }
+        var unnamed = feed.changedDocuments
+        for item in all where item.room == client.room && !client.resumedFrom.covers(item.dot) {
+            guard let document = item.document else { continue }
+            unnamed.removeAll { $0 == document }
+            let mustBeNamed = feed.cursor.covers(item.dot) && nodes[connection.node].storedVector.covers(item.dot)
+            if mustBeNamed, !client.shownBefore.contains(item.dot), !feed.changedDocuments.contains(document) {
+                wrong.append("\(document) is not named, \(item.dot)")
+            }
+        }
+        if !unnamed.isEmpty { wrong.append("\(unnamed) did not change") }
+        coverage.named += feed.changedDocuments.count
         if !feed.recovered {
             coverage.unrecovered += 1
         }

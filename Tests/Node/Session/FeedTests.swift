@@ -86,24 +86,39 @@ import Testing
             var feed = resume(from: cursor, entered: vector(9, 9), position: vector(9, 9))
             _ = feed.ask(1)
             var page = Feed.Page(reached: vector(9, 9), isLevel: true)
-            page.prunedThrough = pruned
+            page.horizon = pruned
             _ = feed.read(page, 1)
             #expect(feed.recovered == recovered)
         }
     }
 
-    @Test("documents are named once, sorted; too many of them is not everything")
+    @Test("the last page names the documents; too many of them is not everything")
     func documents() {
-        var feed = resume(from: vector(1), entered: vector(9), position: vector(9))
-        _ = feed.ask(1)
-        _ = feed.read(Feed.Page(reached: vector(3), isLevel: false, documents: ["b", "a"]), 1)
-        _ = feed.ask(2)
-        let many = (0..<Feed.documentLimit - 2).map { Text("n\($0)") }
-        _ = feed.read(Feed.Page(reached: vector(5), isLevel: false, documents: ["a"] + many), 2)
-        #expect(feed.changedDocuments == (["a", "b"] + many).sorted() && feed.recovered)
-        _ = feed.ask(3)
-        _ = feed.read(Feed.Page(reached: vector(9), isLevel: true, documents: ["one more"]), 3)
-        #expect(feed.changedDocuments.count == Feed.documentLimit && !feed.recovered)
+        for hasMore in [false, true] {
+            var feed = resume(from: vector(1), entered: vector(9), position: vector(9))
+            _ = feed.ask(1)
+            _ = feed.read(Feed.Page(reached: vector(5), isLevel: false), 1)
+            _ = feed.ask(2)
+            feed.overflow()
+            var page = Feed.Page(reached: vector(9), isLevel: true, documents: ["a"], hasMoreDocuments: hasMore)
+            // Not the last after all: what was given up comes on another.
+            _ = feed.read(page, 2)
+            #expect(feed.changedDocuments.isEmpty && feed.recovered)
+            _ = feed.ask(3)
+            page.documents = ["a", "b"]
+            _ = feed.read(page, 3)
+            #expect(feed.changedDocuments == ["a", "b"] && feed.recovered == !hasMore)
+        }
+    }
+
+    @Test("what was shown live is not named again where it went on from the cursor without a gap")
+    func origin() {
+        // Of a's log nothing lies between the cursor and what was shown live; of b's log something does.
+        var feed = resume(from: vector(9, 2), entered: vector(9, 4), position: vector(12, 6))
+        let question = feed.ask(1)
+        #expect(question?.origin == vector(12, 2) && question?.cursor == vector(9, 2))
+        var further = resume(from: vector(20), entered: vector(9), position: vector(12))
+        #expect(further.ask(1)?.origin == vector(20))
     }
 
     @Test("who does not take what it is shown is fed again from where the live frames are")

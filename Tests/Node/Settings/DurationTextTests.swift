@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import Testing
 
 @testable import ConvergeNode
@@ -45,7 +46,7 @@ struct DurationTextTests {
     @Test("whatever is written reads back as the same duration")
     func roundTrip() {
         let seed = UInt64.random(in: 0 ... .max)
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         var failed: Duration?
         for _ in 0..<2_000 where failed == nil {
             let bits = Int.random(in: 1...62, using: &generator)
@@ -53,19 +54,5 @@ struct DurationTextTests {
             if DurationText.parse(DurationText.text(duration)) != duration { failed = duration }
         }
         #expect(failed == nil, "seed \(seed)")
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014).
-struct SeededGenerator: RandomNumberGenerator {
-    var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -108,7 +108,7 @@ import Testing
         let dots = node.shown(ann).filter { $0.type == "message" }.compactMap(\.dot)
         let seen = Feed.Shown(since: start, position: VersionVector([dots[0]]), feed: nil)
         for (limit, shown) in [(4, nil), (100, nil), (100, seen)] as [(Int, Feed.Shown?)] {
-            let question = Feed.Question(number: 1, purpose: .resume, cursor: start, shown: shown)
+            let question = Feed.Question(number: 1, purpose: .resume, cursor: start, shown: shown, origin: start)
             setting.readers.submit(.feed(ann, question, room: "lobby", limit: limit))
         }
         let pages: [(FrameBatch, Feed.Page)] = setting.answers().compactMap {
@@ -117,8 +117,42 @@ import Testing
         let bodies = pages.map { frames($0.0).flatMap(\.history).map(\.body) }
         #expect(bodies == [["one", "two"], ["one", "two", "three"], ["two", "three"]])
         #expect(pages.map(\.1.isLevel) == [false, true, true])
-        #expect(pages.map(\.1.documents) == [["d", "other"], ["d", "other"], ["d", "other"]])
+        #expect(pages.map(\.1.documents) == [[], ["d", "other"], ["d", "other"]])
+        #expect(pages.map { frames($0.0).first?.changed } == [["d", "other"], ["d", "other"], ["d", "other"]])
         #expect(frames(pages[0].0).first?.cursor == pages[0].1.reached && pages[1].1.reached == node.core.position)
+    }
+
+    @Test("what was folded away is named, and is no reason to say that something may be missing")
+    func folded() throws {
+        let setting = try Setting()
+        let node = setting.node
+        let ann = node.enter("ann")
+        node.settle()
+        let start = node.core.position
+        node.send(ann, .set("first"))
+        node.say(ann, "one")
+        node.send(ann, .add("x", doc: "other"))
+        node.settle()
+        // The disk, as another process finds it.
+        let disk = node.store.copy(keepingFile: true)
+        let writer = try disk.openWriter(
+            WriterStart(freshReplica: ReplicaID(rawValue: 99), machine: "m", machineBoot: "b", nodeName: "n")
+        ).writer
+        func resume() throws -> (ShownFrame?, Feed.Page) {
+            let question = Feed.Question(number: 1, purpose: .resume, cursor: start, origin: start)
+            var encoder = ServerFrameEncoder()
+            let (batch, page) = try FeedReader(question: question, session: ann, room: "lobby", limit: 10)
+                .read(disk.openReader(), FrameStamp(id: MessageID(high: 0, low: 1), milliseconds: 1), &encoder)
+            return (frames(batch).first, page)
+        }
+        _ = try writer.prune(
+            Pruning(entriesBefore: .zero, keysBefore: .zero, foldThrough: node.core.position, limit: 100))
+        let (frame, page) = try resume()
+        #expect(frame?.history.map(\.body) == ["one"] && (frame?.changed ?? []).isEmpty)
+        #expect(page.isLevel && start.covers(page.horizon) && page.documents == ["d", "other"])
+        _ = try writer.prune(Pruning(entriesBefore: HybridTimestamp(rawValue: 1 << 62), keysBefore: .zero, limit: 100))
+        let (none, rest) = try resume()
+        #expect(none == nil && !start.covers(rest.horizon) && rest.documents == ["d", "other"])
     }
 
     @Test("keys are answered to the core, with the reason where they can't be looked up")

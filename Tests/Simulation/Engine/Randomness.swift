@@ -1,29 +1,9 @@
-/// A seeded generator: the same seed gives the same numbers everywhere.
-///
-/// Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators" (2014).
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
+import ConvergeTestSupport
 
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    /// 0..<bound; 0 where the bound is 0 or less.
-    mutating func below(_ bound: Int) -> Int {
-        bound < 1 ? 0 : Int(next().multipliedFullWidth(by: UInt64(bound)).high)
-    }
-
+extension SplitMix64 {
     mutating func within(_ range: ClosedRange<UInt64>) -> UInt64 {
         range.lowerBound &+ next().multipliedFullWidth(by: range.upperBound &- range.lowerBound &+ 1).high
     }
-
-    mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
 
     mutating func pick<Element>(_ from: [Element]) -> Element { from[below(from.count)] }
 

@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeGossip
 import ConvergeNode
 import ConvergeStorage

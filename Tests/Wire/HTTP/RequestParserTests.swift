@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeWire
 import Testing
 
@@ -300,7 +301,7 @@ import Testing
         var wrong: [UInt64] = []
         var outcomes = (taken: 0, refused: 0)
         for seed in UInt64(0)..<2_000 {
-            var random = CutGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             var bytes = good + good
             for _ in 0..<Int.random(in: 1...2, using: &random) {
                 let at = Int.random(in: 0..<bytes.count, using: &random)

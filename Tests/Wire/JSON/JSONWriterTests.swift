@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeWire
 import Testing
 
@@ -22,7 +23,7 @@ import Testing
 
     @Test("what is written is read back")
     func roundTrip() {
-        var random = SeededGenerator(seed: 11)
+        var random = SplitMix64(seed: 11)
         let scalars = Array("ab\"\\\n\u{1}\u{1F} é😀\u{2028}\u{FFFF}".unicodeScalars)
         var wrong: [String] = []
         for _ in 0..<2000 {

@@ -154,7 +154,7 @@ import Testing
         // More sessions than 32 bits.
         #expect(refusal("28 \(ann) 00 00 0272 00 00 8080808010") == .invalidField)
         // A row's lead and a place's tag.
-        #expect(refusal("21 00 01 00 01 0272 01 00 00 01 04 0000 00 00 00") == .invalidField)
+        #expect(refusal("21 00 01 00 00 01 0272 01 00 00 01 04 0000 00 00 00") == .invalidField)
         #expect(refusal("20 00 00 00 00 00 05") == .invalidField)
     }
 
@@ -179,7 +179,8 @@ import Testing
         #expect(refusal("14 00 02 \(ann) 00 01 01 05 01 00") == .unsorted)
         #expect(refusal("20 00 02 \(bob) 01 \(ann) 01 00 00 00 00") == .unsorted)
         let rest = "00 01 \(hash)\(hash) 00"
-        #expect(refusal("21 00 01 00 00 00 00 02 40 \(ann) 02 00 0272 \(hash)\(hash) 00 41 01 \(rest) 00") == .unsorted)
+        #expect(
+            refusal("21 00 01 00 00 00 00 00 02 40 \(ann) 02 00 0272 \(hash)\(hash) 00 41 01 \(rest) 00") == .unsorted)
     }
 
     @Test("a list or a text can't ask for more than the bytes are worth")

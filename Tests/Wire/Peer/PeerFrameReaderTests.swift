@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeWire
 import Testing
@@ -35,7 +36,7 @@ import Testing
                     expected.append(.frame(frame))
                 }
             }
-            var cuts = CutGenerator(seed: UInt64(round))
+            var cuts = SplitMix64(seed: UInt64(round))
             var ways = [Cuts.whole(bytes), Cuts.single(bytes)] + (0..<5).map { _ in Cuts.random(bytes, &cuts) }
             if round < 3 { ways += (1..<bytes.count).map { [Array(bytes[..<$0]), Array(bytes[$0...])] } }
             for way in ways {

@@ -55,6 +55,7 @@ import Testing
         let id = DocumentID(room: "dev", kind: .orSet, name: "d")
         let position = Position(timestamp: HybridTimestamp(rawValue: 3), dot: Dot(replica: bob, seq: 4))
         var chunk = SnapshotChunk(number: 7, status: .final, at: VersionVector([Dot(replica: ann, seq: 9)]))
+        chunk.horizon = VersionVector([Dot(replica: bob, seq: 1)])
         chunk.documents = [
             SnapshotDocument(
                 id: id, touched: VersionVector([Dot(replica: ann, seq: 2)]),
@@ -79,8 +80,8 @@ import Testing
         return chunk
     }
     private static let chunkHex =
-        "07 03 01 00A1A2A3A4A5A6A7A8 09" + "01 04646576 01 0164 01 01 02 02"
-        + "01 0178 01 01 02" + "02 AC02 01 00B1B2B3B4B5B6B7B8 02 00" + "01 00 0175 0155 05 04 02 04"
+        "07 03 01 00A1A2A3A4A5A6A7A8 09" + "01 00B1B2B3B4B5B6B7B8 01" + "01 04646576 01 0164 01 01 02 02"
+        + "01 0178 01 01 02" + "02 AC02 01 02 02 00" + "01 00 0175 0155 05 04 02 04"
         + "01 \(hashHex) 00 02 04" + "01 C8 01 AD02 00 00 \(hashHex) 00" + "01 00 01 0164"
         + "01 01 AD02 \(hashHex) 01 02 01 02"
 

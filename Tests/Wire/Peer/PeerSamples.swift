@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeWire
 
@@ -5,12 +6,12 @@ import ConvergeWire
 struct PeerSamples {
     static let kindCount = 18
 
-    var random: SeededGenerator
+    var random: SplitMix64
     /// A few replicas that come again and again, as in a cluster.
     private let cluster: [ReplicaID]
 
     init(seed: UInt64) {
-        random = SeededGenerator(seed: seed)
+        random = SplitMix64(seed: seed)
         cluster = [1, 2, 0xFFFF_FFFF_FFFF_FFFF, 0x0102_0304_0506_0708].map(ReplicaID.init)
     }
 
@@ -140,6 +141,7 @@ struct PeerSamples {
     mutating func chunk() -> SnapshotChunk {
         let status = SnapshotChunk.Status(rawValue: UInt8(1 + below(5)))!
         var chunk = SnapshotChunk(number: number(), status: status, at: vector())
+        chunk.horizon = vector()
         chunk.documents = list { $0.document() }
         chunk.attendance = list {
             AttendanceRecord(

@@ -1,11 +1,11 @@
+import ConvergeTestSupport
 import ConvergeWire
 import Testing
 
 /// The two sides coupled without a socket, and streams cut in every way.
 @Suite("WebSocketMachine, coupled and cut") struct WebSocketCouplingTests {
     /// Random frames as `role`'s other side writes them, and what must be heard.
-    static func stream(_ random: inout CutGenerator, to role: WebSocketMachine.Role) -> (bytes: [UInt8], heard: [Heard])
-    {
+    static func stream(_ random: inout SplitMix64, to role: WebSocketMachine.Role) -> (bytes: [UInt8], heard: [Heard]) {
         var buffer = ByteBuffer()
         var heard: [Heard] = []
         func write(_ opcode: WebSocketOpcode, _ payload: some Collection<UInt8>, final: Bool = true) {
@@ -53,7 +53,7 @@ import Testing
     func coupled(_ role: WebSocketMachine.Role) {
         var wrong: [UInt64] = []
         for seed in UInt64(0)..<300 {
-            var random = CutGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             let (bytes, expected) = Self.stream(&random, to: role)
             for pieces in [
                 Cuts.whole(bytes), Cuts.single(bytes), Cuts.random(bytes, &random), Cuts.random(bytes, &random),
@@ -70,7 +70,7 @@ import Testing
         var wrong: [UInt64] = []
         var failures = 0
         for seed in UInt64(0)..<600 {
-            var random = CutGenerator(seed: seed)
+            var random = SplitMix64(seed: seed)
             var (bytes, _) = Self.stream(&random, to: .server)
             for _ in 0..<Int.random(in: 1...3, using: &random) {
                 let at = Int.random(in: 0..<bytes.count, using: &random)

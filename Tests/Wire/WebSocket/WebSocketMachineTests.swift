@@ -1,3 +1,4 @@
+import ConvergeTestSupport
 import ConvergeWire
 import Testing
 
@@ -8,7 +9,7 @@ import Testing
 
     @Test("the RFC's examples are read", arguments: [0, 1, 2])
     func goldenFrames(_ cutting: Int) {
-        var random = CutGenerator(seed: 57)
+        var random = SplitMix64(seed: 57)
         func cut(_ bytes: [UInt8]) -> [[UInt8]] {
             switch cutting {
             case 0: Cuts.whole(bytes)
