@@ -33,8 +33,10 @@ final class ChatSocket {
     var answersPings = true
 
     /// Upgrades; fails where the answer is no 101.
-    init(port: UInt16, target: String, headers: [String] = [], receiveBuffer: Int32? = nil) throws {
-        socket = try RawSocket(port: port, receiveBuffer: receiveBuffer)
+    init(port: UInt16, target: String, headers: [String] = [], receiveBuffer: Int32? = nil, tls: TLSContext? = nil)
+        throws
+    {
+        socket = try RawSocket(port: port, receiveBuffer: receiveBuffer, tls: tls)
         try socket.send(HTTPText.upgrade(target, headers))
         var head: [UInt8] = []
         let end = Array("\r\n\r\n".utf8)

@@ -1,5 +1,6 @@
 // Requests as bytes, and answers read just far enough.
 
+import ConvergeTransport
 import Foundation
 
 enum HTTPText {
@@ -41,13 +42,15 @@ struct HTTPReply {
     }
 
     /// Sends bytes, and reads the answer up to the end of the connection, which must come.
-    static func of(_ request: String, port: UInt16) throws -> HTTPReply {
-        let socket = try RawSocket(port: port)
+    static func of(_ request: String, port: UInt16, tls: TLSContext? = nil) throws -> HTTPReply {
+        let socket = try RawSocket(port: port, tls: tls)
         try socket.send(request)
         return try HTTPReply(socket.receiveToEnd())
     }
 
-    static func get(_ target: String, port: UInt16, _ headers: [String] = []) throws -> HTTPReply {
-        try of(HTTPText.get(target, headers + ["Connection: close"]), port: port)
+    static func get(_ target: String, port: UInt16, _ headers: [String] = [], tls: TLSContext? = nil) throws
+        -> HTTPReply
+    {
+        try of(HTTPText.get(target, headers + ["Connection: close"]), port: port, tls: tls)
     }
 }
