@@ -76,7 +76,10 @@ let package = Package(
         tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
         tests(
             "Integration",
-            ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite"]),
+            [
+                "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite",
+                "COpenSSL",
+            ]),
         simulationTarget,
     ],
     swiftLanguageModes: [.v6]

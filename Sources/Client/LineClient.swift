@@ -10,6 +10,8 @@ public struct LineClient: ~Copyable {
         public var server: ServerURL
         public var room: String
         public var token: String?
+        /// Certificates that may vouch for a server of `wss://`, beside the system's.
+        public var authorityFile: String?
         /// File descriptors, so that tests can use pipes.
         public var input: Int32 = 0
         public var output: Int32 = 1
@@ -28,7 +30,7 @@ public struct LineClient: ~Copyable {
     }
 
     private let options: Options
-    private let socket: FileDescriptor
+    private var link: ServerLink
     private var machine: ConnectionMachine
     private var session: LineSession
     private var splitter = LineSplitter()
@@ -54,20 +56,20 @@ public struct LineClient: ~Copyable {
             let handshake = ClientHandshake(
                 url: options.server, room: options.room, token: options.token, key: key, accept: accept)
         else { return fail("the token has characters that no token has") }
-        do throws(Socket.Failure) {
-            let socket = try Socket.connect(
-                host: options.server.host, port: options.server.port, timeout: options.connectTimeout)
+        do throws(ServerLink.Failure) {
+            let link = try ServerLink.connect(
+                to: options.server, authorityFile: options.authorityFile, timeout: options.connectTimeout)
             connected(&options)
-            var client = LineClient(options, socket, handshake)
+            var client = LineClient(options, link, handshake)
             return client.loop()
         } catch {
             return fail("can't connect to \(options.server.authority): \(error.message)")
         }
     }
 
-    private init(_ options: Options, _ socket: consuming FileDescriptor, _ handshake: ClientHandshake) {
+    private init(_ options: Options, _ link: consuming ServerLink, _ handshake: ClientHandshake) {
         self.options = options
-        self.socket = socket
+        self.link = link
         machine = ConnectionMachine(handshake: handshake)
         let format = LineFormat(
             hasColours: !options.isPlain && isatty(options.output) == 1, time: { LocalTime.short($0) })
@@ -84,11 +86,11 @@ public struct LineClient: ~Copyable {
             if let exitStatus { return exitStatus }
 
             var waits = [
-                pollfd(fd: socket.raw, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: link.descriptor, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: wantsInput ? options.input : -1, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: options.interruptions, events: Int16(POLLIN), revents: 0),
             ]
-            if !machine.unsent.isEmpty { waits[0].events |= Int16(POLLOUT) }
+            if !machine.unsent.isEmpty || link.wantsWrite { waits[0].events |= Int16(POLLOUT) }
             let now = SystemClock.monotonic()
             let milliseconds = session.nextTick > now ? (session.nextTick - now) / 1_000_000 + 1 : 0
             guard poll(&waits, nfds_t(waits.count), Int32(clamping: milliseconds)) >= 0 else {
@@ -104,8 +106,9 @@ public struct LineClient: ~Copyable {
     private var wantsInput: Bool { session.wantsInput && machine.unsent.count < 65_536 }
 
     private mutating func flush() {
+        link.flush()
         while !machine.unsent.isEmpty {
-            guard case .moved(let count) = StreamSocket.send(socket.raw, machine.unsent) else { return }
+            guard case .moved(let count) = link.send(machine.unsent) else { return }
             machine.sent(count)
         }
     }
@@ -114,16 +117,18 @@ public struct LineClient: ~Copyable {
         withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 16) { buffer in
             let now = SystemClock.monotonic()
             var effects: [LineSession.Effect] = []
-            switch StreamSocket.receive(socket.raw, into: buffer) {
-            case .wouldBlock: return
-            case .moved(let count):
-                session.heard(at: now)
-                for event in machine.receive(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])) {
-                    session.handle(event, at: now, into: &effects)
+            repeat {
+                switch link.receive(into: buffer) {
+                case .wouldBlock: break
+                case .moved(let count):
+                    session.heard(at: now)
+                    for event in machine.receive(UnsafeMutableRawBufferPointer(rebasing: buffer[..<count])) {
+                        session.handle(event, at: now, into: &effects)
+                    }
+                case .closed:
+                    for event in machine.endOfStream() { session.handle(event, at: now, into: &effects) }
                 }
-            case .closed:
-                for event in machine.endOfStream() { session.handle(event, at: now, into: &effects) }
-            }
+            } while link.mayHaveMore
             carryOut(effects)
         }
     }
@@ -169,6 +174,7 @@ public struct LineClient: ~Copyable {
                 show(&lines)
                 // The answer to a close frame, if the socket takes it.
                 flush()
+                link.close()
                 exitStatus = status
             }
         }

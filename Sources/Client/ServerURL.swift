@@ -1,35 +1,32 @@
-/// Where a chat server is: `ws://host:port/path`. `http://` means the same, since that is what servers log; a host alone
-/// is taken as `ws://host`.
+/// Where a chat server is: `ws://host:port/path`, or `wss://` for TLS. `http://` and `https://` mean the same, since that
+/// is what servers log; a host alone is taken as `ws://host`.
 public struct ServerURL: Hashable, Sendable {
     /// A name or an address, without the brackets of IPv6.
     public let host: String
     public let port: UInt16
+    /// Over TLS.
+    public let isSecure: Bool
     /// The path with the query it came with: `/ws` where none was given.
     public let target: String
 
     public enum Problem: Error, Hashable, Sendable {
-        /// `wss://` and `https://`: this build has no TLS.
-        case needsTLS
         case unreadable
 
-        public var message: String {
-            switch self {
-            case .needsTLS: "wss:// is not supported by this build: use ws://, or a TLS proxy on this machine"
-            case .unreadable: "is not a server's address: write ws://host:port"
-            }
-        }
+        public var message: String { "is not a server's address: write ws://host:port or wss://host:port" }
     }
 
     public init(_ text: String) throws(Problem) {
         // What follows goes into a request line: nothing in it may be a blank, a control character or not ASCII.
         guard text.utf8.count <= 2_048, text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { throw .unreadable }
         var rest = Substring(text)
+        var isSecure = false
         if let colon = text.firstRange(of: "://") {
             switch text[..<colon.lowerBound].lowercased() {
-            case "ws", "http": rest = text[colon.upperBound...]
-            case "wss", "https": throw .needsTLS
+            case "ws", "http": break
+            case "wss", "https": isSecure = true
             default: throw .unreadable
             }
+            rest = text[colon.upperBound...]
         }
         rest = rest.prefix { $0 != "#" }
         let end = rest.firstIndex { $0 == "/" || $0 == "?" } ?? rest.endIndex
@@ -38,13 +35,16 @@ public struct ServerURL: Hashable, Sendable {
         if path.hasPrefix("?") { path = "/ws" + path }
         if path.hasPrefix("/?") { path = "/ws" + path.dropFirst() }
         target = path
-        (host, port) = try Self.authority(rest[..<end])
+        self.isSecure = isSecure
+        (host, port) = try Self.authority(rest[..<end], default: isSecure ? 443 : 80)
     }
 
-    private static func authority(_ text: Substring) throws(Problem) -> (String, UInt16) {
+    private static func authority(
+        _ text: Substring, default standard: UInt16
+    ) throws(Problem) -> (String, UInt16) {
         guard !text.contains("@") else { throw .unreadable }
         var name = text
-        var port: UInt16 = 80
+        var port = standard
         if text.hasPrefix("[") {
             guard let bracket = text.firstIndex(of: "]") else { throw .unreadable }
             name = text[text.index(after: text.startIndex)..<bracket]

@@ -25,6 +25,7 @@ public final class ConvergeServer: Sendable {
     private struct Running: Sendable {
         let port: UInt16
         let peerPort: UInt16?
+        let certificate: ServedCertificate?
         let metrics: Metrics
         let loops: [Mailbox<LoopMessage>]
         let ended: Ending
@@ -74,6 +75,22 @@ public final class ConvergeServer: Sendable {
         if let failure { throw failure }
     }
 
+    /// Reads the files of `ServerOptions.tls` anew: who connects from now on is shown the new certificate. Where they can't
+    /// be used the old one stays, and a log line says why. False for that, and where there is no TLS.
+    @discardableResult
+    public func reloadCertificate() -> Bool {
+        guard let running = running.withLock({ $0 }), let certificate = running.certificate else { return false }
+        do throws(TLSError) {
+            try certificate.reload()
+            running.metrics.certificateEnd.set(certificate.end)
+            log.write(.info, "certificate reloaded", certificate.fields)
+            return true
+        } catch {
+            log.write(.error, "certificate not reloaded: the old one stays", ("error", "\(error)"))
+            return false
+        }
+    }
+
     /// Stops accepting, stores what was taken, closes every client as going away (1001), or, in a cluster, so that it
     /// connects to another node (1012), and returns when all that is done, at the latest after 9 seconds. Returns at once where the node does not run.
     public func stop() {
@@ -90,6 +107,12 @@ public final class ConvergeServer: Sendable {
     }
 
     private func launch() throws(ServerError) -> Running {
+        let certificate: ServedCertificate?
+        do throws(TLSError) {
+            certificate = try options.tls.map { (files) throws(TLSError) in try ServedCertificate(files) }
+        } catch {
+            throw .certificate(error)
+        }
         let listener: Listener
         do throws(Listener.Failure) {
             listener = try Listener(host: options.host, port: options.port)
@@ -98,13 +121,15 @@ public final class ConvergeServer: Sendable {
         }
         let gate = try options.cluster.map { (cluster) throws(ServerError) in try PeerGate(cluster) }
         do throws(SystemError) {
-            return try launch(consume listener, gate)
+            return try launch(consume listener, gate, certificate)
         } catch {
             throw .system(error)
         }
     }
 
-    private func launch(_ listener: consuming Listener, _ gate: PeerGate?) throws(SystemError) -> Running {
+    private func launch(
+        _ listener: consuming Listener, _ gate: PeerGate?, _ certificate: ServedCertificate?
+    ) throws(SystemError) -> Running {
         let core = try Mailbox<CoreEvent>()
         let peers = gate == nil ? nil : PeerDesk(mailbox: try Mailbox(), inflow: PeerInflow())
         var loops: [Mailbox<LoopMessage>] = []
@@ -141,7 +166,7 @@ public final class ConvergeServer: Sendable {
             }.detach()
         }
         for (index, mailbox) in mailboxes.enumerated() {
-            let loopOptions = loopOptions(index)
+            let loopOptions = loopOptions(index, certificate)
             try WorkerThread(name: "loop-\(index)") {
                 do throws(SystemError) {
                     let poller = try Poller()
@@ -177,8 +202,11 @@ public final class ConvergeServer: Sendable {
             writer.finish()
             ended.threadEnded()
         }.detach()
-        announce(port)
-        return Running(port: port, peerPort: gate?.port, metrics: metrics, loops: mailboxes, ended: ended)
+        metrics.certificateEnd.set(certificate?.end ?? 0)
+        announce(port, certificate)
+        return Running(
+            port: port, peerPort: gate?.port, certificate: certificate, metrics: metrics, loops: mailboxes, ended: ended
+        )
     }
 
     /// The threads of the peer links. The resolver's is not waited for: it may be in a name that nobody answers for.
@@ -204,10 +232,13 @@ public final class ConvergeServer: Sendable {
             ("encrypted", gate.loopOptions.tls == nil ? "no" : "yes"))
     }
 
-    private func announce(_ port: UInt16) {
-        log.write(.info, "listening", ("host", options.host), ("port", String(port)), ("loops", String(options.loops)))
+    private func announce(_ port: UInt16, _ certificate: ServedCertificate?) {
+        log.write(
+            .info, "listening", ("host", options.host), ("port", String(port)), ("loops", String(options.loops)),
+            ("tls", certificate == nil ? "no" : "yes"))
+        if let certificate { log.write(.info, "certificate read", certificate.fields) }
         if options.host == "0.0.0.0", let address = NetworkAddress.own() {
-            log.write(.info, "Network access: http://\(address):\(port)")
+            log.write(.info, "Network access: \(certificate == nil ? "http" : "https")://\(address):\(port)")
         }
         if options.jwtSecret == nil { log.write(.warn, "no secret is set: every token is refused") }
     }
@@ -224,7 +255,7 @@ public final class ConvergeServer: Sendable {
             frameSeed: SecureRandom.word())
     }
 
-    private func loopOptions(_ index: Int) -> LoopOptions {
+    private func loopOptions(_ index: Int, _ certificate: ServedCertificate?) -> LoopOptions {
         LoopOptions(
             index: index,
             limits: SessionLimits(
@@ -236,7 +267,7 @@ public final class ConvergeServer: Sendable {
             writeWait: options.writeWait.nanoseconds, pongWait: options.pongWait.nanoseconds,
             pingPeriod: options.pingPeriod.nanoseconds, readTimeout: options.readTimeout.nanoseconds,
             writeTimeout: options.writeTimeout.nanoseconds, idleTimeout: options.idleTimeout.nanoseconds,
-            frameSeed: SecureRandom.word())
+            frameSeed: SecureRandom.word(), certificate: certificate)
     }
 
     private static func admission(_ options: ServerOptions, _ limits: SessionLimits) -> Admission {
@@ -265,6 +296,8 @@ public enum ServerError: Error, Sendable {
     case secretMissing(host: String)
     /// What is the matter with the secret, or with OpenSSL.
     case peerEncryption(String)
+    /// The certificate or its key can't be used.
+    case certificate(TLSError)
     case system(SystemError)
     /// A server is started once; make another one.
     case alreadyStarted
@@ -277,6 +310,7 @@ public enum ServerError: Error, Sendable {
             "CONVERGE_CLUSTER_SECRET must be set where peers are listened for on \(host), which is not loopback: "
                 + "`converge secret` makes one"
         case .peerEncryption(let reason): "links to peers can't be encrypted: \(reason)"
+        case .certificate(let error): "no TLS with this certificate and key: \(error)"
         case .system(let error): "the system refuses: \(error)"
         case .alreadyStarted: "the server has been started before"
         }

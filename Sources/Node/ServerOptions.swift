@@ -9,6 +9,9 @@ public struct ServerOptions: Sendable {
     /// 0: any free port; the server says which.
     public var port: UInt16
 
+    /// The certificate to serve `wss://` and `https://` with; nil: plain `ws://` and `http://`.
+    public var tls: TLSFiles?
+
     // Who may connect
     /// The values of `Origin` that may open a WebSocket; nil allows all, and requests without one.
     public var allowedOrigins: [String]?

@@ -92,6 +92,14 @@ public final class TLSContext: Sendable {
         return context
     }
 
+    /// When the certificate that it shows is no good any more, in seconds since 1970; nil where it shows none.
+    public var certificateEnd: Int? {
+        guard let certificate = SSL_CTX_get0_certificate(raw) else { return nil }
+        var time = tm()
+        guard ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &time) == 1 else { return nil }
+        return timegm(&time)
+    }
+
     // MARK: What all have
 
     /// What OpenSSL tells one program's sessions from another's by.

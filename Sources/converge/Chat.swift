@@ -7,7 +7,8 @@ enum Chat {
         let arguments: Arguments
         do throws(Arguments.Mistake) {
             arguments = try Arguments(
-                words, flags: [.init("server"), .init("room"), .init("token"), .init("no-color", isSwitch: true)])
+                words,
+                flags: [.init("server"), .init("room"), .init("token"), .init("ca"), .init("no-color", isSwitch: true)])
         } catch {
             return Console.misused(error.message)
         }
@@ -22,12 +23,13 @@ enum Chat {
             server = try ServerURL(address)
         } catch {
             let shown = Console.escaped(address)
-            return Console.misused(error == .unreadable ? "\"\(shown)\" \(error.message)" : error.message)
+            return Console.misused("\"\(shown)\" \(error.message)")
         }
         guard let token = arguments.values["token"] ?? environment["CONVERGE_TOKEN"], !token.isEmpty else {
             return Console.misused("chat needs a token: set CONVERGE_TOKEN (converge token makes one)")
         }
         var options = LineClient.Options(server: server, room: arguments.values["room"] ?? "lobby", token: token)
+        options.authorityFile = arguments.values["ca"]
         options.isPlain =
             arguments.values["no-color"] != nil || environment["NO_COLOR"]?.isEmpty == false
             || environment["TERM"] == "dumb"

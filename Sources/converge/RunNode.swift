@@ -23,7 +23,8 @@ extension Serve {
             return Console.failed(error.message)
         }
 
-        _ = signals.wait()
+        // A hang-up asks a node that has a certificate to read it anew; any other node ends by it.
+        while signals.wait() == SIGHUP, settings.options.tls != nil { server.reloadCertificate() }
         do throws(SystemError) {
             // Detached on purpose: the process ends with it, or without it.
             try WorkerThread(name: "stop") {

@@ -39,6 +39,7 @@ enum Serve {
             var settings = try Settings(environment: environment, flags: flags)
             do throws(SettingsError) {
                 try settings.readSecretFile()
+                try settings.checkCertificate()
             } catch {
                 throw InvalidSettings(errors: [error])
             }

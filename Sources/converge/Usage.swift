@@ -34,8 +34,9 @@ enum Usage {
         """
         converge serve [--check] [FLAGS]
 
-        Runs a node until SIGINT or SIGTERM, which stop it gracefully; a second one ends it at once. Settings come from
-        environment variables; a flag overrides its variable. Secrets have no flags, since flags show in ps.
+        Runs a node until SIGINT or SIGTERM, which stop it gracefully; a second one ends it at once. With CONVERGE_TLS_CERT,
+        SIGHUP has it read the certificate and the key anew. Settings come from environment variables; a flag overrides its
+        variable. Secrets have no flags, since flags show in ps.
 
           --check                  check the settings, print them with secrets masked, and end
 
@@ -45,14 +46,15 @@ enum Usage {
     }
 
     private static let chat = """
-        converge chat [--server URL] [--room ROOM] [--token TOKEN] [--no-color]
+        converge chat [--server URL] [--room ROOM] [--token TOKEN] [--ca FILE] [--no-color]
 
         Joins a room and talks: each line of input is a message, what others say is printed. /help shows the commands.
         Through a pipe it sends all its input, waits until that is acknowledged, and leaves.
 
-          --server URL     ws://host:port [ws://127.0.0.1:8080]
+          --server URL     ws://host:port, or wss://host:port for TLS [ws://127.0.0.1:8080]
           --room ROOM      [lobby]
           --token TOKEN    better set CONVERGE_TOKEN, which doesn't show in ps; converge token makes one
+          --ca FILE        certificates (PEM) that may vouch for a server of wss://, beside the system's
           --no-color       no colours on a terminal; NO_COLOR does the same
 
         Exit status: 0 left, 1 not connected, refused, or not all was acknowledged, 2 misused.

@@ -29,9 +29,14 @@ struct ServerURLTests {
         #expect(throws: ServerURL.Problem.unreadable) { try ServerURL(text) }
     }
 
-    @Test("secure addresses are refused by name", arguments: ["wss://h", "https://h"])
-    func secure(text: String) {
-        #expect(throws: ServerURL.Problem.needsTLS) { try ServerURL(text) }
+    @Test(
+        "wss and https ask for TLS, on port 443 unless another is given",
+        arguments: ["wss://h", "https://h", "WSS://h"])
+    func secure(text: String) throws {
+        let url = try ServerURL(text)
+        #expect(url.isSecure && url.port == 443 && url.authority == "h:443")
+        #expect(try ServerURL(text + ":1/x").port == 1)
+        #expect(try !ServerURL("ws://h").isSecure && !ServerURL("h").isSecure)
     }
 
     @Test("a room goes into the query percent-encoded")

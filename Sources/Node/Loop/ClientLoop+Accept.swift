@@ -80,11 +80,22 @@ extension ClientLoop {
             connections.grow(to: connections.count + 1)
         }
         let connection = connections[slot]
+        if let certificate = options.certificate {
+            do throws(TLSError) {
+                connection.pointee.tls = try ConnectionTLS(certificate.current)
+            } catch {
+                log.write(.error, "a connection can't be encrypted", ("error", "\(error)"))
+                Glibc.close(descriptor)
+                freeSlots.append(slot)
+                return nil
+            }
+        }
         do throws(SystemError) {
             try poller.add(descriptor, .read, tag: tag(of: slot))
         } catch {
             log.write(.error, "a connection can't be watched", ("error", "\(error)"))
             Glibc.close(descriptor)
+            connection.pointee.tls = nil
             freeSlots.append(slot)
             return nil
         }

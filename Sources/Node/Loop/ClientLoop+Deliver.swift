@@ -232,8 +232,12 @@ extension ClientLoop {
             let connection = connections[slot]
             let offset = connection.pointee.turn == turn ? Int(connection.pointee.turnOffset) : 0
             guard offset < all.count else { continue }
-            guard connection.pointee.backlog == 0 else {
-                queue(slot, frames, from: offset)
+            guard connection.pointee.backlog == 0, connection.pointee.tls == nil else {
+                if let tls = connection.pointee.tls, connection.pointee.backlog == 0 {
+                    sendSealed(slot, tls, frames, from: offset)
+                } else {
+                    queue(slot, frames, from: offset)
+                }
                 continue
             }
             let run = offset == 0 ? all : UnsafeRawBufferPointer(rebasing: all[offset...])
@@ -256,7 +260,7 @@ extension ClientLoop {
 
     /// The socket took only part of the run: the rest waits, if it is within the limits; otherwise only the frame that was
     /// cut, and the client is taken off the live stream after it.
-    private mutating func keepRest(
+    mutating func keepRest(
         _ slot: UInt32, _ frames: UnsafeMutablePointer<TurnFrames>, from offset: Int, sent: Int
     ) {
         let connection = connections[slot]
@@ -287,6 +291,10 @@ extension ClientLoop {
     /// Sends what waits, as far as the socket takes it.
     mutating func flush(_ slot: UInt32) {
         let connection = connections[slot]
+        if let tls = connection.pointee.tls {
+            flushSealed(slot, tls)
+            return
+        }
         while connection.pointee.backlog > 0 {
             let rest = connection.pointee.waiting.bytes(connection.pointee.sent..<connection.pointee.waiting.count)
             switch StreamSocket.send(connection.pointee.descriptor, rest) {
@@ -307,6 +315,12 @@ extension ClientLoop {
             }
         }
         connection.pointee.emptied()
+        emptied(slot)
+    }
+
+    /// Nothing waits any more.
+    mutating func emptied(_ slot: UInt32) {
+        let connection = connections[slot]
         if connection.pointee.wantsWrite || connection.pointee.readPaused {
             connection.pointee.wantsWrite = false
             connection.pointee.readPaused = false
@@ -315,7 +329,7 @@ extension ClientLoop {
         flushed(slot)
     }
 
-    private mutating func waitToWrite(_ slot: UInt32) {
+    mutating func waitToWrite(_ slot: UInt32) {
         let connection = connections[slot]
         if connection.pointee.sent > 64 << 10 {
             connection.pointee.compact()

@@ -9,13 +9,14 @@ extension ClientLoop {
         case .moved(let count):
             counts.bytesIn += count
             connection.pointee.heard = now
-            take(UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count]), slot)
+            let bytes = UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count])
+            if let tls = connection.pointee.tls { takeSealed(bytes, slot, tls) } else { take(bytes, slot) }
         case .wouldBlock: break
         case .closed: lose(slot)
         }
     }
 
-    private mutating func take(_ bytes: UnsafeMutableRawBufferPointer, _ slot: UInt32) {
+    mutating func take(_ bytes: UnsafeMutableRawBufferPointer, _ slot: UInt32) {
         switch connections[slot].pointee.phase {
         case .http: takeRequests(bytes, slot)
         case .entering, .chat, .echo, .closing: takeFrames(bytes, slot)

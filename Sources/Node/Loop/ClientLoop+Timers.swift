@@ -74,6 +74,9 @@ extension ClientLoop {
             if connection.pointee.http?.isIdle == false, !connection.pointee.endAfterFlush {
                 refuseRequest(slot, HTTPResponse(.requestTimeout, text: "the header section took too long\n"))
             } else {
+                if connection.pointee.phase == .http, connection.pointee.tls?.isEstablished == false {
+                    countFailedHandshake("it took too long")
+                }
                 kill(slot)
             }
             return

@@ -26,6 +26,8 @@ struct LoopOptions: Sendable {
     var writeTimeout: UInt64
     var idleTimeout: UInt64
     var frameSeed: UInt64
+    /// What clients are shown; nil where they speak without TLS.
+    var certificate: ServedCertificate?
 }
 
 /// An event loop: one thread with its share of the clients, everything about them in one value that only it touches.
@@ -46,6 +48,9 @@ struct ClientLoop: ~Copyable {
     let log: Logger
     let poller: Poller
     let readBuffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 256 << 10, alignment: 16)
+
+    /// Where what clients have sealed is opened; empty without TLS.
+    let plaintext: UnsafeMutableRawBufferPointer
 
     var connections = Slab<Connection> { Connection() }
     var freeSlots: [UInt32] = []
@@ -78,6 +83,8 @@ struct ClientLoop: ~Copyable {
     var acceptAgainAt: UInt64 = .max
     /// Connections accepted while events wait in line, as tags.
     var newcomers: [UInt64] = []
+    /// When a failed handshake is worth a line again.
+    var handshakeLogAt: UInt64 = 0
     var reading = true
     var finishing = false
 
@@ -93,6 +100,7 @@ struct ClientLoop: ~Copyable {
         self.metrics = metrics
         self.log = log
         self.admission = admission
+        plaintext = .allocate(byteCount: options.certificate == nil ? 0 : 64 << 10, alignment: 16)
         session = SessionMachine(limits: options.limits)
         frameIDs = FrameIDs(seed: options.frameSeed)
         now = SystemClock.monotonic()
@@ -100,7 +108,10 @@ struct ClientLoop: ~Copyable {
         self.poller = poller
     }
 
-    deinit { readBuffer.deallocate() }
+    deinit {
+        readBuffer.deallocate()
+        plaintext.deallocate()
+    }
 
     /// The thread's body: ends after `finish`.
     mutating func run() {

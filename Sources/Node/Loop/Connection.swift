@@ -47,6 +47,8 @@ struct Connection: ~Copyable {
     /// Where in `waiting` a frame is known to begin: not at 0 where its first bytes are the rest of a frame.
     var boundary = 0
 
+    /// Where clients speak TLS.
+    var tls: ConnectionTLS?
     var webSocket = WebSocketMachine(role: .server)
     var http: RequestParser?
     /// It does not get its room's frames live, or not all of them.

@@ -42,6 +42,11 @@ extension Metrics {
         gauge("loop_mailbox", "Batches of frames that wait for a loop, of all loops.", depths.loops())
         gauge("reader_queue", "Reads that wait for a free reader.", depths.readers())
         gauge("store_ready", "Whether the store can be written (1) or not (0).", storeReady.current)
+        if certificateEnd.current > 0 {
+            gauge(
+                "tls_certificate_end_seconds", "When the certificate ends, in seconds since 1970.",
+                certificateEnd.current)
+        }
         gauge("memory_resident_bytes", "Resident memory of the process.", Self.residentBytes())
 
         counter("connections_accepted_total", "Connections taken.", connectionsAccepted.current)
@@ -57,6 +62,9 @@ extension Metrics {
         counter("duplicates_total", "Repeated sends, recognised by their key.", duplicates.current)
         counter(
             "refused_total", "Commands answered with an error.", refusedByCore.current + refusedByLoops.current)
+        counter(
+            "tls_handshakes_failed_total", "Clients that spoke no TLS, or none that was understood.",
+            tlsHandshakesFailed.current)
         counter("auth_failures_total", "Upgrades with a token that is not good.", authFailures.current)
         counter("bad_requests_total", "HTTP requests refused.", badRequests.current)
         counter(

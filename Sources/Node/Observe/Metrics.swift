@@ -61,6 +61,9 @@ final class Metrics: Sendable {
     let bytesOut = Counter()
     let refusedByLoops = Counter()
     let authFailures = Counter()
+    let tlsHandshakesFailed = Counter()
+    /// Seconds since 1970; 0 without TLS.
+    let certificateEnd = Counter()
     let badRequests = Counter()
     let protocolErrors = Counter()
     let slowTakenOff = Counter()

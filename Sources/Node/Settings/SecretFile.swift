@@ -1,3 +1,4 @@
+import ConvergeTransport
 import Glibc
 
 /// Reads a secret from a file, as orchestrators hand them out (`/run/secrets/…`): the whole file but the newline at its
@@ -31,6 +32,23 @@ extension Secret {
 }
 
 extension Settings {
+    /// Whether the certificate and its key, where they are set, can be used.
+    /// - Throws: a `SettingsError` that names the variable or flag, the file and what is wrong with it.
+    public func checkCertificate() throws(SettingsError) {
+        guard let files = options.tls else { return }
+        do throws(TLSError) {
+            _ = try TLSContext.server(certificateFile: files.certificate, keyFile: files.key)
+        } catch .unusable(let file?, let reason) {
+            let isKey = file == files.key
+            let variable = isKey ? "CONVERGE_TLS_KEY" : "CONVERGE_TLS_CERT"
+            throw SettingsError(
+                variable: sources[variable] == .flag ? (isKey ? "--tls-key" : "--tls-cert") : variable, value: file,
+                problem: reason)
+        } catch {
+            throw SettingsError(variable: "CONVERGE_TLS_CERT", problem: "\(error)")
+        }
+    }
+
     /// Fills the secret from its file, where the settings name one.
     public mutating func readSecretFile() throws(SettingsError) {
         guard let jwtSecretFile else { return }

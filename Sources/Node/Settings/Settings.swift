@@ -17,6 +17,9 @@ public struct Settings: Sendable {
     var gossipAddress: ListenAddress?
     var gossipAdvertise: String?
     var gossipPeers: [String] = []
+    /// Files; both or none.
+    var tlsCertificate: String?
+    var tlsKey: String?
     var clusterSecrets: [Secret] = []
     var clusterName = "converge"
     var probeInterval: Duration = .seconds(1)
@@ -65,7 +68,6 @@ public struct Settings: Sendable {
         checkTogether(environment, &errors)
         checkCluster(&errors)
         options.cluster = clusterSettings
-        refuseWhatIsMissing(in: environment, &errors)
         collectWarnings(environment)
         if !errors.isEmpty { throw InvalidSettings(errors: errors) }
     }
@@ -131,24 +133,20 @@ public struct Settings: Sendable {
             sources["CONVERGE_JWT_SECRET"] = nil
         default: break
         }
-    }
-
-    /// Settings of what this build can't do. To start without what was asked for would be worse than not to start.
-    private func refuseWhatIsMissing(in environment: [String: String], _ errors: inout [SettingsError]) {
-        let missing = [
-            ("CONVERGE_TLS_CERT", "this build serves no TLS: unset it, and put a TLS proxy in front"),
-            ("CONVERGE_TLS_KEY", "this build serves no TLS: unset it, and put a TLS proxy in front"),
-        ]
-        for (variable, problem) in missing {
-            guard let value = environment[variable]?.trimmed, !value.isEmpty else { continue }
-            errors.append(SettingsError(variable: variable, value: value, problem: problem))
+        switch (tlsCertificate, tlsKey) {
+        case (let certificate?, let key?): options.tls = TLSFiles(certificate: certificate, key: key)
+        case (_?, nil):
+            errors.append(
+                SettingsError(variable: "CONVERGE_TLS_KEY", problem: "must be set beside CONVERGE_TLS_CERT"))
+        case (nil, _?):
+            errors.append(
+                SettingsError(variable: "CONVERGE_TLS_CERT", problem: "must be set beside CONVERGE_TLS_KEY"))
+        case (nil, nil): break
         }
     }
 
-    /// Handled elsewhere: by the refusals above, or by `converge chat`.
-    private static let known: Set<String> = [
-        "CONVERGE_TLS_CERT", "CONVERGE_TLS_KEY", "CONVERGE_TOKEN",
-    ]
+    /// Handled elsewhere: by `converge chat`.
+    private static let known: Set<String> = ["CONVERGE_TOKEN"]
 
     private mutating func collectWarnings(_ environment: [String: String]) {
         let variables = Set(Setting.all.map(\.variable))

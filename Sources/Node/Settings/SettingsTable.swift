@@ -39,6 +39,10 @@ extension Setting {
             settings.options.port = address.port
             return nil
         },
+        .text(
+            "CONVERGE_TLS_CERT", .listening, "a certificate (PEM): serve wss:// and https://", \.tlsCertificate,
+            limit: 4_096),
+        .text("CONVERGE_TLS_KEY", .listening, "its key (PEM, no passphrase)", \.tlsKey, limit: 4_096),
     ]
 
     private static let storage: [Setting] = [

@@ -35,9 +35,9 @@ final class ChatSocket {
     /// Upgrades; fails where the answer is no 101.
     init(
         host: String = "127.0.0.1", port: UInt16, target: String, headers: [String] = [], receiveBuffer: Int32? = nil,
-        patience: Duration = Deadline.patience
+        patience: Duration = Deadline.patience, tls: TLSContext? = nil
     ) throws {
-        socket = try RawSocket(host: host, port: port, receiveBuffer: receiveBuffer)
+        socket = try RawSocket(host: host, port: port, receiveBuffer: receiveBuffer, tls: tls)
         try socket.send(HTTPText.upgrade(target, headers))
         var head: [UInt8] = []
         let end = Array("\r\n\r\n".utf8)

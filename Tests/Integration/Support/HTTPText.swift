@@ -1,5 +1,6 @@
 // Requests as bytes, and answers read just far enough.
 
+import ConvergeTransport
 import Foundation
 
 enum HTTPText {
@@ -41,15 +42,17 @@ struct HTTPReply {
     }
 
     /// Sends bytes, and reads the answer up to the end of the connection, which must come.
-    static func of(_ request: String, host: String = "127.0.0.1", port: UInt16) throws -> HTTPReply {
-        let socket = try RawSocket(host: host, port: port)
+    static func of(
+        _ request: String, host: String = "127.0.0.1", port: UInt16, tls: TLSContext? = nil
+    ) throws -> HTTPReply {
+        let socket = try RawSocket(host: host, port: port, tls: tls)
         try socket.send(request)
         return try HTTPReply(socket.receiveToEnd())
     }
 
     static func get(
-        _ target: String, host: String = "127.0.0.1", port: UInt16, _ headers: [String] = []
+        _ target: String, host: String = "127.0.0.1", port: UInt16, _ headers: [String] = [], tls: TLSContext? = nil
     ) throws -> HTTPReply {
-        try of(HTTPText.get(target, headers + ["Connection: close"]), host: host, port: port)
+        try of(HTTPText.get(target, headers + ["Connection: close"]), host: host, port: port, tls: tls)
     }
 }

@@ -29,9 +29,14 @@ struct Deadline {
 
 final class RawSocket {
     private(set) var descriptor: Int32
+    private var tls: TLSStream?
+    private var sealed: [UInt8] = []
 
-    /// A small `receiveBuffer` makes the other side feel soon that nobody reads here.
-    init(host: String = "127.0.0.1", port: UInt16, receiveBuffer: Int32? = nil) throws {
+    /// Connects, over TLS to a server that calls itself localhost. A small `receiveBuffer` makes the other side feel soon
+    /// that nobody reads here.
+    init(
+        host: String = "127.0.0.1", port: UInt16, receiveBuffer: Int32? = nil, tls context: TLSContext? = nil
+    ) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw TestFailure("socket: errno \(errno)") }
         var on: Int32 = 1
@@ -54,6 +59,10 @@ final class RawSocket {
             throw TestFailure("connect to \(host):\(port): \(String(cString: strerror(code)))")
         }
         _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+        if let context {
+            tls = try TLSStream(context: context, role: .client(host: "localhost"))
+            try shakeHands()
+        }
     }
 
     deinit { close() }
@@ -74,6 +83,14 @@ final class RawSocket {
 
     /// Sends what the socket takes now and says how much that was.
     func sendSome(_ bytes: ArraySlice<UInt8>) throws -> Int {
+        guard tls != nil else { return try sendPlain(bytes) }
+        guard try flush() else { return 0 }
+        try bytes.withUnsafeBytes { try tls?.write($0) }
+        _ = try flush()
+        return bytes.count
+    }
+
+    private func sendPlain(_ bytes: ArraySlice<UInt8>) throws -> Int {
         let count = bytes.withUnsafeBytes {
             Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
         }
@@ -104,6 +121,23 @@ final class RawSocket {
     }
 
     func receive(atMost limit: Int = 65_536, by deadline: Deadline = Deadline()) -> Arrival {
+        guard tls != nil else { return receivePlain(atMost: limit, by: deadline) }
+        var opened = [UInt8](repeating: 0, count: limit)
+        while true {
+            do {
+                let count = try opened.withUnsafeMutableBytes { try tls?.read(into: $0) ?? 0 }
+                if count > 0 { return .bytes(Array(opened[..<count])) }
+                let arrival = receivePlain(atMost: limit, by: deadline)
+                // Over TLS an end without a word is no end.
+                guard case .bytes(let bytes) = arrival else { return arrival == .end ? .reset : arrival }
+                try bytes.withUnsafeBytes { try tls?.receive($0) }
+            } catch {
+                return error as? TLSError == .closed ? .end : .reset
+            }
+        }
+    }
+
+    private func receivePlain(atMost limit: Int = 65_536, by deadline: Deadline = Deadline()) -> Arrival {
         var buffer = [UInt8](repeating: 0, count: limit)
         while true {
             let count = recv(descriptor, &buffer, limit, 0)
@@ -135,5 +169,33 @@ final class RawSocket {
             if ready > 0 { return true }
             if ready == 0, deadline.hasPassed { return false }
         }
+    }
+
+    // MARK: TLS
+
+    private func shakeHands() throws {
+        let deadline = Deadline()
+        while true {
+            let isDone = try tls?.handshake() ?? true
+            while try !flush() {
+                if !wait(for: POLLOUT, by: deadline) { throw TestFailure("nobody takes the handshake") }
+            }
+            if isDone { return }
+            guard case .bytes(let bytes) = receivePlain(by: deadline) else {
+                throw TestFailure("the server broke off the handshake")
+            }
+            try bytes.withUnsafeBytes { try tls?.receive($0) }
+        }
+    }
+
+    /// Sends ciphertext that waits; false where some is left.
+    private func flush() throws -> Bool {
+        tls?.takeOutput(into: &sealed)
+        while !sealed.isEmpty {
+            let count = try sendPlain(sealed[...])
+            if count == 0 { return false }
+            sealed.removeFirst(count)
+        }
+        return true
     }
 }

@@ -2,11 +2,14 @@
 
 import ConvergeNode
 import ConvergeStorage
+import ConvergeTransport
 import Foundation
 
 final class TestNode {
     let server: ConvergeServer
     let port: UInt16
+    /// How its clients connect; nil: without TLS.
+    var tls: TLSContext?
     private var clients: [ChatSocket] = []
 
     fileprivate init(_ store: any Store, _ options: ServerOptions) throws {
@@ -23,7 +26,8 @@ final class TestNode {
 
     /// Connects, and reads nothing yet.
     func open(_ target: String, headers: [String] = [], receiveBuffer: Int32? = nil) throws -> ChatSocket {
-        let client = try ChatSocket(port: port, target: target, headers: headers, receiveBuffer: receiveBuffer)
+        let client = try ChatSocket(
+            port: port, target: target, headers: headers, receiveBuffer: receiveBuffer, tls: tls)
         clients.append(client)
         return client
     }
@@ -57,7 +61,7 @@ final class TestNode {
 
     /// One of the node's figures.
     func metric(_ name: String) throws -> Int {
-        let text = try HTTPReply.get("/metrics", port: port).body
+        let text = try HTTPReply.get("/metrics", port: port, tls: tls).body
         for line in text.split(separator: "\n") where line.hasPrefix("converge_" + name + " ") {
             if let value = Int(line.split(separator: " ")[1]) { return value }
         }

@@ -21,7 +21,8 @@ struct SettingsTests {
         #expect(
             shown == [
                 "PORT": "8080", "CONVERGE_HOST": "0.0.0.0", "CONVERGE_ADDR": "0.0.0.0:8080",
-                "CONVERGE_DB_ADAPTER": "sqlite", "CONVERGE_DB_PATH": "converge.db", "CONVERGE_DB_DSN": "",
+                "CONVERGE_TLS_CERT": "", "CONVERGE_TLS_KEY": "", "CONVERGE_DB_ADAPTER": "sqlite",
+                "CONVERGE_DB_PATH": "converge.db", "CONVERGE_DB_DSN": "",
                 "CONVERGE_ALLOWED_ORIGINS": "*", "CONVERGE_MAX_MESSAGE_BYTES": "65536",
                 "CONVERGE_MAX_BODY_LENGTH": "2000", "CONVERGE_MAX_ROOM_LENGTH": "64", "CONVERGE_MAX_USER_LENGTH": "64",
                 "CONVERGE_HISTORY_LIMIT": "200", "CONVERGE_SEND_BUFFER": "256", "CONVERGE_SAVE_BUFFER": "4096",
@@ -68,6 +69,8 @@ struct SettingsTests {
         ("CONVERGE_WRITE_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "2h", "x"]),
         ("CONVERGE_IDLE_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "25h", "x"]),
         ("CONVERGE_JWT_SECRET", " s ", Secret.mask, [String(repeating: "s", count: 4_097)]),
+        ("CONVERGE_TLS_CERT", "/etc/cert.pem", "/etc/cert.pem", ["a\nb"]),
+        ("CONVERGE_TLS_KEY", "/etc/key.pem", "/etc/key.pem", ["a\nb"]),
         ("CONVERGE_JWT_SECRET_FILE", "/run/secrets/jwt", "/run/secrets/jwt", ["a\nb"]),
         (
             "CONVERGE_JWT_ISSUER", "https://issuer", "https://issuer",
@@ -95,6 +98,12 @@ struct SettingsTests {
         ("CONVERGE_LOG_FORMAT", "json", "json", ["xml"]),
     ]
 
+    /// What makes sense only beside others: peers with an address to listen on for them, a certificate with its key.
+    private static let company = [
+        "CONVERGE_PEERS": ["CONVERGE_GOSSIP_ADDR": "127.0.0.1:1"], "CONVERGE_TLS_CERT": ["CONVERGE_TLS_KEY": "k"],
+        "CONVERGE_TLS_KEY": ["CONVERGE_TLS_CERT": "c"],
+    ]
+
     @Test("every setting is in the table of tests")
     func complete() {
         #expect(Set(Self.table.map(\.0)) == Set(Setting.all.map(\.variable)))
@@ -103,8 +112,7 @@ struct SettingsTests {
     @Test("a good value is taken, from the environment and from a flag", arguments: table)
     func good(variable: String, good: String, shown: String, bad: [String]) throws {
         let setting = try #require(Setting.all.first { $0.variable == variable })
-        // Peers make sense only where there is an address to listen on for them.
-        let company = variable == "CONVERGE_PEERS" ? ["CONVERGE_GOSSIP_ADDR": "127.0.0.1:1"] : [:]
+        let company = Self.company[variable] ?? [:]
         let read = try Settings(environment: company.merging([variable: good]) { $1 })
         #expect(setting.show(read) == shown)
         #expect(read.sources.filter { company[$0.key] == nil } == [variable: .environment])
@@ -222,11 +230,17 @@ struct SettingsTests {
         #expect(flagged.options.jwtSecret == nil && flagged.jwtSecretFile == "b")
     }
 
-    @Test("what this build can't do is refused, not ignored")
-    func missing() {
-        let found = problems(["CONVERGE_TLS_KEY": "k.pem", "CONVERGE_TLS_CERT": "c.pem"])
-        #expect(found.count == 2)
-        #expect(found.allSatisfy { $0.contains("this build") })
+    @Test("a certificate and its key come together, and both can be read")
+    func certificate() throws {
+        #expect(problems(["CONVERGE_TLS_CERT": "c"]) == ["CONVERGE_TLS_KEY: must be set beside CONVERGE_TLS_CERT"])
+        #expect(problems(["CONVERGE_TLS_KEY": "k"]) == ["CONVERGE_TLS_CERT: must be set beside CONVERGE_TLS_KEY"])
+        let settings = try Settings(environment: ["CONVERGE_TLS_CERT": "/nowhere/c.pem"], flags: ["tls-key": "k.pem"])
+        #expect(settings.options.tls == TLSFiles(certificate: "/nowhere/c.pem", key: "k.pem"))
+        #expect(
+            throws: SettingsError(
+                variable: "CONVERGE_TLS_CERT", value: "/nowhere/c.pem", problem: "No such file or directory")
+        ) { try settings.checkCertificate() }
+        #expect(try Settings(environment: [:]).options.tls == nil)
     }
 
     @Test("a node with an address for peers is one of several, and knows where the others are")
