@@ -10,7 +10,7 @@ import ConvergeWire
 // foreign keys, no sequences; every key begins with what such an engine would divide the table by.
 
 enum PostgresSchema {
-    static let version = 2
+    static let version = 3
 
     /// Makes or migrates the tables where that is needed.
     ///
@@ -68,7 +68,7 @@ enum PostgresSchema {
             _ = try run(["ROLLBACK"])
             throw .newer(found)
         }
-        let steps = (found < 1 ? first : []) + (found < 2 ? second : [])
+        let steps = (found < 1 ? first : []) + (found < 2 ? second : []) + (found < 3 ? third : [])
         _ = try run(steps + ["UPDATE converge_meta SET value = \(version) WHERE name = 'schema'", "COMMIT"])
     }
 
@@ -196,4 +196,6 @@ enum PostgresSchema {
             seen bigint NOT NULL)
         """,
     ]
+    /// Grows with each batch of the replica's writer, an empty one too: others see by it that the writer lives.
+    private static let third = ["ALTER TABLE converge_replica ADD COLUMN beat bigint NOT NULL DEFAULT 0"]
 }

@@ -66,6 +66,8 @@ public enum ReplicatorEvent: Sendable {
     /// The snapshot is installed: what the store has now.
     case installed(vector: VersionVector, ends: [LogEnd], floors: VersionVector)
     case floorsRose(VersionVector)
+    /// What the store has that this node shares with others.
+    case sharedStore(ends: [LogEnd], floors: VersionVector)
     case tick
 }
 
@@ -247,6 +249,8 @@ public struct Replicator {
             applyWaiting(at: now, into: &effects)
         case .floorsRose(let floors):
             self.floors.merge(floors)
+        case .sharedStore(let ends, let floors):
+            sharedStoreHas(ends, floors, at: now, into: &effects)
         case .tick:
             tick(at: now, wall: wall, into: &effects)
         }
@@ -408,7 +412,7 @@ public struct Replicator {
     }
 
     /// The replicas that we have a link to, sorted.
-    var direct: [ReplicaID] { peers.map(\.replica) }
+    var direct: [ReplicaID] { peers.map(\.replica).filter { $0 != .sharedStore } }
 
     /// What every linked peer is known to have stored; nil where one of `voters` has no link or has not told yet.
     public func stored(byAll voters: [ReplicaID]) -> VersionVector? {

@@ -39,15 +39,15 @@ final class CoreThread: Sendable {
         core.start(into: &effects)
         var done = perform(&effects)
         var memory = MemoryReturn()
-        var nextTick = SystemClock.monotonic() + Self.tickPeriod
+        var lastTick = SystemClock.monotonic()
         while !done {
             waitForLoops()
-            _ = poller.wait(timeout: Int32(Self.tickPeriod / 1_000_000))
+            _ = poller.wait(timeout: Int32(core.longestTick))
             mailbox.drain(into: &events)
             let now = SystemClock.wallMilliseconds()
             core.turn(monotonic: SystemClock.monotonic() / 1_000_000)
-            if SystemClock.monotonic() >= nextTick {
-                nextTick = SystemClock.monotonic() + Self.tickPeriod
+            if SystemClock.monotonic() >= lastTick + core.longestTick * 1_000_000 {
+                lastTick = SystemClock.monotonic()
                 core.handle(CoreEvent.tick, at: now, into: &effects)
                 memory.look(sessions: core.counters.sessions)
             }
@@ -66,9 +66,6 @@ final class CoreThread: Sendable {
     private func waitForLoops() {
         while loops.contains(where: { $0.depth > Self.loopBacklog }) { usleep(1_000) }
     }
-
-    /// Nanoseconds between two ticks.
-    private static let tickPeriod: UInt64 = 5_000_000_000
 
     /// True where the core has finished.
     private func perform(_ effects: inout [CoreEffect]) -> Bool {

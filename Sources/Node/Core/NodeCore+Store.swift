@@ -130,13 +130,14 @@ extension NodeCore {
 
     var held: WriterStart.Held? {
         guard let log else { return nil }
-        return WriterStart.Held(replica: log.replica, committed: log.committedSeq)
+        return WriterStart.Held(replica: log.replica, committed: log.committedSeq, vector: position)
     }
 
     // MARK: Opened
 
     private mutating func opened(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         settleDoubt(recovered, at: now, into: &effects)
+        let before = position
         let isSame = isAt(Dot(replica: recovered.replica, seq: recovered.head)) && recovered.vector == position
         if !isSame {
             log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
@@ -144,13 +145,17 @@ extension NodeCore {
         }
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
+        shared.opened(recovered, at: monotonic)
         effects.append(
             .report(
                 .storeOpened(
                     replica: recovered.replica, head: recovered.head, boot: recovered.boot, adopted: recovered.adopted))
         )
         if let reason = recovered.renewal { effects.append(.report(.identityRenewed(reason))) }
+        let isFirst = replicas.isEmpty
         join(recovered, at: now, into: &effects)
+        // What others have stored meanwhile is there at once, and nobody has been shown it.
+        if !isFirst, !before.covers(recovered.vector) { catchUpRooms(from: before, into: &effects) }
         judgeAll()
         settleDueAttendance(at: now)
     }
@@ -182,7 +187,12 @@ extension NodeCore {
             .installed(vector: recovered.vector, ends: recovered.ends, floors: recovered.floors), at: now,
             into: &effects)
         for entry in open.batch.entries { replicator.place(entry) }
-        // Who is here has been shown what was known before; the store has the rest.
+        catchUpRooms(from: before, into: &effects)
+        judgeAll()
+    }
+
+    /// Who is here has been shown what was known before; the store has the rest.
+    private mutating func catchUpRooms(from before: VersionVector, into effects: inout [CoreEffect]) {
         deliverReady(into: &effects)
         var loops = LoopSet()
         for room in rooms.occupiedRooms {
@@ -193,7 +203,6 @@ extension NodeCore {
             let frames = exchange(&ready, for: FrameBatchBuilder())
             effects.append(.deliver(frames.finish(position: before), loops))
         }
-        judgeAll()
     }
 
     /// Whether this is the committed end of the log as we know it.
@@ -206,9 +215,8 @@ extension NodeCore {
     private mutating func settleDoubt(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         guard inDoubt else { return }
         inDoubt = false
-        let stored =
-            inFlight.batch.entries.last.map { recovered.vector.covers($0.dot) } ?? false
-        if stored {
+        // Of all its entries: another node may have stored some of them, where the store is shared.
+        if inFlight.batch.entries.allSatisfy({ recovered.vector.covers($0.dot) }) {
             committed(at: now, into: &effects)
         } else {
             fail(takeInFlight(), at: now)
