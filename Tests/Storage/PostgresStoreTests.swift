@@ -173,7 +173,8 @@ final class PostgresStoreTests {
             "ALTER TABLE converge_attendance ADD COLUMN joined boolean NOT NULL DEFAULT false",
             "UPDATE converge_attendance SET joined = (turn & 1 = 1)",
             "ALTER TABLE converge_attendance DROP COLUMN turn", "DROP TABLE converge_counter",
-            "DROP TABLE converge_member", "ALTER TABLE converge_replica DROP COLUMN beat", "UPDATE converge_meta SET value = 1 WHERE name = 'schema'",
+            "DROP TABLE converge_member", "ALTER TABLE converge_replica DROP COLUMN beat",
+            "UPDATE converge_meta SET value = 1 WHERE name = 'schema'",
         ] { try database.execute(sql) }
         let (again, recovered) = try store().openWriter(start("n", fresh: .b))
         again.close()

@@ -39,7 +39,7 @@ struct SharedStore {
     mutating func opened(_ recovered: Recovered, at now: UInt64) {
         isShared = recovered.isShared
         wantsReading = false
-        isAsked = false
+        before = VersionVector()  // an answer that is on its way was asked for another state
         nextLook = now
         nextBeat = now
         writers = recovered.vector.components.map { Writer(replica: $0.replica, count: 0) }
@@ -73,7 +73,8 @@ struct SharedStore {
             found.append(writer)
         }
         let kept = found.filter { writer in
-            writer.silent < Self.patience && writers.contains { $0.replica == writer.replica && $0.silent < Self.patience }
+            writer.silent < Self.patience
+                && writers.contains { $0.replica == writer.replica && $0.silent < Self.patience }
         }
         writers = found
         return (!vector.covers(before), kept.count < alive)
