@@ -27,6 +27,12 @@ extension Replicator {
         peers[at].has = VersionVector(others.map(\.dot))
         peers[at].floors = floors
         peers[at].forked = []
+        // It went back in time and on from there: what was read of it before is not what it has.
+        for end in others where end.dot.seq == stored[end.dot.replica] && end.hash != hash(of: end.dot.replica) {
+            counters.forks += 1
+            peers[at].forked.append(end.dot)
+            effects.append(.forked(end.dot.replica, seq: end.dot.seq, by: .sharedStore))
+        }
         // Nobody else knows below which floor a log can't be read.
         var known = VersionVector()
         for dot in floors.components where stored.covers(dot) { known.advance(to: dot) }

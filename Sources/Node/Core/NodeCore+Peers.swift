@@ -203,6 +203,8 @@ extension NodeCore {
                 effects.append(.report(.ownLogForeign(by: peer, seq: seq)))
                 renewing = true
             case .forked(let replica, let seq, let peer):
+                // What one's own store says is what counts.
+                if peer == .sharedStore { shared.wantsReading = true }
                 effects.append(.report(.forked(replica, seq: seq, by: peer)))
             case .violation(let peer):
                 counters.peerViolations &+= 1
