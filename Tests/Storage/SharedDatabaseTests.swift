@@ -232,7 +232,7 @@ struct SharedDatabaseTests {
             return try await group.reduce(into: [Recovered]()) { $0.append($1) }
         }
         #expect(opened.map(\.adopted).sorted() == [0, 0, 50])
-        let last = try shared.open("n4", .low).recovered
+        let last = try shared.open("n4", .c).recovered
         #expect(last.vector.components.map(\.seq) == [50])
         #expect(try shared.store().openReader().history(room: "general", before: nil, limit: 99).count == 50)
     }
