@@ -72,7 +72,9 @@ let package = Package(
         tests("Gossip", ["ConvergeGossip", "ConvergeWire", "ConvergeCRDT"]),
         tests("Storage", ["ConvergeStorage", "ConvergeWire", "ConvergeCRDT", "CSQLite", "CPostgres"]),
         tests("Transport", ["ConvergeTransport", "ConvergeWire", "COpenSSL"]),
-        tests("Node", ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT"]),
+        tests(
+            "Node",
+            ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT", "CPostgres"]),
         tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
         tests(
             "Integration",

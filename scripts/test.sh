@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs all tests, those against a real PostgreSQL too: one that this script starts and removes again.
+# Builds and runs all tests, those against a real PostgreSQL too, straight and through PgBouncer: both are started here and
+# removed again. Where PgBouncer can't be installed, the tests through it are skipped, and this says so.
 #
 #   scripts/test.sh [ARGUMENT…]      arguments of `swift test`, such as --filter ConvergeWireTests
 #
@@ -11,14 +12,18 @@ need_swift
 need_libraries
 
 database=$(mktemp -d "${TMPDIR:-/tmp}/converge-postgres.XXXXXX")
-trap '"$root/scripts/throwaway_postgres.sh" stop "$database"' EXIT
-CONVERGE_TEST_POSTGRES=$("$root/scripts/throwaway_postgres.sh" start "$database")
-export CONVERGE_TEST_POSTGRES
+pooler=$(mktemp -d "${TMPDIR:-/tmp}/converge-pgbouncer.XXXXXX")
+trap '"$root/scripts/throwaway_pgbouncer.sh" stop "$pooler"; "$root/scripts/throwaway_postgres.sh" stop "$database"' EXIT
 
 # A node's own settings, where the caller has some, are not the tests'.
-for name in $(compgen -e CONVERGE_); do
-    [ "$name" = CONVERGE_TEST_POSTGRES ] || unset "$name"
-done
+for name in $(compgen -e CONVERGE_); do unset "$name"; done
+CONVERGE_TEST_POSTGRES=$("$root/scripts/throwaway_postgres.sh" start "$database")
+export CONVERGE_TEST_POSTGRES
+if CONVERGE_TEST_PGBOUNCER=$("$root/scripts/throwaway_pgbouncer.sh" start "$pooler" "$database"); then
+    export CONVERGE_TEST_PGBOUNCER
+else
+    announce "SKIPPED: the tests through PgBouncer, which could not be installed or started"
+fi
 unset PORT
 
 # What began and what passed is left out, but for the closing lines. A test's arguments may go over several lines.

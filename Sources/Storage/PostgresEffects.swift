@@ -41,40 +41,49 @@ struct PostgresEffects {
         var user: Text
     }
 
-    /// - Parameter isNew: whether the entry of a dot comes into the database with this batch. Where it was there
-    ///   already (another node wrote it), an element of its may have been removed since, and must not come back.
-    init(_ effects: [StoreEffect], isNew: (Dot) -> Bool) {
+    /// What follows from an entry that is in the database already is left out: whoever brought the entry in brought that
+    /// in with it, and an element of its may have been removed since.
+    ///
+    /// - Parameters:
+    ///   - isNew: whether the entry of a dot is none of those that are there already.
+    ///   - withRemovals: what is removed and erased counts, too. It doesn't tell the entry it follows from; to do it once
+    ///     more changes nothing.
+    init(_ effects: [StoreEffect], isNew: (Dot) -> Bool, withRemovals: Bool = true) {
         for effect in effects {
             switch effect {
             case .key(let id, let position):
-                keys[id, default: []].append(position)
+                if isNew(position.dot) { keys[id, default: []].append(position) }
             case .hide(let dot):
-                hidden.insert(dot)
+                if isNew(dot) { hidden.insert(dot) }
             case .insert(let document, let element, let dot, let timestamp, let replacing):
+                guard isNew(dot) else { continue }
                 for gone in replacing {
                     elements[ElementKey(document: document, element: element, dot: gone)] = .absent
                 }
-                if isNew(dot) {
-                    elements[ElementKey(document: document, element: element, dot: dot)] = .present(timestamp)
-                }
+                elements[ElementKey(document: document, element: element, dot: dot)] = .present(timestamp)
             case .delete(let document, let element, let dots):
+                guard withRemovals else { continue }
                 for gone in dots {
                     elements[ElementKey(document: document, element: element, dot: gone)] = .absent
                 }
             case .write(let document, let value, let dot, let timestamp):
+                guard isNew(dot) else { continue }
                 let row = DocumentRow(document: document, value: value, dot: dot, timestamp: timestamp)
                 if let held = registers[document], row.position < held.position { continue }
                 registers[document] = row
             case .touch(let document, let dot):
+                guard isNew(dot) else { continue }
                 let key = TouchKey(document: document, replica: dot.replica)
                 touched[key] = max(touched[key] ?? 0, dot.seq)
             case .count(let document, let totals, let dot, let timestamp):
+                guard isNew(dot) else { continue }
                 let key = TouchKey(document: document, replica: dot.replica)
                 let row = DocumentRow(document: document, value: nil, totals: totals, dot: dot, timestamp: timestamp)
                 counters[key] = counters[key].map { $0.joined(with: row) } ?? row
             case .redact(let dot):
-                redacted.insert(dot)
+                if withRemovals { redacted.insert(dot) }
             case .attendance(let record):
+                guard isNew(record.position.dot) else { continue }
                 let key = AttendanceKey(room: record.room, user: record.user)
                 if let held = attendance[key], !record.supersedes(held) { continue }
                 attendance[key] = record
@@ -82,6 +91,12 @@ struct PostgresEffects {
             case .forget(let address): members[address] = .some(nil)
             }
         }
+    }
+
+    /// Nothing is to be done.
+    var isEmpty: Bool {
+        keys.isEmpty && redacted.isEmpty && hidden.isEmpty && elements.isEmpty && registers.isEmpty && touched.isEmpty
+            && counters.isEmpty && attendance.isEmpty && members.isEmpty
     }
 
     func hides(_ dot: Dot) -> Bool { !hidden.isEmpty && hidden.contains(dot) }

@@ -48,7 +48,8 @@ enum PostgresFailure: Error {
         case "57014", "25P03", "25P04": .timeout(message)
         // Only the guard in PostgresWriter sets these two to NULL, when another holds the replica.
         case "23502" where column == "epoch": .fenced("the replica's row has another epoch")
-        case "23502" where column == "head": .failed("the database's log does not end where this node's does")
+        case "23502" where column == "head":
+            .failed("the database's log does not end where this node's does, or lacks what the batch depends on")
         case let code where code.hasPrefix("08") || code.hasPrefix("28") || code.hasPrefix("57P"):
             .unreachable(message)
         case "3D000", "53300": .unreachable(message)

@@ -81,10 +81,23 @@ enum PostgresIdentity {
                     .binding(held.replica.postgres))[1]
             if rows.count == 1, rows.int(0, 0) != holder { return try takeFresh(.fenced, givingUp: held.replica) }
             if start.renew { return try takeFresh(.syncFailed, givingUp: held.replica) }
-            guard rows.count == 1, UInt64(clamping: rows.int(0, 1)) >= held.committed else {
+            guard rows.count == 1, UInt64(clamping: rows.int(0, 1)) >= held.committed, try has(held.vector) else {
                 return try takeFresh(.behind, givingUp: held.replica)
             }
             return try take(held.replica, newBoot: false)
+        }
+
+        /// Less of anybody's log than this process knows to be committed: the database is an older one, as after a
+        /// failover. What this process told of the rest must not be contradicted under its name.
+        private func has(_ vector: VersionVector) throws(Failure) -> Bool {
+            let missing = try run(
+                PostgresStatement(
+                    """
+                    SELECT count(*) FROM unnest($1::bigint[], $2::bigint[]) AS w (replica, seq)
+                    LEFT JOIN converge_replica AS r ON r.replica = w.replica WHERE coalesce(r.head, 0) < w.seq
+                    """
+                ).binding(dots: vector.components))
+            return missing[0].int(0, 0) == 0
         }
 
         /// A new process: the replica of its name is its own, whoever held it.
@@ -179,7 +192,8 @@ enum PostgresIdentity {
                 PostgresStatement("COMMIT"),
             ], by: PostgresDeadline(after: timeout), renewing: timeout)
         var recovered = Recovered(
-            replica: settled.replica, boot: settled.boot, renewal: settled.renewal, adopted: adopted)
+            replica: settled.replica, boot: settled.boot, renewal: settled.renewal, adopted: adopted,
+            isShared: true)
         recovered.canReload = false
         let replicas = results[1]
         for row in 0..<replicas.count {
@@ -201,7 +215,8 @@ enum PostgresIdentity {
             + (0..<min(left.count, max(0, attendanceLimit))).map { left.attendanceRecord($0) }
         recovered.attendance.sort(by: AttendanceRecord.inStoreOrder)
         let members = results[7]
-        for row in 0..<members.count {
+        // Of this node itself others tell, for their own sake.
+        for row in 0..<members.count where members.isNull(row, 1) || members.replica(row, 1) != settled.replica {
             recovered.members.append(
                 StoredMember(
                     address: members.text(row, 0), replica: members.isNull(row, 1) ? nil : members.replica(row, 1),

@@ -179,6 +179,21 @@ final class PostgresReader: StoreReader {
         }
     }
 
+    func heads() throws(StoreError) -> StoreHeads? {
+        let rows = try read([
+            PostgresStatement("SELECT replica, head, hash, floor, beat FROM converge_replica ORDER BY replica")
+        ])[0]
+        var heads = StoreHeads(ends: [], floors: VersionVector(), beats: [])
+        for row in 0..<rows.count {
+            let dot = rows.dot(row, 0)
+            heads.floors[dot.replica] = UInt64(clamping: rows.int(row, 3))
+            if dot.seq > 0 { heads.ends.append(LogEnd(dot: dot, hash: EntryHash(postgres: rows.array(row, 2)))) }
+            let beat = rows.int(row, 4)
+            if beat > 0 { heads.beats.append(StoreHeads.Beat(replica: dot.replica, count: beat)) }
+        }
+        return heads
+    }
+
     // MARK: Parts
 
     /// Several round trips that see one state. A connection that was lost before is made again.

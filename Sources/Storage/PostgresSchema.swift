@@ -196,9 +196,11 @@ enum PostgresSchema {
             seen bigint NOT NULL)
         """,
     ]
-    /// Horizons (StoreReader.horizon). Of what version 2 dropped only the floor is known.
+    /// Horizons (StoreReader.horizon): of what version 2 dropped only the floor is known. And beats, which grow with each
+    /// batch of the replica's writer, an empty one too: others see by them that the writer lives.
     private static let third = [
         "ALTER TABLE converge_replica ADD COLUMN horizon bigint NOT NULL DEFAULT 0",
         "UPDATE converge_replica SET horizon = floor",
+        "ALTER TABLE converge_replica ADD COLUMN beat bigint NOT NULL DEFAULT 0",
     ]
 }

@@ -7,8 +7,10 @@ import ConvergeWire
 //
 //     BEGIN ┬ guard: replica's row ┬ entries ┬ keys, documents, … ┬ COMMIT   one pipeline, one answer
 //
-// Entries of other replicas, which another node may have stored here, take a round trip more: their rows are locked,
-// and what is there already is left out. All rows of replicas are locked in the order of their ids.
+// A node writes its own log. Entries of other replicas that a peer pushed were written here by that peer before it pushed
+// them, where it shares the database: so a round trip more looks how far those logs are, and what is there is left alone.
+// Only what is not (a peer with a database of its own wrote it) is stored, with the rows of those replicas locked. All
+// rows of replicas are locked in the order of their ids.
 
 final class PostgresWriter: StoreWriter {
     private let connection: PostgresConnection
@@ -128,12 +130,19 @@ final class PostgresWriter: StoreWriter {
         while true {
             var committing = false
             do throws(PostgresFailure) {
-                let known = try lockForeign(batch, by: deadline)
-                committing = true
-                var statements = known == nil ? [PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED")] : []
-                statements += PostgresBatch(replica: replica, epoch: epoch, head: vector[replica], hash: hash)
+                let foreign = ForeignLogs(batch, besides: replica)
+                var known = try foreign.map { (foreign) throws(PostgresFailure) in try look(foreign, by: deadline) }
+                var locks = false
+                if let foreign, known.map({ !$0.covers(foreign.lasts) }) ?? false {
+                    locks = true
+                    known = try lock(foreign, by: deadline)
+                }
+                var statements = PostgresBatch(replica: replica, epoch: epoch, head: vector[replica], hash: hash)
                     .statements(for: batch, known: known)
+                if statements.isEmpty, !locks { return }
+                if !locks { statements.insert(PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"), at: 0) }
                 statements.append(PostgresStatement("COMMIT"))
+                committing = true
                 let results = try connection.run(statements, by: deadline)
                 guard results.last?.tag == "COMMIT" else {
                     throw .refused("40000", message: "the transaction was rolled back", column: nil)
@@ -148,17 +157,44 @@ final class PostgresWriter: StoreWriter {
         }
     }
 
-    /// How much of the other replicas' logs is in the database, their rows and one's own locked; nil (and no transaction
-    /// begun) where the batch has entries of one's own only.
-    private func lockForeign(
-        _ batch: Batch, by deadline: PostgresDeadline
-    ) throws(PostgresFailure) -> VersionVector? {
+    /// Entries of other replicas in a batch.
+    private struct ForeignLogs {
         var firsts = VersionVector()
-        for entry in batch.entries where entry.dot.replica != replica && firsts[entry.dot.replica] == 0 {
-            firsts[entry.dot.replica] = entry.dot.seq
+        var lasts = VersionVector()
+        /// Of the last of each log, and of the others.
+        var hashes: [Dot: EntryHash] = [:]
+
+        /// Nil where there are none.
+        init?(_ batch: Batch, besides own: ReplicaID) {
+            for entry in batch.entries where entry.dot.replica != own {
+                if firsts[entry.dot.replica] == 0 { firsts.advance(to: entry.dot) }
+                lasts.advance(to: entry.dot)
+                hashes[entry.dot] = entry.hash
+            }
+            if lasts.components.isEmpty { return nil }
         }
-        guard !firsts.components.isEmpty else { return nil }
-        let foreign = firsts.components.map(\.replica)
+    }
+
+    /// How far the database has the logs of these entries, and where it goes on beyond them, that far.
+    private static func heads(of foreign: ForeignLogs) -> PostgresStatement {
+        PostgresStatement(
+            """
+            SELECT w.replica, least(r.head, w.seq), CASE WHEN r.head <= w.seq THEN r.hash ELSE e.hash END
+            FROM unnest($1::bigint[], $2::bigint[]) AS w (replica, seq)
+            JOIN converge_replica AS r ON r.replica = w.replica
+            LEFT JOIN converge_entry AS e ON e.replica = w.replica AND e.seq = w.seq
+            """
+        ).binding(dots: foreign.lasts.components)
+    }
+
+    /// A head moves forward only, so what is there now stays there, locked or not.
+    private func look(_ foreign: ForeignLogs, by deadline: PostgresDeadline) throws(PostgresFailure) -> VersionVector {
+        try known(try connection.run([Self.heads(of: foreign)], by: deadline)[0], foreign)
+    }
+
+    /// Begins a transaction and locks the rows of the entries' replicas and one's own, made where they are missing.
+    private func lock(_ foreign: ForeignLogs, by deadline: PostgresDeadline) throws(PostgresFailure) -> VersionVector {
+        let replicas = foreign.lasts.components.map(\.replica)
         let rows = try connection.run(
             [
                 PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"),
@@ -167,16 +203,30 @@ final class PostgresWriter: StoreWriter {
                     INSERT INTO converge_replica (replica, hash) SELECT r, $2 FROM unnest($1::bigint[]) AS r
                     ON CONFLICT (replica) DO NOTHING
                     """
-                ).binding(each: foreign, int8: \.postgres).binding(EntryHash.zero.postgres),
-                PostgresStatement(
-                    "SELECT replica, head FROM converge_replica WHERE replica = ANY ($1) ORDER BY replica FOR UPDATE"
-                ).binding(each: (foreign + [replica]).sorted(), int8: \.postgres),
-            ], by: deadline)[2]
-        var known = VersionVector()
-        for row in 0..<rows.count { known.advance(to: rows.dot(row, 0)) }
-        for first in firsts.components where known[first.replica] &+ 1 < first.seq {
+                ).binding(each: replicas, int8: \.postgres).binding(EntryHash.zero.postgres),
+                PostgresStatement("SELECT 1 FROM converge_replica WHERE replica = ANY ($1) ORDER BY replica FOR UPDATE")
+                    .binding(each: (replicas + [replica]).sorted(), int8: \.postgres),
+                Self.heads(of: foreign),
+            ], by: deadline)[3]
+        let known = try known(rows, foreign)
+        for first in foreign.firsts.components where known[first.replica] &+ 1 < first.seq {
             throw .refused(
                 "40000", message: "the database has lost entries of \(first.replica) since it was opened", column: nil)
+        }
+        return known
+    }
+
+    private func known(_ rows: PostgresResult, _ foreign: ForeignLogs) throws(PostgresFailure) -> VersionVector {
+        var known = VersionVector()
+        for row in 0..<rows.count {
+            let dot = rows.dot(row, 0)
+            known.advance(to: dot)
+            // Where the entry itself is folded or too old, there is nothing to compare with.
+            guard let hash = foreign.hashes[dot], !rows.isNull(row, 2) else { continue }
+            if EntryHash(postgres: rows.array(row, 2)) != hash {
+                throw .refused(
+                    "40000", message: "entry \(dot.seq) of \(dot.replica) is another one in the database", column: nil)
+            }
         }
         return known
     }

@@ -31,12 +31,15 @@ public struct Recovered: Sendable {
     public var canReload = true
     /// Rows taken over from a database of the earlier Go server by this open.
     public var adopted: Int
+    /// Other nodes may write into this store.
+    public var isShared: Bool
 
     public init(
         replica: ReplicaID, boot: UInt64, vector: VersionVector = VersionVector(), headHash: EntryHash = .zero,
         clock: HybridTimestamp = .zero, ends: [LogEnd] = [], floors: VersionVector = VersionVector(),
         documents: [DocumentRow] = [], attendance: [AttendanceRecord] = [], attendanceComplete: Bool = true,
-        members: [StoredMember] = [], renewal: RenewalReason? = nil, adopted: Int = 0
+        members: [StoredMember] = [], renewal: RenewalReason? = nil, adopted: Int = 0,
+        isShared: Bool = false
     ) {
         self.replica = replica
         self.boot = boot
@@ -51,6 +54,7 @@ public struct Recovered: Sendable {
         self.members = members
         self.renewal = renewal
         self.adopted = adopted
+        self.isShared = isShared
     }
 
     /// The own log's last seq; 0 for an empty log.

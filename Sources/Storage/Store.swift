@@ -40,10 +40,14 @@ public struct WriterStart: Sendable {
         public var replica: ReplicaID
         /// The highest seq known to be committed.
         public var committed: UInt64
+        /// What is known to be committed of all logs. In a store that others write, too, less of it tells that the
+        /// database went back in time.
+        public var vector: VersionVector
 
-        public init(replica: ReplicaID, committed: UInt64) {
+        public init(replica: ReplicaID, committed: UInt64, vector: VersionVector = VersionVector()) {
             self.replica = replica
             self.committed = committed
+            self.vector = vector
         }
     }
 
@@ -63,7 +67,8 @@ public struct WriterStart: Sendable {
 
 public protocol StoreWriter: AnyObject {
     /// Stores the whole batch durably, or nothing of it. Entries of one replica must follow on from its head without a
-    /// gap. After any error the writer is closed and opened anew; after `unknownOutcome` the recovered head tells.
+    /// gap. Where others write into the store, too, entries of other replicas may be there already: they are left as they
+    /// are, and so is what followed from them. After any error the writer is closed and opened anew; after `unknownOutcome` the recovered head tells.
     func append(_ batch: Batch) throws(StoreError)
 
     /// Drops what is too old and folds what everybody has, in one transaction. Documents, attendance and the heads of the
@@ -141,6 +146,9 @@ public protocol StoreReader: AnyObject {
 
     /// The hash of one entry; nil where it is not here and is not the last of its log either.
     func hash(of dot: Dot) throws(StoreError) -> EntryHash?
+
+    /// How far each log is, in a store that other nodes write, too; nil in one that only this node writes.
+    func heads() throws(StoreError) -> StoreHeads?
 }
 
 /// When a commit is on the disk.

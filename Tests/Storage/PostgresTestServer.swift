@@ -34,6 +34,12 @@ struct PostgresTestDatabase: Sendable {
         return url.string ?? dsn
     }
 
+    /// The same database by way of the pooler of this DSN.
+    func dsn(through pooler: String) throws -> String {
+        guard let port = URLComponents(string: pooler)?.port else { throw StoreError.failed("not a URL: the pooler") }
+        return try dsn(port: UInt16(port))
+    }
+
     var port: UInt16 { UInt16(URLComponents(string: dsn)?.port ?? 5432) }
 
     var password: String { URLComponents(string: dsn)?.password ?? "" }

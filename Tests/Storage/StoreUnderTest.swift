@@ -10,14 +10,27 @@ enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible
     case memory
     case sqlite
     case postgres
+    /// PostgreSQL through PgBouncer in transaction mode.
+    case pooled
 
-    /// PostgreSQL takes part where `CONVERGE_TEST_POSTGRES` says how to reach a server to make databases on.
-    static let available = allCases.filter { $0 != .postgres || postgresDSN != nil }
+    /// PostgreSQL takes part where `CONVERGE_TEST_POSTGRES` says how to reach a server to make databases on, and
+    /// `CONVERGE_TEST_PGBOUNCER` how to reach that server's databases through a pooler.
+    static let available = allCases.filter { kind in
+        switch kind {
+        case .memory, .sqlite: true
+        case .postgres: postgresDSN != nil
+        case .pooled: postgresDSN != nil && poolerDSN != nil
+        }
+    }
 
     static let postgresDSN = ProcessInfo.processInfo.environment["CONVERGE_TEST_POSTGRES"]
+    static let poolerDSN = ProcessInfo.processInfo.environment["CONVERGE_TEST_PGBOUNCER"]
 
     /// Those whose data lies in one place that can be copied.
-    static let inOnePlace = available.filter { $0 != .postgres }
+    static let inOnePlace = available.filter { $0 == .memory || $0 == .sqlite }
+
+    /// Those that several nodes write at once.
+    static let shared = available.filter { $0 == .postgres || $0 == .pooled }
 
     var testDescription: String { rawValue }
 
@@ -33,6 +46,10 @@ enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible
         case .postgres:
             let database = try PostgresTestDatabase(on: Self.postgresDSN ?? "")
             return FreshStore(PostgresStore(dsn: database.dsn, timeout: .seconds(5))) { database.remove() }
+        case .pooled:
+            let database = try PostgresTestDatabase(on: Self.postgresDSN ?? "")
+            let store = PostgresStore(dsn: try database.dsn(through: Self.poolerDSN ?? ""), timeout: .seconds(5))
+            return FreshStore(store) { database.remove() }
         }
     }
 }

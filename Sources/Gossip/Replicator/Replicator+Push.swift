@@ -10,7 +10,7 @@ import ConvergeWire
 extension Replicator {
     mutating func push(_ entries: [Entry], wantsStored: Bool, into effects: inout [ReplicatorEffect]) {
         guard !entries.isEmpty else { return }
-        for at in peers.indices {
+        for at in peers.indices where peers[at].replica != .sharedStore {
             var piece: [Entry] = []
             var bytes = 0
             for entry in entries where wants(entry, peers[at]) {

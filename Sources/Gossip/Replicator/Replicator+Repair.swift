@@ -112,7 +112,7 @@ extension Replicator {
         waiting.expire(before: now - min(now, options.waitingTime))
         applyWaiting(at: now, into: &effects)
         let hash = digestHash
-        for at in peers.indices {
+        for at in peers.indices where peers[at].replica != .sharedStore {
             let isDue = peers[at].digestAt == 0 || now >= peers[at].digestAt + options.digestInterval
             if peers[at].owesDigest || peers[at].hash != hash {
                 if isDue { sendDigest(to: at, at: now, wall: wall, into: &effects) }

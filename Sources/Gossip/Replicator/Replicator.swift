@@ -70,6 +70,8 @@ public enum ReplicatorEvent: Sendable {
     /// A peer's state has taken the place of what was here: `started` follows.
     case reloaded
     case floorsRose(VersionVector)
+    /// What the store has that this node shares with others.
+    case sharedStore(ends: [LogEnd], floors: VersionVector)
     case tick
 }
 
@@ -290,6 +292,8 @@ public struct Replicator {
             waiting.removeAll()
         case .floorsRose(let floors):
             self.floors.merge(floors)
+        case .sharedStore(let ends, let floors):
+            sharedStoreHas(ends, floors, at: now, into: &effects)
         case .tick:
             tick(at: now, wall: wall, into: &effects)
         }
@@ -455,7 +459,7 @@ public struct Replicator {
     }
 
     /// The replicas that we have a link to, sorted.
-    var direct: [ReplicaID] { peers.map(\.replica) }
+    var direct: [ReplicaID] { peers.map(\.replica).filter { $0 != .sharedStore } }
 
     /// What every linked peer is known to have stored; nil where one of `voters` has no link or has not told yet.
     public func stored(byAll voters: [ReplicaID]) -> VersionVector? {

@@ -23,6 +23,10 @@ enum CoreEvent: Sendable {
     case rangeRead(ticket: UInt64, Result<RangeRead, StoreError>)
     case snapshotRead(ticket: UInt64, Result<SnapshotChunk, StoreError>)
     case attendanceRead([RoomUser], Result<[AttendanceRecord], StoreError>)
+    /// How far the logs are in a store that other nodes write, too; nil where none does.
+    case headsRead(Result<StoreHeads?, StoreError>)
+    /// What others wrote into the store has been read for this node itself.
+    case sharedRead(number: UInt64, Result<RangeRead, StoreError>)
     /// The payload of this entry of this room is to be erased, on every node.
     case redact(Dot, room: Text)
 }
@@ -100,6 +104,9 @@ enum ReadRequest: Sendable {
     case range(ticket: UInt64, [LogRange], bytes: Int)
     case snapshot(ticket: UInt64, SnapshotWant)
     case attendance([RoomUser])
+    case heads
+    /// What others wrote into the store and this node has not applied yet.
+    case shared(number: UInt64, [LogRange], bytes: Int)
 }
 
 /// Something that an operator should read in the log.

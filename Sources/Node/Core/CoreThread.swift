@@ -42,18 +42,19 @@ final class CoreThread: Sendable {
         var done = perform(&effects)
         var memory = MemoryReturn()
         let tickPeriod = peers == nil ? Self.tickPeriod : Self.clusterTickPeriod
-        var nextTick = SystemClock.monotonic() + tickPeriod
+        var lastTick = SystemClock.monotonic()
         var nextLook: UInt64 = 0
         while !done {
             waitForLoops()
             let begin = SystemClock.monotonic()
+            let nextTick = lastTick + min(tickPeriod, core.longestTick * 1_000_000)
             _ = poller.wait(timeout: nextTick <= begin ? 0 : Int32((nextTick - begin) / 1_000_000 + 1))
             mailbox.drain(into: &events)
             let now = SystemClock.wallMilliseconds()
             let monotonic = SystemClock.monotonic()
             core.turn(monotonic: monotonic / 1_000_000)
             if monotonic >= nextTick {
-                nextTick = monotonic + tickPeriod
+                lastTick = monotonic
                 core.handle(CoreEvent.tick, at: now, into: &effects)
             }
             if monotonic >= nextLook {

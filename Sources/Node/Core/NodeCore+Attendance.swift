@@ -81,7 +81,7 @@ extension NodeCore {
         var facts = AttendanceFacts(
             isPresent: presence.isPresent(room: key.room, user: key.user),
             isHosted: hosted || presence.isHosted(room: key.room, user: key.user), replica: log.replica,
-            live: options.cluster == nil ? [log.replica] : membership.live)
+            live: liveReplicas)
         if options.planted.has(.attendanceDecidedLocally) { facts.isHosted = true }
         switch attendance.judge(key, facts) {
         case .agrees:
@@ -131,6 +131,9 @@ extension NodeCore {
         _ keys: [RoomUser], _ records: Result<[AttendanceRecord], StoreError>, at now: UInt64
     ) {
         switch records {
+        // An event that another node has stored and this one has not applied yet must not be followed: it is asked again.
+        case .success(let records) where !records.allSatisfy({ replicator.applied.covers($0.position.dot) }):
+            attendance.notFound(keys)
         case .success(let records): attendance.found(keys, records)
         case .failure: attendance.notFound(keys)
         }

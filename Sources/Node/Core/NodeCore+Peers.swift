@@ -170,7 +170,7 @@ extension NodeCore {
                 effects.append(.report(.memberChanged(member, state)))
                 inform(.memberChanged(member, state), at: now, into: &effects)
                 if state == .faulty || state == .left {
-                    attendance.touchAbandoned(live: membership.live, at: monotonic + attendance.grace)
+                    attendance.touchAbandoned(live: liveReplicas, at: monotonic + attendance.grace)
                 }
             case .forgotten(let member):
                 effects.append(.report(.memberForgotten(member)))
@@ -194,6 +194,7 @@ extension NodeCore {
         for effect in wanted {
             switch effect {
             case .apply(let entry): apply(entry, at: now)
+            case .send(.sharedStore, let frame, _): askSharedStore(frame, into: &effects)
             case .send(let peer, let frame, let bulk): send(frame, to: peer, bulk: bulk, into: &effects)
             case .read(let ticket, let ranges, let bytes):
                 effects.append(.read(.range(ticket: ticket, ranges, bytes: bytes)))
@@ -207,10 +208,12 @@ extension NodeCore {
                 copies.peerStored(peer, through: seq)
                 acknowledgeCopies()
             case .ownLogForeign(let peer, let seq):
-                guard !renewing, !options.planted.has(.clonedIdentityKept) else { continue }
+                guard !renewing, !options.planted.has(.clonedIdentityKept), !isOnItsWay(seq) else { continue }
                 effects.append(.report(.ownLogForeign(by: peer, seq: seq)))
                 renewing = true
             case .forked(let replica, let seq, let peer):
+                // What one's own store says is what counts.
+                if peer == .sharedStore { shared.wantsReading = true }
                 effects.append(.report(.forked(replica, seq: seq, by: peer)))
             case .violation(let peer):
                 counters.peerViolations &+= 1
@@ -252,6 +255,7 @@ extension NodeCore {
             if options.retention > 0 || isFoldingWorthwhile { retention.due(at: now) }
         }
         acknowledgeCopies()
+        lookIntoSharedStore(into: &effects)
         guard options.cluster != nil, log != nil, stage != .finished else { return }
         handle(PeerLinksEvent.tick, at: now, into: &effects)
         handle(MembershipEvent.tick, at: now, into: &effects)

@@ -133,7 +133,7 @@ extension NodeCore {
 
     var held: WriterStart.Held? {
         guard let log else { return nil }
-        return WriterStart.Held(replica: log.replica, committed: log.committedSeq)
+        return WriterStart.Held(replica: log.replica, committed: log.committedSeq, vector: position)
     }
 
     // MARK: Opened
@@ -157,6 +157,7 @@ extension NodeCore {
         reloading = false
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
+        shared.opened(recovered, at: monotonic)
         effects.append(
             .report(
                 .storeOpened(
@@ -242,9 +243,8 @@ extension NodeCore {
     private mutating func settleDoubt(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         guard inDoubt else { return }
         inDoubt = false
-        let stored =
-            inFlight.batch.entries.last.map { recovered.vector.covers($0.dot) } ?? false
-        if stored {
+        // Of all its entries: another node may have stored some of them, where the store is shared.
+        if inFlight.batch.entries.allSatisfy({ recovered.vector.covers($0.dot) }) {
             committed(at: now, into: &effects)
         } else {
             fail(takeInFlight(), at: now)

@@ -68,6 +68,7 @@ struct NodeCore: ~Copyable {
     var committing = false
     var retention = Retention()
     var staging = Staging()
+    var shared = SharedStore()
     /// Peers know this replica's log otherwise than the store does: it is given up as soon as the writer is idle.
     var renewing = false
     /// A peer's state has taken the place of the store's, which is opened anew for that.
@@ -151,6 +152,8 @@ struct NodeCore: ~Copyable {
         case .snapshotRead(let ticket, let chunk):
             replicate(.snapshotRead(ticket: ticket, try? chunk.get()), at: now, into: &effects)
         case .attendanceRead(let keys, let records): attendanceRead(keys, records, at: now)
+        case .headsRead(let heads): headsRead(heads, at: now, into: &effects)
+        case .sharedRead(let number, let read): sharedRead(number, read, at: now, into: &effects)
         case .redact(let target, let room): redact(target, in: room, at: now)
         case .tick: tick(at: now, into: &effects)
         case .loopStopped: stoppedLoops += 1
@@ -184,6 +187,7 @@ struct NodeCore: ~Copyable {
             return
         }
         if staging.isReloading { suspend(at: now, into: &effects) }
+        if keepUpWithSharedStore(at: now, into: &effects) { return }
         if let work = staging.next(foreignWaits: replicator.hasUnstoredForeign) {
             effects.append(work)
             return
@@ -198,6 +202,7 @@ struct NodeCore: ~Copyable {
         } else if !open.isEmpty || !remembered.isEmpty {
             open.batch.effects.append(contentsOf: exchange(&remembered, for: []))
             effects.append(.commit(open.batch))
+            shared.commits(open.batch, of: log?.replica, at: monotonic)
             inFlight = takeOpen()
             committing = true
             retention.batchPassed()

@@ -88,6 +88,10 @@ final class StorageReaders: Sendable {
         case .attendance(let keys):
             let records = try reader.attendance(of: keys.map { ($0.room, $0.user) })
             core.post(.attendanceRead(keys, .success(records)))
+        case .heads:
+            core.post(.headsRead(.success(try reader.heads())))
+        case .shared(let number, let ranges, let bytes):
+            core.post(.sharedRead(number: number, .success(try reader.range(ranges, limit: bytes))))
         }
     }
 
@@ -109,6 +113,10 @@ final class StorageReaders: Sendable {
             core.post(.snapshotRead(ticket: ticket, .failure(error)))
         case .attendance(let keys):
             core.post(.attendanceRead(keys, .failure(error)))
+        case .heads:
+            core.post(.headsRead(.failure(error)))
+        case .shared(let number, _, _):
+            core.post(.sharedRead(number: number, .failure(error)))
         }
     }
 }

@@ -234,6 +234,10 @@ extension World {
         case .attendance(let seats):
             let records = try reader.attendance(of: seats.map { ($0.room, $0.user) })
             return .event(.attendanceRead(seats, .success(records)))
+        case .heads:
+            return .event(.headsRead(.success(try reader.heads())))
+        case .shared(let number, let ranges, let bytes):
+            return .event(.sharedRead(number: number, .success(try reader.range(ranges, limit: bytes))))
         case .history(let session, let ref, let room, let before, let limit):
             let page = HistoryReader(
                 session: session, ref: ref, room: room, before: before, limit: limit, planted: scenario.planted)
@@ -263,6 +267,8 @@ extension World {
         case .range(let ticket, _, _): return .event(.rangeRead(ticket: ticket, .failure(error)))
         case .snapshot(let ticket, _): return .event(.snapshotRead(ticket: ticket, .failure(error)))
         case .attendance(let seats): return .event(.attendanceRead(seats, .failure(error)))
+        case .heads: return .event(.headsRead(.failure(error)))
+        case .shared(let number, _, _): return .event(.sharedRead(number: number, .failure(error)))
         case .history(let session, let ref, let room, let before, let limit):
             let page = HistoryReader(session: session, ref: ref, room: room, before: before, limit: limit)
             var encoder = ServerFrameEncoder()

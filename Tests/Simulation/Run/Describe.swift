@@ -32,6 +32,9 @@ enum Describe {
         case .snapshotRead(_, .success(let chunk)): "a piece of a snapshot, \(chunk.status)"
         case .snapshotRead(_, .failure(let error)): "snapshot: \(error.message)"
         case .attendanceRead(let keys, _): "attendance of \(keys.count)"
+        case .headsRead: "heads of the store"
+        case .sharedRead(_, .success(let read)): "\(read.entries.count) entries of the store"
+        case .sharedRead(_, .failure(let error)): "the store: \(error.message)"
         case .redact(let dot, _): "redact \(dot)"
         }
     }
