@@ -20,20 +20,29 @@ extension World {
         if counters.peerViolations > 0, !isNonsenseSent {
             violate(.links, node.index, "a node broke the protocol between nodes")
         }
-        let options = node.core.options
-        bound(node.core.replicator.waiting.count, options.replicator.waitingEntries, "waiting entries")
-        bound(node.core.replicator.waiting.byteCount, options.replicator.waitingBytes, "waiting bytes")
-        bound(
-            node.core.replicator.unstoredBytes, options.replicator.unstoredBytes + largestEntry,
-            "bytes applied and not stored")
-        for peer in node.core.replicator.peers {
-            bound(
-                Int(peer.pushed) - Int(peer.taken), options.replicator.pushWindow + largestEntry,
-                "bytes pushed without a word")
-        }
+        checkReplicator(node.core.replicator, node)
+        guard scenario.isTight else { return }
         // Those that were just looked up stay until the next batch.
-        let kept = options.attendance.limit + options.attendance.limit / 8
-        bound(node.core.attendance.forgettableCount, kept + scenario.rooms * scenario.users, "pairs that have left")
+        let limit = node.core.options.attendance.limit
+        bound(
+            node.core.attendance.forgettableCount, limit + limit / 8 + scenario.rooms * scenario.users,
+            "pairs that have left")
+    }
+
+    private func checkReplicator(_ replicator: borrowing Replicator, _ node: SimulatedNode) {
+        let waitingCount = replicator.waiting.count
+        let waitingBytes = replicator.waiting.byteCount
+        if waitingCount > replicator.options.waitingEntries || waitingBytes > replicator.options.waitingBytes {
+            violate(.bounds, node.index, "\(waitingCount) entries of \(waitingBytes) bytes wait")
+        }
+        let unstored = replicator.unstoredBytes
+        if unstored > replicator.options.unstoredBytes + largestEntry {
+            violate(.bounds, node.index, "\(unstored) bytes are applied and not stored")
+        }
+        for peer in replicator.peers
+        where Int(peer.pushed) - Int(peer.taken) > replicator.options.pushWindow + largestEntry {
+            violate(.bounds, node.index, "\(peer.pushed - peer.taken) bytes are pushed without a word")
+        }
     }
 
     /// What is wrong with what a node did to agree, from the heal until now.

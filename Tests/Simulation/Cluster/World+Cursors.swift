@@ -173,7 +173,11 @@ extension World {
 
     /// The node has not done what would have moved the client.
     func notMoved(_ ref: String, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
-        if sent.deed == .resume { client.views[sent.room]?.refused(ref) }
+        if sent.deed == .resume {
+            client.views[sent.room]?.refused(ref)
+            // What it wanted before it goes on it has not got.
+            if connection.anchor.room == sent.room { connection.anchor.room = nil }
+        }
         if sent.mayMove, connection.anchor.expected == sent.room {
             connection.anchor.expected = mayHaveMoved(client) ? nil : connection.anchor.room
         }
@@ -190,7 +194,8 @@ extension World {
     func resumeEverywhere() {
         for client in clients where client.user != "watch" {
             guard let connection = client.connection, connection.isOpen, connection.isReadable,
-                !connection.roomName.string.isEmpty, client.views[connection.roomName]?.hasBegun == true
+                let view = client.views[connection.roomName], view.hasBegun,
+                !view.isResuming || !client.pending.contains(where: { $0.value.deed == .resume && !$0.value.mayEnd })
             else { continue }
             resume(client, in: connection.roomName, connection)
         }

@@ -72,6 +72,7 @@ extension World {
             for index in node.loops[loop].rooms[room]!.live + node.loops[loop].rooms[room]!.slow {
                 connections[index].entered.merge(position)
                 connections[index].base.merge(position)
+                connections[index].stream.forgive(position)
                 connections[index].feed?.feed.begin(at: position)
             }
         }

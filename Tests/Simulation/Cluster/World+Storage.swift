@@ -51,7 +51,6 @@ extension World {
         guard !node.hasOpened else { return }
         node.hasOpened = true
         for connection in connections where connection.node == node.index && connection.life == node.life {
-            connection.stream.forgive(vector)
             connection.before.merge(vector)
             clients[connection.client].excuse(vector, connection)
         }
