@@ -201,9 +201,15 @@ private final class RandomRun {
 
         var stored: [String: Int] = [:]
         for room in Self.rooms { for body in node.history(room) { stored[body, default: 0] += 1 } }
+        // A join of the room that one is in is answered by the loop, which the core asks to.
+        var asked: [String: Int] = [:]
+        for case (_, let request) in node.resumes where request.cursor == nil {
+            if let ref = request.ref { asked[ref.string, default: 0] += 1 }
+        }
         for (ref, sent) in sent.sorted(by: { $0.key < $1.key }) {
-            if sent.answers.count > 1 || (sent.answers.isEmpty && !gone.contains(sent.session)) {
-                problems.append("\(ref) was answered \(sent.answers.count) times")
+            let answers = sent.answers.count + (asked[ref] ?? 0)
+            if answers > 1 || (answers == 0 && !gone.contains(sent.session)) {
+                problems.append("\(ref) was answered \(answers) times")
             }
             guard let answer = sent.answers.first else { continue }
             if answer.type == "ack" { coverage.acks += 1 }
