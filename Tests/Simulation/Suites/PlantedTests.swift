@@ -8,7 +8,7 @@ import Testing
         arguments: ["countersAsIncrements", "idsDifferForKey", "clockIgnoresAfter"])
     func found(_ name: String) throws {
         let planted = try #require(Planted.all.first { $0.name == name })
-        #expect(planted.search(limit: 6) != nil)
+        #expect(planted.search(limit: 10) != nil)
     }
 
     @Test("each has a name of its own")
