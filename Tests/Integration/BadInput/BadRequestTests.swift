@@ -196,6 +196,7 @@ import Testing
             let socket = try RawSocket(port: node.port)
             let request = HTTPText.upgrade("/ws?token=\(Tokens.of("ann"))")
             try socket.send(Array(request.utf8) + ChatSocket.frame(#"{"body":"early"}"#))
+            try node.wait("the early message") { try node.metric("messages_total") == 1 }
             let client = try node.client("bob")
             let history = try client.ask(#"{"type":"history","ref":"h"}"#, ref: "h").frames("history")
             #expect(history?.map(\.body) == ["ann joined", "early", "bob joined"])
