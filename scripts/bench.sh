@@ -3,6 +3,8 @@
 #
 #   scripts/bench.sh --tools DIR [--compare FILE] [--runs N] [--only WORK,…] [--no-write]
 #   scripts/bench.sh crdt [--no-write]      the replicated types alone, which need no tools
+#   scripts/bench.sh cluster [WORK,…]       three nodes; prints what it found. Tools by CONVERGE_BENCH_TOOLS. Of cluster-20
+#                                           cluster-100 cluster-saturated catch-up catch-up-empty cluster-quiet
 #
 #   --tools DIR      a folder with `wsload`, the load generator, and `floor`, the least that a broadcast server can do
 #                    (or CONVERGE_BENCH_TOOLS)
@@ -17,13 +19,24 @@ set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 usage() {
-    sed -n '2,16p' "$0" | sed 's/^# \{0,1\}//'
+    sed -n '2,18p' "$0" | sed 's/^# \{0,1\}//'
     exit "$1"
 }
 
 if [ "${1:-}" = crdt ]; then
     shift
     exec "$root/scripts/bench/crdt.sh" "$@"
+fi
+
+if [ "${1:-}" = cluster ]; then
+    [ -x "${CONVERGE_BENCH_TOOLS:-}/wsload" ] || die "CONVERGE_BENCH_TOOLS must name the folder with the load generator, wsload"
+    need_swift
+    need_libraries
+    swift build --package-path "$root" -c release --product converge >&2
+    binary=$(swift build --package-path "$root" -c release --show-bin-path)/converge
+    export PYTHONDONTWRITEBYTECODE=1
+    exec python3 "$root/scripts/bench/cluster.py" --tools "$CONVERGE_BENCH_TOOLS" --binary "$binary" \
+        --only "${2:-}" --json /dev/null
 fi
 
 tools=${CONVERGE_BENCH_TOOLS:-} compare="" runs=3 only="" write=1
