@@ -60,9 +60,13 @@ struct ReplicatorDisk {
     // MARK: Snapshots
 
     /// One piece, as `SnapshotWant` tells it. A document counts for `documentBytes`.
-    func read(_ want: SnapshotWant) -> SnapshotChunk {
+    func read(_ want: SnapshotWant, comparesEnds: Bool) -> SnapshotChunk {
         var chunk = SnapshotChunk(number: want.number, status: .behind, at: vector)
         guard vector.covers(want.reached) else { return chunk }
+        if comparesEnds, let refusal = refusal(of: want) {
+            chunk.status = refusal
+            return chunk
+        }
         var after: Text?
         if case .document(let id)? = want.after { after = id.room }
         let rest = documents.filter { !want.since.covers($0.value) && (after == nil || $0.key > after!) }
@@ -81,6 +85,21 @@ struct ReplicatorDisk {
             chunk.end = SnapshotEnd(heads: ends, floors: floors, clock: .zero)
         }
         return chunk
+    }
+
+    /// As stores do: where the receiver's copy of a log is not known to be the beginning of this one.
+    private func refusal(of want: SnapshotWant) -> SnapshotChunk.Status? {
+        guard want.after == nil else { return nil }
+        var refusal: SnapshotChunk.Status?
+        for (dot, hash) in zip(want.have.components, want.hashes) where vector.covers(dot) {
+            let known =
+                vector[dot.replica] == dot.seq
+                ? hashes[dot.replica]?.high : logs[dot.replica]?.first { $0.dot == dot }?.hash.high
+            if known == hash { continue }
+            if dot.seq < vector[dot.replica] || known ?? 0 > hash { return .forked }
+            refusal = .unavailable
+        }
+        return refusal
     }
 
     static let documentBytes = 100
