@@ -119,7 +119,7 @@ extension ClusterTests {
             }
         }
 
-        @Test(.disabled("what is written before the first digest is a fork, which is not mended yet"))
+        @Test
         func `a disk from the past is noticed, and what it has lost comes back`() throws {
             try withCluster { cluster in
                 let files = FileManager.default
