@@ -7,7 +7,8 @@ import ConvergeWire
 // protocol version, and neither ourselves nor a twin of ours. Two nodes that dial each other at once get two links; both
 // keep the one that the lower replica dialled, so that exactly one stays.
 //
-// Invariant: there is at most one established link to each replica, and before its hello nothing else of a link counts.
+// Invariant: there is at most one established link to each replica, and before its hello nothing else of a link counts:
+// whatever else comes first, of known kinds or of unknown ones, ends it.
 
 /// Names one link on this node; whoever carries the bytes chooses the number, and never uses one twice.
 public struct LinkID: Hashable, Comparable, Sendable {
@@ -34,6 +35,8 @@ public enum PeerLinksEvent: Sendable {
     /// `dialled` is the address that was dialled; nil where the other side did.
     case opened(LinkID, dialled: Text?)
     case frame(LinkID, PeerFrame)
+    /// A frame of a kind that only newer builds know.
+    case unknownFrame(LinkID)
     case closed(LinkID)
     case tick
 }
@@ -43,7 +46,10 @@ public enum PeerLinksEffect: Sendable {
     case close(LinkID)
     /// A link to this peer is established. `renews` where it takes the place of another, which is being closed.
     case linked(LinkID, PeerHello, version: UInt16, dialled: Text?, renews: Bool)
-    case unlinked(ReplicaID)
+    /// `isReplaced` where the other side has closed it since it keeps another one between the two.
+    case unlinked(ReplicaID, isReplaced: Bool)
+    /// The other side of a link broke the protocol; the link is closed.
+    case violation(String)
     /// This dial came to nothing, or only to a peer that another link leads to, or to ourselves.
     case dialEnded(Text, reached: ReplicaID?)
     /// Another process writes under our replica, and we are the one to give it up.
@@ -89,6 +95,8 @@ public struct PeerLinks: Sendable {
             effects.append(.send(id, .hello(own)))
         case .frame(let id, let frame):
             receive(frame, on: id, own: own, into: &effects)
+        case .unknownFrame(let id):
+            if let link = links.first(where: { $0.id == id }), link.peer == nil { refuseFirst(id, into: &effects) }
         case .closed(let id):
             guard let at = links.firstIndex(where: { $0.id == id }) else { return }
             drop(at, into: &effects)
@@ -113,18 +121,27 @@ public struct PeerLinks: Sendable {
     }
 
     private mutating func close(
-        _ id: LinkID, _ refusal: PeerRefusal?, reached: ReplicaID? = nil, into effects: inout [PeerLinksEffect]
+        _ id: LinkID, _ refusal: PeerRefusal?, reached: ReplicaID? = nil, isReplaced: Bool = false,
+        into effects: inout [PeerLinksEffect]
     ) {
         guard let at = links.firstIndex(where: { $0.id == id }) else { return }
         if let refusal { effects.append(.send(id, .refused(refusal))) }
         effects.append(.close(id))
-        drop(at, reached: reached, into: &effects)
+        drop(at, reached: reached, isReplaced: isReplaced, into: &effects)
     }
 
-    private mutating func drop(_ at: Int, reached: ReplicaID? = nil, into effects: inout [PeerLinksEffect]) {
+    /// Something else than a hello came first.
+    private mutating func refuseFirst(_ id: LinkID, into effects: inout [PeerLinksEffect]) {
+        effects.append(.violation("something else than a hello came first"))
+        close(id, .violation, into: &effects)
+    }
+
+    private mutating func drop(
+        _ at: Int, reached: ReplicaID? = nil, isReplaced: Bool = false, into effects: inout [PeerLinksEffect]
+    ) {
         let link = links.remove(at: at)
         if let peer = link.peer {
-            effects.append(.unlinked(peer.replica))
+            effects.append(.unlinked(peer.replica, isReplaced: isReplaced))
         } else if let dialled = link.dialled {
             effects.append(.dialEnded(dialled, reached: reached))
         }
@@ -137,19 +154,21 @@ public struct PeerLinks: Sendable {
         switch frame {
         case .hello(let hello):
             guard links[at].peer == nil else {
+                effects.append(.violation("a second hello came"))
                 close(id, .violation, into: &effects)
                 return
             }
             receive(hello, at: at, own: own, into: &effects)
         case .refused(.twin):
-            // The other side has seen that we are twins and keeps the replica.
+            // The other side has seen that we are twins and keeps the replica. It has said who it is before that.
+            let isKnown = links[at].peer != nil
             close(id, nil, into: &effects)
-            if !options.planted.has(.clonedIdentityKept) { effects.append(.twin) }
-        case .refused:
-            close(id, nil, into: &effects)
+            if isKnown, !options.planted.has(.clonedIdentityKept) { effects.append(.twin) }
+        case .refused(let refusal):
+            close(id, nil, isReplaced: refusal == .duplicate, into: &effects)
         default:
             guard let peer = links[at].peer else {
-                close(id, .violation, into: &effects)
+                refuseFirst(id, into: &effects)
                 return
             }
             effects.append(.received(peer.replica, frame))

@@ -80,7 +80,7 @@ enum PostgresIdentity {
                 PostgresStatement("SELECT holder, head FROM converge_replica WHERE replica = $1 FOR UPDATE")
                     .binding(held.replica.postgres))[1]
             if rows.count == 1, rows.int(0, 0) != holder { return try takeFresh(.fenced, givingUp: held.replica) }
-            if start.renew { return try takeFresh(.syncFailed, givingUp: held.replica) }
+            if start.renew { return try takeFresh(start.reasonToRenew, givingUp: held.replica) }
             guard rows.count == 1, UInt64(clamping: rows.int(0, 1)) >= held.committed, try has(held.vector) else {
                 return try takeFresh(.behind, givingUp: held.replica)
             }
@@ -108,7 +108,7 @@ enum PostgresIdentity {
                     .binding(Text(start.nodeName)))[1]
             guard rows.count == 1 else { return try takeFresh(nil, givingUp: nil) }
             let replica = rows.replica(0, 0)
-            if start.renew { return try takeFresh(.syncFailed, givingUp: replica) }
+            if start.renew { return try takeFresh(start.reasonToRenew, givingUp: replica) }
             return try take(replica, newBoot: true)
         }
 

@@ -68,6 +68,8 @@ public enum RenewalReason: String, Sendable {
     case syncFailed = "a sync to disk failed"
     case fenced = "another process holds the replica"
     case behind = "the database has less of the log than this node has committed"
+    case twin = "another process uses the replica"
+    case foreign = "a peer knows the replica's log otherwise"
 }
 
 /// Another node that was once met: its address is dialled until it leaves or an operator removes it.

@@ -31,7 +31,8 @@ public struct WriterStart: Sendable {
     /// The identity that this process held until now, nil for the first open. A store that finds the replica in other
     /// hands, or behind what this process knows to be committed, gives out a new one.
     public var held: Held?
-    /// Don't go on under the stored identity whatever it says, because a sync has failed: what was on disk is unknown.
+    /// Don't go on under the stored identity whatever it says: because a sync has failed, after which what is on disk is
+    /// unknown, or for what `held` says.
     public var renew: Bool
     /// How many of those who have left `Recovered` tells of at most.
     public var attendanceLimit: Int
@@ -43,6 +44,8 @@ public struct WriterStart: Sendable {
         /// What is known to be committed of all logs. In a store that others write, too, less of it tells that the
         /// database went back in time.
         public var vector: VersionVector
+        /// Why it is given up, where `renew` is set and it isn't for a failed sync.
+        public var givenUp: RenewalReason?
 
         public init(replica: ReplicaID, committed: UInt64, vector: VersionVector = VersionVector()) {
             self.replica = replica
@@ -63,6 +66,8 @@ public struct WriterStart: Sendable {
         self.renew = renew
         self.attendanceLimit = attendanceLimit
     }
+
+    var reasonToRenew: RenewalReason { held?.givenUp ?? .syncFailed }
 }
 
 public protocol StoreWriter: AnyObject {

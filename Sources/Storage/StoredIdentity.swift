@@ -49,7 +49,7 @@ struct StoredIdentity: Hashable, Sendable {
     ) -> RenewalReason? {
         // An empty store under a process that has committed something: the file was deleted or swapped.
         guard let stored else { return start.held == nil ? nil : .behind }
-        if start.renew { return .syncFailed }
+        if start.renew { return start.reasonToRenew }
         if stored.machine != start.machine || stored.file != file { return .copied }
         if !stored.clean && !stored.synced && stored.machineBoot != start.machineBoot { return .unclean }
         if let held = start.held {

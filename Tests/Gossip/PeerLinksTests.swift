@@ -63,7 +63,7 @@ private struct TwoNodes {
             case .unlinked: sides[side].unlinked += 1
             case .dialEnded(_, let reached): sides[side].reached.append(reached)
             case .twin: sides[side].twins += 1
-            case .received: break
+            case .received, .violation: break
             }
         }
     }
@@ -233,12 +233,43 @@ struct PeerLinksTests {
         links.handle(.frame(LinkID(rawValue: 1), .summary(hash: 1)), own: hello(1), at: 0, into: &effects)
         #expect(effects.contains { if case .close = $0 { true } else { false } })
         #expect(!effects.contains { if case .received = $0 { true } else { false } })
+        #expect(effects.count { if case .violation = $0 { true } else { false } } == 1)
 
         links = Self.linked(&effects)
         links.handle(.frame(LinkID(rawValue: 1), .hello(hello(2))), own: hello(1), at: 0, into: &effects)
         #expect(effects.contains { if case .close = $0 { true } else { false } })
         #expect(effects.contains { if case .unlinked = $0 { true } else { false } })
+        #expect(effects.count { if case .violation = $0 { true } else { false } } == 1)
         #expect(links.peers.isEmpty)
+    }
+
+    @Test("a frame of an unknown kind closes the link before the hello, and nothing after it")
+    func unknownFrame() {
+        var effects: [PeerLinksEffect] = []
+        var links = Self.linked(&effects)
+        links.handle(.unknownFrame(LinkID(rawValue: 1)), own: hello(1), at: 0, into: &effects)
+        #expect(effects.isEmpty && links.peers.count == 1)
+        let new = LinkID(rawValue: 2)
+        links.handle(.opened(new, dialled: nil), own: hello(1), at: 0, into: &effects)
+        effects = []
+        links.handle(.unknownFrame(new), own: hello(1), at: 0, into: &effects)
+        #expect(effects.count { if case .violation = $0 { true } else { false } } == 1)
+        #expect(effects.contains { if case .close(new) = $0 { true } else { false } })
+        // What it still says is of no concern.
+        effects = []
+        links.handle(.unknownFrame(new), own: hello(1), at: 0, into: &effects)
+        #expect(effects.isEmpty)
+    }
+
+    @Test("who has not said who it is can't say that we have a twin")
+    func strangersTwin() {
+        var effects: [PeerLinksEffect] = []
+        var links = Self.linked(&effects)
+        links.handle(.opened(LinkID(rawValue: 2), dialled: nil), own: hello(1), at: 0, into: &effects)
+        links.handle(.frame(LinkID(rawValue: 2), .refused(.twin)), own: hello(1), at: 0, into: &effects)
+        #expect(!effects.contains { if case .twin = $0 { true } else { false } })
+        links.handle(.frame(LinkID(rawValue: 1), .refused(.twin)), own: hello(1), at: 0, into: &effects)
+        #expect(effects.contains { if case .twin = $0 { true } else { false } })
     }
 
     @Test("who says no hello is closed when its time is over, who has said it is not")

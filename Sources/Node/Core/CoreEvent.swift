@@ -122,6 +122,8 @@ enum CoreReport: Sendable, Equatable {
     case ownLogForeign(by: ReplicaID, seq: UInt64)
     /// Another process uses this replica: this one goes on under a new identity.
     case twin
+    /// A peer says so of a replica that can't be another's: it is not believed.
+    case renewalDoubted
     /// A peer's copy of a log and the one here are not the same log.
     case forked(ReplicaID, seq: UInt64, by: ReplicaID)
     /// A peer broke the protocol; the link to it is closed.

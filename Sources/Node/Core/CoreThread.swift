@@ -39,8 +39,9 @@ final class CoreThread: Sendable {
         var effects: [CoreEffect] = []
         var events: [CoreEvent] = []
         core.start(into: &effects)
-        var done = perform(&effects)
         var memory = MemoryReturn()
+        var reports = ReportLog(log: log)
+        var done = perform(&effects, &reports)
         let tickPeriod = peers == nil ? Self.tickPeriod : Self.clusterTickPeriod
         var lastTick = SystemClock.monotonic()
         var nextLook: UInt64 = 0
@@ -69,7 +70,7 @@ final class CoreThread: Sendable {
             core.endTurn(at: now, into: &effects)
             metrics.publish(core.counters)
             if metrics.status.isDue(at: SystemClock.monotonic()) { metrics.publish(core.status(at: now)) }
-            done = perform(&effects)
+            done = perform(&effects, &reports)
         }
         peers?.mailbox.post(.finish)
     }
@@ -88,7 +89,7 @@ final class CoreThread: Sendable {
     private static let clusterTickPeriod: UInt64 = 50_000_000
 
     /// True where the core has finished.
-    private func perform(_ effects: inout [CoreEffect]) -> Bool {
+    private func perform(_ effects: inout [CoreEffect], _ reports: inout ReportLog) -> Bool {
         var done = false
         var forPeers: [PeerMessage] = []
         for effect in effects {
@@ -115,7 +116,7 @@ final class CoreThread: Sendable {
                     loop.post(.frames(frames))
                 }
             case .report(let report):
-                log.write(report, store: writer.storeSummary)
+                reports.write(report, store: writer.storeSummary, at: SystemClock.monotonic())
             case .closeSessions:
                 for loop in loops { loop.post(.finish) }
             case .finished:

@@ -38,7 +38,9 @@ extension NodeCore {
                 case .frame(let frame):
                     counters.peerFramesIn &+= 1
                     handle(.frame(link, frame), at: now, into: &effects)
-                case .unknown: counters.unknownPeerFrames &+= 1
+                case .unknown:
+                    counters.unknownPeerFrames &+= 1
+                    handle(.unknownFrame(link), at: now, into: &effects)
                 }
             } catch {
                 counters.peerViolations &+= 1
@@ -71,7 +73,7 @@ extension NodeCore {
         perform(wanted, at: now, into: &effects)
     }
 
-    private mutating func perform(_ wanted: [PeerLinksEffect], at now: UInt64, into effects: inout [CoreEffect]) {
+    mutating func perform(_ wanted: [PeerLinksEffect], at now: UInt64, into effects: inout [CoreEffect]) {
         for effect in wanted {
             switch effect {
             case .send(let link, let frame):
@@ -83,8 +85,10 @@ extension NodeCore {
             case .linked(let link, let hello, version: _, let dialled, let renews):
                 streams[link]?.maximumLength = PeerLimits.frame
                 linked(hello, dialled: dialled, renews: renews, at: now, into: &effects)
-            case .unlinked(let peer):
-                effects.append(.report(.peerUnlinked(peer)))
+            case .unlinked(let peer, let isReplaced):
+                if linkReports.unlinked(peer, isReplaced: isReplaced, at: monotonic) {
+                    effects.append(.report(.peerUnlinked(peer)))
+                }
                 skews.forget(peer)
                 copies.forget(peer)
                 inform(.unlinked(peer), at: now, into: &effects)
@@ -93,8 +97,10 @@ extension NodeCore {
             case .dialEnded(let address, let reached):
                 handle(MembershipEvent.dialFailed(address, reached: reached), at: now, into: &effects)
             case .twin:
-                effects.append(.report(.twin))
-                renewing = true
+                giveUpReplica(.twin, .twin, into: &effects)
+            case .violation(let what):
+                counters.peerViolations &+= 1
+                effects.append(.report(.peerViolation(what)))
             case .received(let peer, let frame):
                 receive(frame, from: peer, at: now, into: &effects)
             }
@@ -105,7 +111,9 @@ extension NodeCore {
         _ hello: PeerHello, dialled: Text?, renews: Bool, at now: UInt64, into effects: inout [CoreEffect]
     ) {
         let peer = hello.replica
-        effects.append(.report(.peerLinked(peer, name: hello.name, address: hello.address)))
+        if linkReports.linked(peer, process: hello.process) {
+            effects.append(.report(.peerLinked(peer, name: hello.name, address: hello.address)))
+        }
         skews.note(peer, wall: hello.wall, here: now)
         // What was a process of this node before is none any more, though its link may not have ended yet.
         for other in links.peers where other.replica != peer && other.isSameNode(as: hello) {
@@ -209,8 +217,8 @@ extension NodeCore {
                 acknowledgeCopies()
             case .ownLogForeign(let peer, let seq):
                 guard !renewing, !options.planted.has(.clonedIdentityKept), !isOnItsWay(seq) else { continue }
-                effects.append(.report(.ownLogForeign(by: peer, seq: seq)))
-                renewing = true
+                giveUpReplica(
+                    .foreign, .ownLogForeign(by: peer, seq: seq), isCertain: peer == .sharedStore, into: &effects)
             case .forked(let replica, let seq, let peer):
                 // What one's own store says is what counts.
                 if peer == .sharedStore { shared.wantsReading = true }
@@ -258,6 +266,7 @@ extension NodeCore {
         lookIntoSharedStore(into: &effects)
         guard options.cluster != nil, log != nil, stage != .finished else { return }
         handle(PeerLinksEvent.tick, at: now, into: &effects)
+        for peer in linkReports.takeLost(at: monotonic) { effects.append(.report(.peerUnlinked(peer))) }
         handle(MembershipEvent.tick, at: now, into: &effects)
         inform(.tick, at: now, into: &effects)
         replicator.presence = presence.versions
@@ -279,57 +288,6 @@ extension NodeCore {
             return true
         }
         return false
-    }
-
-    // MARK: Identity
-
-    /// A graceful stop, when everything is stored and told: the others need not find out.
-    mutating func leaveCluster(at now: UInt64, into effects: inout [CoreEffect]) {
-        guard options.cluster != nil, log != nil else { return }
-        handle(MembershipEvent.leave, at: now, into: &effects)
-        var closing: [PeerLinksEffect] = []
-        links.closeAll(.leaving, into: &closing)
-        perform(closing, at: now, into: &effects)
-    }
-
-    /// Goes on under a new identity: what is placed and not stored fails, and the store gives another replica.
-    mutating func renew(at now: UInt64, into effects: inout [CoreEffect]) {
-        renewing = false
-        counters.identitiesRenewed &+= 1
-        fail(takeOpen(), at: now)
-        rollBack(at: now, into: &effects)
-        store = .unavailable(failures: 0)
-        effects.append(.openStore(after: .zero, held: held, renew: true))
-    }
-
-    /// The store is open under this replica: the others learn who we are.
-    mutating func join(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
-        let replica = recovered.replica
-        let isNew = replicas.first != replica
-        let isFirst = replicas.isEmpty
-        if isNew {
-            // What was said meanwhile against the old identity is settled with it.
-            renewing = false
-            // Under the old name there is nobody to talk to.
-            var closing: [PeerLinksEffect] = []
-            links.closeAll(.leaving, into: &closing)
-            perform(closing, at: now, into: &effects)
-            copies.forgetPeers()
-        }
-        replicas = [replica]
-        boot = recovered.boot
-        if isNew { inform(.started(replica: replica, boot: boot), at: now, into: &effects) }
-        replicate(
-            .started(replica: replica, vector: recovered.vector, ends: recovered.ends, floors: recovered.floors),
-            at: now, into: &effects)
-        if isFirst {
-            let members = recovered.members.map {
-                RememberedMember(address: $0.address, replica: $0.replica, name: $0.name, seen: $0.seen)
-            }
-            handle(MembershipEvent.started(replica: replica, remembered: members), at: now, into: &effects)
-        } else if isNew {
-            handle(MembershipEvent.renewed(replica), at: now, into: &effects)
-        }
     }
 }
 

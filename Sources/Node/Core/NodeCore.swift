@@ -69,8 +69,10 @@ struct NodeCore: ~Copyable {
     var retention = Retention()
     var staging = Staging()
     var shared = SharedStore()
-    /// Peers know this replica's log otherwise than the store does: it is given up as soon as the writer is idle.
-    var renewing = false
+    /// Why this replica is given up, as soon as the writer is idle: peers know its log otherwise than the store does.
+    var renewal: RenewalReason?
+    /// From when on peers may say so of a replica that is new, in milliseconds of the monotonic clock.
+    var doubtsUntil: UInt64 = 0
     /// A peer's state has taken the place of the store's, which is opened anew for that.
     var reloading = false
     var ready = FrameBatchBuilder()
@@ -95,6 +97,7 @@ struct NodeCore: ~Copyable {
     var membership: Membership
     var links: PeerLinks
     var streams: [LinkID: PeerFrameReader] = [:]
+    var linkReports = LinkReports()
     var copies = CopyWaits()
     var skews = ClockSkews()
     var entryAges = EntryAges()
@@ -182,8 +185,8 @@ struct NodeCore: ~Copyable {
     /// The store's writer does one thing at a time: the next batch, or some pruning between two.
     private mutating func giveWriterWork(at now: UInt64, into effects: inout [CoreEffect]) {
         guard store == .ready, !committing, !retention.isPruning, !staging.isBusy else { return }
-        if renewing {
-            renew(at: now, into: &effects)
+        if let renewal {
+            renew(renewal, at: now, into: &effects)
             return
         }
         if staging.isReloading { suspend(at: now, into: &effects) }

@@ -1,10 +1,7 @@
-/// Log lines about what strangers do, at most one of each kind in ten seconds: nobody can fill the log from outside. How
-/// many were left out stands in the next one.
+/// Log lines about what strangers do, within `LineBudget.strangers`.
 struct Complaints {
-    private static let interval: UInt64 = 10_000_000_000
-
     private let log: Logger
-    private var kinds: [String: (next: UInt64, left: Int)] = [:]
+    private var budget = LineBudget.strangers
 
     init(log: Logger) { self.log = log }
 
@@ -12,16 +9,11 @@ struct Complaints {
     ///   - event: a fixed text; its kind.
     ///   - now: monotonic nanoseconds.
     mutating func write(_ event: String, address: String, _ reason: String = "", at now: UInt64) {
-        let kind = kinds[event] ?? (0, 0)
-        guard now >= kind.next else {
-            kinds[event] = (kind.next, kind.left + 1)
-            return
-        }
-        kinds[event] = (now + Self.interval, 0)
+        guard let left = budget.take(event, at: now) else { return }
         var fields: [(String, String)] = []
         if !address.isEmpty { fields.append(("address", address)) }
         if !reason.isEmpty { fields.append(("error", reason)) }
-        if kind.left > 0 { fields.append(("left_out", String(kind.left))) }
+        if left > 0 { fields.append(("left_out", String(left))) }
         log.write(.warn, event, fields)
     }
 

@@ -377,6 +377,64 @@ struct NodeCorePeerTests {
         cluster.send(0, ann, .say("again"))
         cluster.run(5)
         #expect(cluster.nodes[1].vector[cluster.replica(0)] == 1)
+        #expect(cluster.count(0) { $0 == .identityRenewed(.foreign) } == 1)
+    }
+
+    /// Somebody says to node 0 on a link of their own that they are this process of this replica.
+    private static func greet(_ cluster: CoreCluster, link: UInt64, as replica: ReplicaID, boot: UInt64) {
+        let hello = PeerHello(
+            lowestVersion: 1, highestVersion: 1, cluster: "c", replica: replica, boot: boot, process: 99,
+            name: "x", address: "x:1", wall: cluster.nodes[0].wall, incarnation: 0)
+        cluster.turn(0, .link(LinkID(rawValue: link), .opened(dialled: nil)))
+        cluster.turn(0, .link(LinkID(rawValue: link), .received(PeerFrame.hello(hello).encoded())))
+    }
+
+    /// And that it is node 0's own replica, of which they were started first.
+    private static func claim(_ cluster: CoreCluster, link: UInt64) {
+        greet(cluster, link: link, as: cluster.replica(0), boot: 0)
+        cluster.run(5)
+    }
+
+    @Test("whoever claims a node's replica again and again gets it to renew once in five minutes, and not more")
+    func claimed() {
+        let cluster = Self.started(2)
+        for number in 0..<20 { Self.claim(cluster, link: UInt64(1_001 + number)) }
+        #expect(cluster.nodes[0].core.counters.identitiesRenewed == 1)
+        #expect(cluster.count(0) { $0 == .identityRenewed(.twin) } == 1)
+        #expect(cluster.count(0) { $0 == .renewalDoubted } == 19)
+        cluster.clock += 300_000
+        Self.claim(cluster, link: 2_001)
+        #expect(cluster.nodes[0].core.counters.identitiesRenewed == 2)
+    }
+
+    @Test("of two links to one process, as when both have dialled, the log has one, which side ever ends the other")
+    func linkedOnce() {
+        let cluster = Self.started(1)
+        let peer = ReplicaID(rawValue: 1)
+        func linked() -> Int { cluster.count(0) { if case .peerLinked = $0 { true } else { false } } }
+        func lost() -> Int { cluster.count(0) { if case .peerUnlinked = $0 { true } else { false } } }
+        for link in [1_001, 1_002, 1_003] as [UInt64] { Self.greet(cluster, link: link, as: peer, boot: 1) }
+        #expect(linked() == 1 && lost() == 0)
+        let replaced = PeerFrame.refused(.duplicate).encoded()
+        cluster.turn(0, .link(LinkID(rawValue: 1_003), .received(replaced)))
+        Self.greet(cluster, link: 1_004, as: peer, boot: 1)
+        cluster.run(60)
+        #expect(linked() == 1 && lost() == 0)
+        cluster.turn(0, .link(LinkID(rawValue: 1_004), .received(replaced)))
+        cluster.run(60)
+        #expect(linked() == 1 && lost() == 1)
+    }
+
+    @Test("endless frames of unknown kinds before a hello close the link at the first")
+    func unknownFrames() {
+        let cluster = Self.started(2)
+        let link = LinkID(rawValue: 1_001)
+        cluster.turn(0, .link(link, .opened(dialled: nil)))
+        for _ in 0..<10 {
+            cluster.turn(0, .link(link, .received((0..<1_000).flatMap { _ in [1, 0x7F] as [UInt8] })))
+        }
+        #expect(cluster.nodes[0].core.counters.unknownPeerFrames == 1)
+        #expect(cluster.nodes[0].core.counters.peerViolations == 1)
     }
 
     @Test("a clock a day off refuses writes; mended, it takes them again")

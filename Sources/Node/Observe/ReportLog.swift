@@ -1,0 +1,106 @@
+import ConvergeTransport
+
+/// What the core reports, in words. What peers can cause at will is written within a budget, so that neither they nor, on
+/// links without a secret, strangers can fill the log.
+struct ReportLog {
+    struct Line {
+        let level: LogLevel
+        let event: String
+        var fields: [(String, String)] = []
+    }
+
+    private let log: Logger
+    private var peers = LineBudget.peers
+    private var strangers = LineBudget.strangers
+
+    init(log: Logger) { self.log = log }
+
+    /// - Parameters:
+    ///   - store: what the store is, for those who read.
+    ///   - now: monotonic nanoseconds.
+    mutating func write(_ report: CoreReport, store: String, at now: UInt64) {
+        for line in lines(report, store: store, at: now) { log.write(line.level, line.event, line.fields) }
+    }
+
+    /// The lines of a report; none where they are left out.
+    mutating func lines(_ report: CoreReport, store: String, at now: UInt64) -> [Line] {
+        var lines = report.lines(store: store)
+        guard let event = lines.first?.event else { return [] }
+        let left: Int?
+        switch report.cause {
+        case .node: left = 0
+        case .peer: left = peers.take(event, at: now)
+        case .stranger: left = strangers.take(event, at: now)
+        }
+        guard let left else { return [] }
+        if left > 0 { lines[0].fields.append(("left_out", String(left))) }
+        return lines
+    }
+}
+
+extension CoreReport {
+    /// Who can make it happen, as often as they like.
+    fileprivate enum Cause { case node, peer, stranger }
+
+    fileprivate var cause: Cause {
+        switch self {
+        case .storeOpened, .identityRenewed, .storeUnavailable, .snapshotInstalled, .reloaded: .node
+        case .peerLinked, .peerUnlinked, .memberChanged, .memberForgotten, .forked, .clockSkewed, .clockMended: .peer
+        case .peerViolation, .ownLogForeign, .twin, .renewalDoubted: .stranger
+        }
+    }
+
+    fileprivate func lines(store: String) -> [ReportLog.Line] {
+        func line(_ level: LogLevel, _ event: String, _ fields: (String, String)...) -> [ReportLog.Line] {
+            [ReportLog.Line(level: level, event: event, fields: fields)]
+        }
+        switch self {
+        case .storeOpened(let replica, let head, let boot, let adopted):
+            let opened = line(
+                .info, "store opened", ("store", store), ("replica", replica.description), ("head", String(head)),
+                ("boot", String(boot)))
+            guard adopted > 0 else { return opened }
+            return opened + line(.info, "rows of the earlier server taken over", ("rows", String(adopted)))
+        case .identityRenewed(let reason):
+            return line(.warn, "going on under a new replica", ("reason", reason.rawValue))
+        case .storeUnavailable(let error, let wait):
+            return line(
+                .error, "store unavailable", ("store", store), ("error", error.message),
+                ("retry_in", "\(wait.milliseconds)ms"))
+        case .peerLinked(let peer, let name, let address):
+            return line(
+                .info, "peer linked", ("peer", peer.description), ("name", name.string), ("address", address.string))
+        case .peerUnlinked(let peer):
+            return line(.info, "peer link lost", ("peer", peer.description))
+        case .memberChanged(let member, let state):
+            return line(.info, "member changed", ("peer", member.description), ("state", "\(state)"))
+        case .memberForgotten(let member):
+            return line(.info, "member forgotten", ("peer", member.description))
+        case .ownLogForeign(let peer, let seq):
+            return line(
+                .error, "a peer knows this node's log otherwise; going on under a new replica",
+                ("peer", peer.description), ("seq", String(seq)))
+        case .twin:
+            return line(.error, "another process uses this node's replica; going on under a new one")
+        case .renewalDoubted:
+            return line(
+                .warn, "a peer claims this node's replica, which is new: not believed, for it can be nobody else's")
+        case .forked(let replica, let seq, let peer):
+            return line(
+                .error, "two copies of a log differ", ("replica", replica.description), ("seq", String(seq)),
+                ("peer", peer.description))
+        case .peerViolation(let what):
+            return line(.warn, "a peer broke the protocol", ("error", what))
+        case .snapshotInstalled(let floors):
+            return line(.info, "snapshot installed", ("logs", String(floors.components.count)))
+        case .reloaded:
+            return line(.warn, "another log of the same name stays: a peer's state was taken over")
+        case .clockSkewed(let milliseconds):
+            return line(
+                .error, "this node's clock is too far from its peers': writes are refused",
+                ("ahead", "\(milliseconds)ms"))
+        case .clockMended:
+            return line(.info, "this node's clock agrees with its peers' again")
+        }
+    }
+}
