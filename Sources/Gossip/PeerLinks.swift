@@ -22,6 +22,9 @@ public struct LinkID: Hashable, Comparable, Sendable {
 public struct PeerLinksOptions: Sendable {
     /// How long a hello may take, in milliseconds.
     public var helloTimeout: UInt64 = 5_000
+    /// Two links are taken for dials that crossed, rather than for a lost one and its successor, where the second was opened
+    /// within this time after the first, in milliseconds.
+    public var crossing: UInt64 = 2_000
     /// The most links that have not said hello.
     public var pending = 32
     public var lowestVersion: UInt16 = 1
@@ -226,6 +229,8 @@ public struct PeerLinks: Sendable {
     private func staysBefore(_ old: Int, _ new: Int, _ hello: PeerHello, _ own: PeerHello) -> Bool {
         // Another process: the one that was started first has ended, whether that was heard or not.
         guard links[old].peer?.process == hello.process else { return false }
+        // So long after the first the other side would not dial, had it not lost that one.
+        guard links[new].opened <= links[old].opened + options.crossing else { return false }
         let dialsFirst = own.replica < hello.replica
         let oldIsKept = (links[old].dialled != nil) == dialsFirst
         let newIsKept = (links[new].dialled != nil) == dialsFirst

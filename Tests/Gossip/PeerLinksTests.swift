@@ -21,6 +21,7 @@ private struct TwoNodes {
     }
 
     var sides: [Side]
+    var now: UInt64 = 0
 
     init(_ a: PeerHello, _ b: PeerHello, _ options: PeerLinksOptions = .init()) {
         sides = [a, b].map { Side(links: PeerLinks(options: options), own: $0) }
@@ -50,7 +51,7 @@ private struct TwoNodes {
             case .frame(let frame): .frame(id, frame)
             case .closed: .closed(id)
             }
-        sides[side].links.handle(event, own: sides[side].own, at: 0, into: &effects)
+        sides[side].links.handle(event, own: sides[side].own, at: now, into: &effects)
         for effect in effects {
             switch effect {
             case .send(let id, let frame): sides[1 - side].queues[id.rawValue]?.append(.frame(frame))
@@ -116,6 +117,24 @@ struct PeerLinksTests {
             for side in end.sides where side.linked.count - side.renewed - side.unlinked != 1 { wrong += 1 }
         }
         #expect(ends > 1_000 && wrong == 0, "\(wrong) of \(ends)")
+    }
+
+    @Test("a link that one side has lost gives way to the one that this side dials, whoever had dialled the first")
+    func lostOnOneSide() {
+        for first in 0...1 {
+            var nodes = TwoNodes(hello(1), hello(2))
+            var random = SplitMix64(seed: 1)
+            nodes.dial(first, 10)
+            nodes.settle(&random)
+            nodes.now = 60_000
+            // Side 1 hears that it is gone; side 0 does not.
+            nodes.sides[1].queues[10] = [.closed]
+            nodes.settle(&random)
+            nodes.sides[0].queues[10] = nil
+            nodes.dial(1, 20)
+            nodes.settle(&random)
+            #expect(nodes.link(at: 0) == LinkID(rawValue: 20) && nodes.link(at: 1) == LinkID(rawValue: 20))
+        }
     }
 
     @Test("a link is there on both sides after one dial")
