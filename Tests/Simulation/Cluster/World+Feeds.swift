@@ -226,6 +226,7 @@ extension World {
                 connection.entered = queue.feed.cursor
                 connection.base = queue.feed.cursor
                 connection.shownLive = []
+                checkNamed(queue, connection, node)
                 // Whoever asks for what it has seen gets it.
                 connection.stream.goOn(from: queue.feed.cursor)
                 sendResumed(
@@ -254,6 +255,29 @@ extension World {
         if delayed(node, .feedRetries(connection.index)) { return }
         connection.feed?.retryAt = nil
         askForFeed(connection, node)
+    }
+
+    /// The end of a resume names every document that was changed beyond its cursor and was not shown live.
+    private func checkNamed(_ queue: SimulatedFeed, _ connection: Connection, _ node: SimulatedNode) {
+        let feed = queue.feed
+        guard feed.recovered, !ledger.isForked(within: feed.cursor) else { return }
+        let named = Set(feed.changedDocuments)
+        for end in feed.cursor.components where end.seq > queue.given[end.replica] {
+            for record in ledger.records(of: end.replica).prefix(Int(end.seq))
+                .dropFirst(Int(queue.given[end.replica]))
+            {
+                let entry = record.entry
+                guard entry.kind == .document, entry.namespace == 0, entry.room == connection.roomName,
+                    feed.shown?.covers(entry.dot) != true,
+                    let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }),
+                    !named.contains(payload.name)
+                else { continue }
+                violate(
+                    .resume, node.index,
+                    "\(entry.dot) changed \(payload.name), which is not named (client \(connection.client) in "
+                        + "\(connection.roomName))")
+            }
+        }
     }
 
     /// A page of a resume has what its cursor does not cover and the session was not shown, each entry once and in order.

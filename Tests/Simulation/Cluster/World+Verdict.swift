@@ -80,11 +80,22 @@ extension World {
             }
         }
         for question in questions { problems += check(question) }
+        problems += checkDigests(at: first)
         problems += checkHistory()
         problems += checkAnswers()
         problems += checkClients()
         if !problems.isEmpty { questions = [] }
         return problems
+    }
+
+    /// What `converge status` compares: the documents in memory, kept up to date change by change.
+    private func checkDigests(at vector: VersionVector) -> [Problem] {
+        let level = nodes.filter { $0.core.replicator.applied == vector }
+        return level.dropFirst().filter { $0.core.documents.digest != level[0].core.documents.digest }.map {
+            Problem(
+                rule: .documents, node: $0.index,
+                words: "its documents have another digest than those of node \(level[0].index)")
+        }
     }
 
     // MARK: Questions
