@@ -25,6 +25,8 @@ public struct PeerLinksOptions: Sendable {
     /// Two links are taken for dials that crossed, rather than for a lost one and its successor, where the second was opened
     /// within this time after the first, in milliseconds.
     public var crossing: UInt64 = 2_000
+    /// Of how many replicas the last process is remembered.
+    public var remembered = 1_024
     /// The most links that have not said hello.
     public var pending = 32
     public var lowestVersion: UInt16 = 1
@@ -71,6 +73,8 @@ public struct PeerLinks: Sendable {
     private let options: PeerLinksOptions
     /// In the order in which they were opened.
     private var links: [Link] = []
+    /// The last processes that were linked under each replica, the oldest first.
+    private var processes: [(replica: ReplicaID, boot: UInt64, process: UInt64)] = []
     public private(set) var refused = 0
     public private(set) var timedOut = 0
 
@@ -205,8 +209,11 @@ public struct PeerLinks: Sendable {
             return
         }
         let other = links.firstIndex { $0.peer?.replica == hello.replica }
-        if let peer = other.flatMap({ links[$0].peer }), peer.process != hello.process, peer.boot >= hello.boot {
-            // A process that was started after that one raised the boot: this is a twin, or its disk was set back.
+        if let last = processes.first(where: { $0.replica == hello.replica }), last.process != hello.process,
+            last.boot >= hello.boot
+        {
+            // A process that was started after that one raised the boot: this is a twin, or its disk was set back. What it
+            // says of its sessions can't be told from what that one said.
             refused += 1
             close(id, .twin, reached: hello.replica, into: &effects)
             return
@@ -217,12 +224,19 @@ public struct PeerLinks: Sendable {
         }
         let dialled = links[at].dialled
         links[at].peer = hello
+        remember(hello)
         if let other {
             let old = links.remove(at: other)
             effects.append(.send(old.id, .refused(.duplicate)))
             effects.append(.close(old.id))
         }
         effects.append(.linked(id, hello, version: version, dialled: dialled, renews: other != nil))
+    }
+
+    private mutating func remember(_ hello: PeerHello) {
+        processes.removeAll { $0.replica == hello.replica }
+        if processes.count >= options.remembered { processes.removeFirst() }
+        processes.append((hello.replica, hello.boot, hello.process))
     }
 
     /// Whether the established link `old` stays, and the one on which `hello` has come goes.

@@ -137,6 +137,28 @@ struct PeerLinksTests {
         }
     }
 
+    @Test("a node whose disk was set back is told so, though the process that it was before is gone")
+    func setBack() {
+        var links = PeerLinks()
+        var effects: [PeerLinksEffect] = []
+        func come(_ id: UInt64, process: UInt64, boot: UInt64) -> PeerRefusal? {
+            effects = []
+            links.handle(.opened(LinkID(rawValue: id), dialled: nil), own: hello(1), at: 0, into: &effects)
+            let hello = hello(2, process: process, boot: boot)
+            links.handle(
+                .frame(LinkID(rawValue: id), .hello(hello)), own: ConvergeGossipTests.hello(1), at: 0, into: &effects)
+            defer {
+                links.handle(.closed(LinkID(rawValue: id)), own: ConvergeGossipTests.hello(1), at: 0, into: &effects)
+            }
+            for case .send(_, .refused(let refusal)) in effects { return refusal }
+            return nil
+        }
+        let answers = [come(1, process: 5, boot: 3), come(2, process: 5, boot: 3), come(3, process: 6, boot: 3)]
+        #expect(answers == [nil, nil, .twin])
+        #expect(come(4, process: 7, boot: 2) == .twin)
+        #expect(come(5, process: 7, boot: 4) == nil)
+    }
+
     @Test("a link is there on both sides after one dial")
     func one() {
         var nodes = TwoNodes(hello(1), hello(2))
