@@ -32,15 +32,17 @@ enum SnapshotPass {
     /// Where the receiver's copy of a log is not the beginning of the one here: of the two the longer stays, or of two as
     /// long the one with the higher hash; if that is the receiver's, there is nothing for it here.
     ///
-    /// Where the entry that the receiver ends with is folded here, the copies can't be compared and count as one log: that is
-    /// how every node stands that was away for longer than entries are kept, and to take its state from it for that would
-    /// lose what it alone has.
+    /// Where the entry that the receiver ends with is folded here, the copies can't be compared. If the receiver has nothing
+    /// that is not here, it takes over the state here, which is right either way. If it has, they count as one log: that is
+    /// how nodes stand that were away for longer than entries are kept, and to take its state from it would lose what it
+    /// alone has.
     private static func refusal(
         of want: SnapshotWant, from source: some SnapshotSource
     ) throws(StoreError) -> SnapshotChunk.Status? {
         guard want.after == nil, !want.hashes.isEmpty else { return nil }
         let heads = try source.end().heads
         var refusal: SnapshotChunk.Status?
+        var isOpen = false
         for (dot, hash) in zip(want.have.components, want.hashes) where source.vector.covers(dot) {
             var known = heads.first { $0.dot == dot }?.hash.high
             if known == nil {
@@ -49,10 +51,15 @@ enum SnapshotPass {
                     return false
                 }
             }
-            guard let known, known != hash else { continue }
+            if known == hash { continue }
+            guard let known else {
+                isOpen = true
+                continue
+            }
             if dot.seq < source.vector[dot.replica] || known > hash { return .forked }
             refusal = .unavailable
         }
+        if isOpen, refusal == nil, source.vector.covers(want.have) { return .forked }
         return refusal
     }
 
