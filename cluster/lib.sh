@@ -282,22 +282,7 @@ is_whole() {
         node_process "$node" >/dev/null || return 1
         urls+=("http://$(address "$node")")
     done
-    if "$(setting binary)" help status >/dev/null 2>&1; then
-        near "$(setting binary)" status "${urls[@]}" >/dev/null 2>&1
-    else
-        is_linked
-    fi
-}
-
-# is_linked: for a program without `converge status`: whether there are as many connections to the ports for peers as there
-# are pairs of nodes.
-is_linked() {
-    local node count=0
-    for node in $(nodes); do
-        count=$((count + $(awk -v port="$(printf %04X "$(gossip_port "$node")")" \
-            '$4 == "01" && substr($2, length($2) - 3) == port' "/proc/$(node_process "$node")/net/tcp" | wc -l)))
-    done
-    [ "$count" -ge $(($(setting nodes) * ($(setting nodes) - 1) / 2)) ]
+    near "$(setting binary)" status "${urls[@]}" >/dev/null 2>&1
 }
 
 # await_whole SECONDS

@@ -28,21 +28,16 @@ public struct Listener: ~Copyable, Sendable {
 
     /// Resolves `host` (a name, or an IPv4 or IPv6 address) and listens on the first address that can be bound.
     public init(host: String, port wanted: UInt16, backlog: Int32 = 4096) throws(Failure) {
-        var hints = addrinfo()
-        hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
-        var found: UnsafeMutablePointer<addrinfo>?
-        let code = getaddrinfo(host, String(wanted), &hints, &found)
-        guard code == 0 else { throw .unresolvable(host: host, reason: String(cString: gai_strerror(code))) }
-        defer { freeaddrinfo(found) }
-
+        let candidates: [SocketAddress]
+        do throws(SocketAddress.Unresolvable) {
+            candidates = try SocketAddress.resolve(host: host, port: wanted)
+        } catch {
+            throw .unresolvable(host: host, reason: error.reason)
+        }
         var failure = Failure.unresolvable(host: host, reason: "no address")
-        var next = found
-        while let candidate = next {
-            next = candidate.pointee.ai_next
+        for candidate in candidates {
             do throws(SystemError) {
-                let bound = try Listener.bind(candidate.pointee, backlog)
+                let bound = try Listener.bind(candidate, backlog)
                 port = SocketAddress(localOf: bound.raw)?.port ?? 0
                 socket = bound
                 return
@@ -53,14 +48,14 @@ public struct Listener: ~Copyable, Sendable {
         throw failure
     }
 
-    private static func bind(_ address: addrinfo, _ backlog: Int32) throws(SystemError) -> FileDescriptor {
+    private static func bind(_ address: SocketAddress, _ backlog: Int32) throws(SystemError) -> FileDescriptor {
         let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let raw = Glibc.socket(address.ai_family, type, 0)
+        let raw = Glibc.socket(address.family, type, 0)
         guard raw >= 0 else { throw SystemError("socket") }
         let descriptor = FileDescriptor(owning: raw)
         var on: Int32 = 1
         setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
-        guard Glibc.bind(raw, address.ai_addr, address.ai_addrlen) == 0 else { throw SystemError("bind") }
+        guard address.withPointer({ Glibc.bind(raw, $0, $1) }) == 0 else { throw SystemError("bind") }
         guard listen(raw, backlog) == 0 else { throw SystemError("listen") }
         return descriptor
     }

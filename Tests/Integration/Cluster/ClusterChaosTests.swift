@@ -1,5 +1,6 @@
 // Nodes are killed at random under clients that write, and what was promised is there afterwards.
 
+import ConvergeTestSupport
 import ConvergeTransport
 import Foundation
 import Testing
@@ -8,7 +9,7 @@ extension ClusterTests {
     @Suite struct ChaosTests {
         @Test func `nodes killed at random under writing clients lose nothing that was shown or acknowledged`() throws {
             let plan = ChaosPlan()
-            var seeded = SeededWords(state: plan.seed)
+            var seeded = SplitMix64(seed: plan.seed)
             do {
                 try withCluster(ClusterOptions(environment: ["CONVERGE_LOG": "info"])) { cluster in
                     let users = (0..<6).map { "writer\($0)" }
@@ -33,7 +34,7 @@ extension ClusterTests {
 
         /// Something happens to a node, or to two.
         private static func strike(
-            _ cluster: ClusterProcesses, _ seeded: inout SeededWords, _ done: inout [String: Int]
+            _ cluster: ClusterProcesses, _ seeded: inout SplitMix64, _ done: inout [String: Int]
         ) throws {
             let first = Int(seeded.next() % 3)
             let both = [first, (first + 1) % 3]
@@ -74,7 +75,7 @@ extension ClusterTests {
         }
 
         /// Time passes; nothing is waited for.
-        private static func rest(_ seconds: ClosedRange<Double>, _ seeded: inout SeededWords) {
+        private static func rest(_ seconds: ClosedRange<Double>, _ seeded: inout SplitMix64) {
             usleep(UInt32(Double.random(in: seconds, using: &seeded) * 1e6))
         }
     }

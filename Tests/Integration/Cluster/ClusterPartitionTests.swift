@@ -1,6 +1,7 @@
 // Networks that are cut: each node in a network namespace of its own. Needs root, iproute2 and a namespace that
 // scripts/chaos.sh makes for the whole test run.
 
+import ConvergeTestSupport
 import ConvergeTransport
 import Foundation
 import Testing
@@ -110,7 +111,7 @@ extension ClusterTests {
         @Test func `a link that comes and goes under writers loses nothing`() throws {
             let network = try NetworkNamespaces(3)
             let plan = ChaosPlan(6)
-            var seeded = SeededWords(state: plan.seed)
+            var seeded = SplitMix64(seed: plan.seed)
             var options = ClusterOptions()
             options.network = network
             do {

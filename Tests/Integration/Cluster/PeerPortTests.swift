@@ -1,5 +1,6 @@
 // Strangers at the port for peers: they are closed, cost next to nothing, fill no log, and the cluster goes on.
 
+import ConvergeTestSupport
 import ConvergeCRDT
 import ConvergeTransport
 import ConvergeWire
@@ -46,7 +47,7 @@ extension ClusterTests {
         ]
 
         static func noise(_ count: Int) -> [UInt8] {
-            var seeded = SeededWords(state: 7)
+            var seeded = SplitMix64(seed: 7)
             return (0..<count).map { _ in UInt8(truncatingIfNeeded: seeded.next()) }
         }
 

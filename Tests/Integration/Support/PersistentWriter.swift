@@ -1,6 +1,7 @@
 // A client that means it: it writes, and when its node goes it connects to another and repeats, by key, what was not
 // acknowledged. It remembers everything that it was promised or shown.
 
+import ConvergeTestSupport
 import ConvergeTransport
 import Glibc
 import Synchronization
@@ -49,7 +50,7 @@ final class PersistentWriters: Sendable {
     /// - Parameter seed: chooses what they write, and to which nodes they connect.
     init(_ users: [String], at endpoints: [Endpoint], room: String, seed: UInt64) throws {
         try WorkerThread(name: "writers") { [self] in
-            var generator = SeededWords(state: seed)
+            var generator = SplitMix64(seed: seed)
             var writers = users.map { Writer($0, endpoints, room) }
             while phase.load(ordering: .acquiring) != .ending {
                 let stops = phase.load(ordering: .acquiring) != .writing
@@ -79,19 +80,6 @@ final class PersistentWriters: Sendable {
     func end() {
         phase.store(.ending, ordering: .releasing)
         while !ended.load(ordering: .acquiring) { usleep(1_000) }
-    }
-}
-
-/// SplitMix64, for what has to be the same with the same seed.
-struct SeededWords: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var word = state
-        word = (word ^ (word >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        word = (word ^ (word >> 27)) &* 0x94D0_49BB_1331_11EB
-        return word ^ (word >> 31)
     }
 }
 
@@ -138,7 +126,7 @@ private struct Writer {
     func close() { client?.socket.close() }
 
     /// Connects, reads, sends; true where something has moved.
-    mutating func turn(stops: Bool, _ generator: inout SeededWords) -> Bool {
+    mutating func turn(stops: Bool, _ generator: inout SplitMix64) -> Bool {
         let now = SystemClock.monotonic()
         guard let client else {
             guard now >= nextTry else { return false }
@@ -200,7 +188,7 @@ private struct Writer {
         }
     }
 
-    private mutating func make(_ generator: inout SeededWords) -> Write {
+    private mutating func make(_ generator: inout SplitMix64) -> Write {
         next += 1
         let name = "\(record.user)-\(next)"
         switch generator.next() % 8 {

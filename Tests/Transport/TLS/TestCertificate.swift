@@ -1,7 +1,8 @@
 import COpenSSL
 import Foundation
+import Synchronization
 
-/// A certificate that vouches for itself, with its key, in files of a folder that goes with it.
+/// A certificate that vouches for itself, with its key, in files of a folder that goes with it, or with the process.
 final class TestCertificate: Sendable {
     let folder: URL
     var certificate: String { folder.appendingPathComponent("cert.pem").path }
@@ -11,6 +12,8 @@ final class TestCertificate: Sendable {
     init(names: String) {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("converge-tls-\(UUID().uuidString)")
         try? FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        Self.folders.withLock { $0.append(folder) }
+        Self.cleaning
 
         let generator = EVP_PKEY_CTX_new_from_name(nil, "EC", nil)
         var pair: OpaquePointer?
@@ -41,6 +44,14 @@ final class TestCertificate: Sendable {
     }
 
     deinit { try? FileManager.default.removeItem(at: folder) }
+
+    /// What is static is never deinitialized: its folder goes when the process ends.
+    private static let folders = Mutex<[URL]>([])
+    private static let cleaning: Void = {
+        atexit {
+            for folder in TestCertificate.folders.withLock({ $0 }) { try? FileManager.default.removeItem(at: folder) }
+        }
+    }()
 
     private func write(_ path: String, _ body: (OpaquePointer?) -> Int32) {
         let file = BIO_new_file(path, "w")

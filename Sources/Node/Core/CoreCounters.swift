@@ -1,0 +1,24 @@
+/// What a core has counted; the shell publishes it after each turn.
+struct CoreCounters: Sendable {
+    var messages = 0
+    var systemEvents = 0
+    var documentWrites = 0
+    var duplicates = 0
+    var refused = 0
+    var batchesFailed = 0
+    var pruned = 0
+
+    var sessions = 0
+    var rooms = 0
+    var documents = 0
+    var saveQueue = 0
+    var storeReady = false
+
+    /// Entries of other replicas that were applied.
+    var entriesReceived = 0
+    var peerFramesIn = 0
+    var peerFramesOut = 0
+    var peerViolations = 0
+    var unknownPeerFrames = 0
+    var identitiesRenewed = 0
+}

@@ -1,0 +1,28 @@
+import ConvergeGossip
+import ConvergeStorage
+import ConvergeWire
+
+/// What a core is told once, at its making.
+struct CoreOptions: Sendable {
+    var nodeName: Text
+    var loopCount: Int
+    var saveBuffer: Int
+    var historyLimit: Int
+    var systemEvents: SystemEvents
+    /// How long entries are kept, in milliseconds; 0 for ever.
+    var retention: UInt64 = 0
+    /// How long the key of a send is remembered at least, in milliseconds.
+    var keyWindow: UInt64 = 0
+    var documents = DocumentLimits()
+    /// How many of the newest entries of each log stay as they are, whoever has them: for clients that resume, and for
+    /// peers that are a little behind. Older document writes that everybody has are folded into their documents.
+    var foldTail: UInt64 = 10_000
+    var attendance = AttendanceOptions()
+    var presence = PresenceOptions()
+    var replicator = ReplicatorOptions()
+    /// Nil where the node is alone.
+    var cluster: ClusterOptions?
+    var planted: PlantedFaults = []
+    /// A random number that no other process has: the first half of the ids of frames that are not stored.
+    var frameSeed: UInt64
+}
