@@ -23,8 +23,8 @@ func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
 
 /// The simulation is one folder: a test target, and for scripts/simulate.sh a program of its own.
 let simulationParts: [Target.Dependency] = [
-    "ConvergeNode", "ConvergeStorage", "ConvergeGossip", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT",
-    "ConvergeTestSupport",
+    "ConvergeNode", "ConvergeClient", "ConvergeStorage", "ConvergeGossip", "ConvergeTransport", "ConvergeWire",
+    "ConvergeCRDT", "ConvergeTestSupport",
 ]
 let simulationTarget: Target =
     simulates
@@ -51,7 +51,7 @@ let package = Package(
         module(
             "Node",
             ["ConvergeCRDT", "ConvergeWire", "ConvergeGossip", "ConvergeStorage", "ConvergeTransport", "CLinux"]),
-        module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport"]),
+        module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport", "CSQLite"]),
         .executableTarget(
             name: "converge",
             dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire"],
@@ -75,7 +75,7 @@ let package = Package(
         tests(
             "Node",
             ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT", "CPostgres"]),
-        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
+        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT", "CSQLite"]),
         tests(
             "Integration",
             [

@@ -84,6 +84,7 @@ extension World {
         problems += checkHistory()
         problems += checkAnswers()
         problems += checkClients()
+        problems += checkLibraryClients()
         if !problems.isEmpty { questions = [] }
         return problems
     }
