@@ -70,6 +70,7 @@ public enum RenewalReason: String, Sendable {
     case behind = "the database has less of the log than this node has committed"
     case twin = "another process uses the replica"
     case foreign = "a peer knows the replica's log otherwise"
+    case fork = "of two copies of the replica's log the other stays"
 }
 
 /// Another node that was once met: its address is dialled until it leaves or an operator removes it.

@@ -6,7 +6,7 @@ import Glibc
 /// `converge status [URL…]`: asks nodes how they are, and says whether they are one whole cluster.
 enum ShowStatus {
     private static let flags: [Arguments.Flag] = [
-        .init("watch", isSwitch: true), .init("json", isSwitch: true), .init("interval"),
+        .init("watch", isSwitch: true), .init("json", isSwitch: true), .init("interval"), .init("ca"),
     ]
     /// How long a node has for its answer.
     private static let timeout = Duration.seconds(3)
@@ -25,7 +25,8 @@ enum ShowStatus {
         for text in arguments.positional {
             let shown = Console.escaped(text)
             guard let url = try? ServerURL(text), ["/ws", "/cluster"].contains(url.target) else {
-                return Console.misused("\"\(shown)\" is not a node's address: write http://host:port")
+                return Console.misused(
+                    "\"\(shown)\" is not a node's address: write http://host:port or https://host:port")
             }
             urls.append(url)
         }
@@ -43,12 +44,13 @@ enum ShowStatus {
             return Console.misused("--interval goes with --watch")
         }
         let isJSON = arguments.values["json"] != nil
-        guard arguments.values["watch"] == nil else { watch(urls, every: pause, isJSON: isJSON) }
-        var (answers, verdict) = ask(urls)
+        let authorityFile = arguments.values["ca"]
+        guard arguments.values["watch"] == nil else { watch(urls, authorityFile, every: pause, isJSON: isJSON) }
+        var (answers, verdict) = ask(urls, authorityFile)
         var tries = 1
         while isWorthAnotherLook(verdict), tries < Self.tries {
             usleep(600_000)
-            (answers, verdict) = ask(urls)
+            (answers, verdict) = ask(urls, authorityFile)
             tries += 1
         }
         Console.say(isJSON ? StatusJSON.text(answers, verdict) : StatusText.page(answers, verdict))
@@ -59,16 +61,18 @@ enum ShowStatus {
         verdict.documents == .different || verdict.documents == .moving && verdict.isWhole
     }
 
-    private static func ask(_ urls: [ServerURL]) -> ([NodeAnswer], ClusterVerdict) {
-        let answers = ClusterProbe.ask(urls, timeout: timeout)
+    private static func ask(_ urls: [ServerURL], _ authorityFile: String?) -> ([NodeAnswer], ClusterVerdict) {
+        let answers = ClusterProbe.ask(urls, authorityFile: authorityFile, timeout: timeout)
         return (answers, ClusterVerdict(answers))
     }
 
     /// Until an interruption ends the process. On a terminal each page takes the place of the last.
-    private static func watch(_ urls: [ServerURL], every pause: Duration, isJSON: Bool) -> Never {
+    private static func watch(
+        _ urls: [ServerURL], _ authorityFile: String?, every pause: Duration, isJSON: Bool
+    ) -> Never {
         let clears = isatty(1) == 1 && !isJSON
         while true {
-            let (answers, verdict) = ask(urls)
+            let (answers, verdict) = ask(urls, authorityFile)
             let page = isJSON ? StatusJSON.text(answers, verdict) : StatusText.page(answers, verdict)
             Console.say(clears ? "\u{1B}[H\u{1B}[2J" + page : isJSON ? page : page + "\n")
             var rest = timespec(
@@ -84,6 +88,6 @@ enum ShowStatus {
         }
         let isAny = ["0.0.0.0", "::", ""].contains(options.host)
         let host = isAny ? "127.0.0.1" : options.host.contains(":") ? "[\(options.host)]" : options.host
-        return try? ServerURL("http://\(host):\(options.port)")
+        return try? ServerURL("\(options.tls == nil ? "http" : "https")://\(host):\(options.port)")
     }
 }

@@ -81,13 +81,14 @@ enum Usage {
         """
 
     private static let status = """
-        converge status [URL…] [--json] [--watch [--interval 2s]]
+        converge status [URL…] [--ca FILE] [--json] [--watch [--interval 2s]]
 
         Asks each node that is named, and no other, how it is: GET /cluster. Prints the nodes, how far each log is on each
         of them, who sees whom, and whether they are one whole cluster. Without a URL it asks the node that the
         environment would start on this machine (CONVERGE_ADDR, PORT).
 
-          URL                 http://host:port
+          URL                 http://host:port, or https://host:port
+          --ca FILE           certificates that may vouch for a node over https, beside the system's
           --json              print one JSON object instead
           --watch             ask again and again, until it is interrupted
           --interval TIME     how often [2s]

@@ -36,38 +36,43 @@ public enum HTTPGet {
     }
 
     /// - Parameters:
+    ///   - url: of which the host, the port and whether it is over TLS count.
     ///   - target: the path and the query, as they stand in a request line.
-    ///   - timeout: for everything but the resolving of the name, which takes its own time.
+    ///   - authorityFile: certificates that may vouch for the server beside the system's.
+    ///   - timeout: for connecting, for the handshake of TLS and for the answer each; resolving the name takes its own time.
     ///   - limit: the most bytes of body.
     public static func run(
-        host: String, port: UInt16, target: String, timeout: Duration, limit: Int
+        _ url: ServerURL, target: String, authorityFile: String? = nil, timeout: Duration, limit: Int
     ) throws(Failure) -> Response {
-        let deadline = SystemClock.monotonic() + timeout.nanoseconds
-        let socket: FileDescriptor
-        do throws(Socket.Failure) {
-            socket = try Socket.connect(host: host, port: port, timeout: timeout)
+        var link: ServerLink
+        do throws(ServerLink.Failure) {
+            link = try ServerLink.connect(to: url, authorityFile: authorityFile, timeout: timeout)
         } catch {
             throw .unreachable(error.message)
         }
-        let authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        let request = "GET \(target) HTTP/1.1\r\nHost: \(authority)\r\nConnection: close\r\n\r\n"
-        try send(Array(request.utf8), over: socket.raw, until: deadline)
-        return try receive(from: socket.raw, until: deadline, limit: limit)
+        let deadline = SystemClock.monotonic() + timeout.nanoseconds
+        let request = "GET \(target) HTTP/1.1\r\nHost: \(url.authority)\r\nConnection: close\r\n\r\n"
+        try send(Array(request.utf8), over: &link, until: deadline)
+        return try receive(from: &link, until: deadline, limit: limit)
     }
 
-    private static func send(_ bytes: [UInt8], over socket: Int32, until deadline: UInt64) throws(Failure) {
+    private static func send(
+        _ bytes: [UInt8], over link: inout ServerLink, until deadline: UInt64
+    ) throws(Failure) {
         var rest = bytes[...]
-        while !rest.isEmpty {
-            switch rest.withUnsafeBytes({ StreamSocket.send(socket, $0) }) {
+        while !rest.isEmpty || link.wantsWrite {
+            guard link.flush() else { throw .cutShort }
+            if rest.isEmpty, !link.wantsWrite { return }
+            switch link.wantsWrite ? .wouldBlock : rest.withUnsafeBytes({ link.send($0) }) {
             case .moved(let count): rest = rest.dropFirst(count)
-            case .wouldBlock: try wait(for: POLLOUT, on: socket, until: deadline)
+            case .wouldBlock: try wait(for: POLLOUT, on: link.descriptor, until: deadline)
             case .closed: throw .cutShort
             }
         }
     }
 
     private static func receive(
-        from socket: Int32, until deadline: UInt64, limit: Int
+        from link: inout ServerLink, until deadline: UInt64, limit: Int
     ) throws(Failure) -> Response {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         var parser = ResponseParser()
@@ -76,10 +81,11 @@ public enum HTTPGet {
         var body: [UInt8] = []
         while true {
             var count = 0
-            switch buffer.withUnsafeMutableBytes({ StreamSocket.receive(socket, into: $0) }) {
+            switch buffer.withUnsafeMutableBytes({ link.receive(into: $0) }) {
             case .moved(let moved): count = moved
+            case .wouldBlock where link.mayHaveMore: continue
             case .wouldBlock:
-                try wait(for: POLLIN, on: socket, until: deadline)
+                try wait(for: POLLIN, on: link.descriptor, until: deadline)
                 continue
             case .closed:
                 guard let head, length == nil else { throw .cutShort }

@@ -7,32 +7,37 @@ public enum ClusterProbe {
     /// The most bytes of one answer: a hundred nodes with a hundred logs make a quarter of a mebibyte.
     static let answerLimit = 32 << 20
 
-    /// In the order of the URLs, within about `timeout`.
-    public static func ask(_ urls: [ServerURL], timeout: Duration) -> [NodeAnswer] {
+    /// In the order of the URLs, within about `timeout`; over TLS it may be three times that.
+    /// - Parameter authorityFile: certificates that may vouch for the nodes beside the system's.
+    public static func ask(_ urls: [ServerURL], authorityFile: String? = nil, timeout: Duration) -> [NodeAnswer] {
         let answers = Answers(count: urls.count)
-        ask(urls, from: 0, timeout: timeout, into: answers)
+        ask(urls, from: 0, authorityFile, timeout: timeout, into: answers)
         return answers.all
     }
 
     /// A thread asks one, and meanwhile the others are asked.
-    private static func ask(_ urls: [ServerURL], from index: Int, timeout: Duration, into answers: Answers) {
+    private static func ask(
+        _ urls: [ServerURL], from index: Int, _ authorityFile: String?, timeout: Duration, into answers: Answers
+    ) {
         guard index < urls.count else { return }
         do throws(SystemError) {
-            let thread = try WorkerThread(name: "ask") { answers.put(ask(urls[index], timeout: timeout), at: index) }
-            ask(urls, from: index + 1, timeout: timeout, into: answers)
+            let thread = try WorkerThread(name: "ask") {
+                answers.put(ask(urls[index], authorityFile, timeout: timeout), at: index)
+            }
+            ask(urls, from: index + 1, authorityFile, timeout: timeout, into: answers)
             thread.join()
         } catch {
-            answers.put(ask(urls[index], timeout: timeout), at: index)
-            ask(urls, from: index + 1, timeout: timeout, into: answers)
+            answers.put(ask(urls[index], authorityFile, timeout: timeout), at: index)
+            ask(urls, from: index + 1, authorityFile, timeout: timeout, into: answers)
         }
     }
 
     /// Asks one.
-    static func ask(_ url: ServerURL, timeout: Duration) -> NodeAnswer {
-        let shown = "http://\(url.authority)"
+    static func ask(_ url: ServerURL, _ authorityFile: String? = nil, timeout: Duration) -> NodeAnswer {
+        let shown = "\(url.isSecure ? "https" : "http")://\(url.authority)"
         do throws(HTTPGet.Failure) {
             let response = try HTTPGet.run(
-                host: url.host, port: url.port, target: "/cluster", timeout: timeout, limit: answerLimit)
+                url, target: "/cluster", authorityFile: authorityFile, timeout: timeout, limit: answerLimit)
             guard response.status == .ok else {
                 return NodeAnswer(url: shown, outcome: .failed("it answers \(response.status.rawValue)"))
             }

@@ -216,6 +216,8 @@ extension NodeCore {
         effects.append(.report(.reloaded))
         replicate(.reloaded, at: now, into: &effects)
         let isSame = recovered.head == log?.committedSeq && recovered.headHash == log?.committedHash
+        var held = held
+        if !isSame { held?.givenUp = .fork }
         effects.append(.openStore(after: .zero, held: held, renew: !isSame))
     }
 

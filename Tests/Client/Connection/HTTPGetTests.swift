@@ -27,10 +27,11 @@ struct HTTPGetTests {
                 poll(&entry, 1, 5_000)
             }
         }
+        let url = try ServerURL("http://127.0.0.1:\(listener.port)")
         let result: Result<String, HTTPGet.Failure>
         do throws(HTTPGet.Failure) {
             let response = try HTTPGet.run(
-                host: "127.0.0.1", port: listener.port, target: "/x", timeout: timeout, limit: limit)
+                url, target: "/x", timeout: timeout, limit: limit)
             result = .success("\(response.status.rawValue) " + String(decoding: response.body, as: UTF8.self))
         } catch {
             result = .failure(error)
@@ -70,8 +71,9 @@ struct HTTPGetTests {
     @Test("nobody there is said")
     func unreachable() throws {
         let port = try Listener(host: "127.0.0.1", port: 0).port
+        let url = try ServerURL("http://127.0.0.1:\(port)")
         #expect(throws: HTTPGet.Failure.self) {
-            try HTTPGet.run(host: "127.0.0.1", port: port, target: "/", timeout: .seconds(1), limit: 1)
+            try HTTPGet.run(url, target: "/", timeout: .seconds(1), limit: 1)
         }
     }
 }

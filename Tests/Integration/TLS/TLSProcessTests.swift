@@ -44,6 +44,22 @@ import Testing
         #expect(plain == 1)
     }
 
+    @Test func `converge status asks over TLS, and only a node that it can trust`() throws {
+        let folder = try TemporaryFolder()
+        let node = try serve(folder)
+        func status(_ words: [String]) throws -> (Int32, String) {
+            let process = try NodeProcess(["status"] + words)
+            return (try process.waitForExit(), process.output)
+        }
+        let url = "https://localhost:\(node.port)"
+        let (trusted, page) = try status([url, "--ca", certificate.certificate])
+        #expect(trusted == 0 && page.contains(url), "\(page)")
+        let (distrusted, reason) = try status([url])
+        #expect(distrusted == 1 && reason.contains("self-signed certificate"), "\(reason)")
+        let (plain, _) = try status(["http://localhost:\(node.port)"])
+        #expect(plain == 1)
+    }
+
     @Test func `a hang-up has the files read anew, and a node without TLS ends by it`() throws {
         let folder = try TemporaryFolder()
         let node = try serve(folder)
