@@ -227,7 +227,8 @@ final class ClientLoop {
             switch tokenSource {
             case .fixed(let token): hub.post(.token(token, failed: false))
             case .asked(let ask):
-                Task { [hub] in
+                // Every room waits for it.
+                Task(priority: .high) { [hub] in
                     do {
                         hub.post(.token(try await ask(), failed: false))
                     } catch {

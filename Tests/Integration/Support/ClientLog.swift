@@ -25,7 +25,8 @@ func settle<R: Sendable>(_ body: @escaping @Sendable () async throws -> R) throw
     let result = Mutex<Result<R, any Error>?>(nil)
     let done = DispatchSemaphore(value: 0)
     let box = SettledBox(result)
-    Task {
+    // Tests that block keep every thread that tasks of the usual priority run on.
+    Task(priority: .high) {
         do { box.set(.success(try await body())) } catch { box.set(.failure(error)) }
         done.signal()
     }
@@ -52,7 +53,7 @@ final class ClientLog: Sendable {
     init(_ client: ChatClient) {
         self.client = client
         let stream = client.events
-        Task { [weak self] in
+        Task(priority: .high) { [weak self] in
             for await event in stream { self?.take(event) }
         }
     }
