@@ -1,0 +1,79 @@
+/// One room that is followed: what was said in it, how its connection is, what is being typed for it.
+struct RoomState: Sendable {
+    /// Sent, and not seen in the room yet.
+    struct Unsent: Hashable, Sendable {
+        var tag: Int
+        var body: String
+        var milliseconds: Int64
+    }
+
+    enum Connection: Hashable, Sendable {
+        case connecting(server: String)
+        case live(server: String, node: String?)
+        case waiting(until: Int64, reason: String)
+        case ended(reason: String)
+    }
+
+    enum Older: Hashable, Sendable { case unknown, asked, whole, unavailable }
+
+    /// Where the view's lower edge is: `hidden` rows of this item are below it.
+    struct Anchor: Hashable, Sendable {
+        var serial: Int
+        var hidden: Int
+    }
+
+    let name: String
+    var conversation = Conversation()
+    var connection: Connection
+    /// Since when there is none; nil while it stands.
+    var lostSince: Int64?
+    var latency: Int?
+    var unsent: [Unsent] = []
+
+    /// nil: the newest are shown, and what comes is followed.
+    var anchor: Anchor?
+    var older = Older.unknown
+    /// The first item that was not read when the room was looked at last.
+    var unreadSerial: Int?
+    var unread = 0
+    var mentions = 0
+
+    var members: [ScreenMember] = []
+    var memberCount = 0
+    /// Who spoke, the last first, for completion.
+    var speakers: [String] = []
+    var documents: [String] = []
+
+    /// The draft that is typed for this room.
+    var editor = LineEditor()
+
+    init(name: String, server: String = "") {
+        self.name = name
+        connection = .connecting(server: server)
+    }
+
+    var isLive: Bool {
+        if case .live = connection { true } else { false }
+    }
+
+    mutating func spoke(_ name: String) {
+        if speakers.first == name { return }
+        speakers.removeAll { $0 == name }
+        speakers.insert(name, at: 0)
+        if speakers.count > 200 { speakers.removeLast() }
+    }
+
+    mutating func came(_ member: ScreenMember) {
+        guard !members.contains(where: { $0.userID == member.userID }) else { return }
+        memberCount += 1
+        guard members.count < ChatScreen.memberLimit else { return }
+        let place = members.firstIndex { $0.userID > member.userID } ?? members.count
+        members.insert(member, at: place)
+    }
+
+    mutating func went(_ userID: String) {
+        guard let index = members.firstIndex(where: { $0.userID == userID }) else { return }
+        members.remove(at: index)
+        memberCount = max(memberCount - 1, members.count)
+    }
+}
