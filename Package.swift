@@ -51,7 +51,7 @@ let package = Package(
         module(
             "Node",
             ["ConvergeCRDT", "ConvergeWire", "ConvergeGossip", "ConvergeStorage", "ConvergeTransport", "CLinux"]),
-        module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport"]),
+        module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport", "CSQLite"]),
         .executableTarget(
             name: "converge",
             dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire"],
@@ -75,7 +75,7 @@ let package = Package(
         tests(
             "Node",
             ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT", "CPostgres"]),
-        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire"]),
+        tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT", "CSQLite"]),
         tests(
             "Integration",
             [

@@ -152,6 +152,11 @@ public struct Attendance: Sendable {
         last[key] = Last(record)
     }
 
+    /// The number and the place of the last event; of several with that number the first in history. Nil where none is known.
+    public func lastEvent(of key: RoomUser) -> (turn: UInt64, position: Position)? {
+        last[key].map { ($0.turn, $0.position) }
+    }
+
     /// Takes up a system event that enters a batch. True where it is news: the first here of its number or a later one.
     public mutating func apply(_ record: AttendanceRecord) -> Bool {
         let key = record.key

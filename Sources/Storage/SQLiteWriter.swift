@@ -126,6 +126,9 @@ final class SQLiteWriter: StoreWriter {
             // With sync normal the last commits are not on the disk yet; this one takes them along.
             try? connection.execute("PRAGMA synchronous = FULL")
             try? SQLiteIdentity.markClean(connection)
+            // Whoever closes last empties the log, unless that is a reader: so that the file alone holds all, it is done
+            // here. If it can't be, the log stays, and is read at the next opening.
+            _ = try? connection.checkpoint(waiting: true)
         }
         self.connection = nil
         lock = nil

@@ -29,8 +29,12 @@ protocol SnapshotSource {
 }
 
 enum SnapshotPass {
-    /// Where the receiver's copy of a log is not known to be the beginning of the one here: of the two the longer stays, or
-    /// of two as long the one with the higher hash; if that is the receiver's, there is nothing for it here.
+    /// Where the receiver's copy of a log is not the beginning of the one here: of the two the longer stays, or of two as
+    /// long the one with the higher hash; if that is the receiver's, there is nothing for it here.
+    ///
+    /// Where the entry that the receiver ends with is folded here, the copies can't be compared and count as one log: that is
+    /// how every node stands that was away for longer than entries are kept, and to take its state from it for that would
+    /// lose what it alone has.
     private static func refusal(
         of want: SnapshotWant, from source: some SnapshotSource
     ) throws(StoreError) -> SnapshotChunk.Status? {
@@ -45,8 +49,8 @@ enum SnapshotPass {
                     return false
                 }
             }
-            if known == hash { continue }
-            if dot.seq < source.vector[dot.replica] || known ?? 0 > hash { return .forked }
+            guard let known, known != hash else { continue }
+            if dot.seq < source.vector[dot.replica] || known > hash { return .forked }
             refusal = .unavailable
         }
         return refusal

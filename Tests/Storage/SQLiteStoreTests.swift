@@ -227,6 +227,20 @@ final class SQLiteStoreTests {
 
     // MARK: Limits
 
+    @Test("a file that was closed holds all by itself, though a reader still has it open")
+    func closedWhole() throws {
+        let (writer, recovered) = try store().openWriter(.test())
+        let reader = try store().openReader()
+        var own = TestLog(.a, after: recovered.head)
+        try writer.append(Batch(entries: own.entries(3, from: 10)))
+        #expect(try reader.entries(of: .a, from: 1, limit: 10).count == 3)
+        writer.close()
+        let copy = folder.path("copy.db")
+        try FileManager.default.copyItem(atPath: path, toPath: copy)
+        #expect(try SQLiteStore(path: copy).openReader().entries(of: .a, from: 1, limit: 10).count == 3)
+        withExtendedLifetime(reader) {}
+    }
+
     @Test("a full file refuses the batch whole, and goes on where there is room again")
     func full() throws {
         let (writer, _) = try store(maximumBytes: 400_000).openWriter(.test())

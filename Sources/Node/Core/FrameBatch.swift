@@ -7,6 +7,8 @@ struct FrameRecord: Sendable {
         /// Everybody who is in the room (an index of the core's).
         case room(UInt32)
         case session(SessionID)
+        /// Nobody: the room has been shown an event with the same id as this one, which that twin shows where it is known.
+        case unshown(room: UInt32, twin: Dot?)
         /// The session is in this room from here on, and gets the frame, if there is one, first.
         case enter(SessionID, room: UInt32, name: Text)
         /// The session gets the frame and is then closed by the node.
@@ -36,7 +38,7 @@ struct FrameRecord: Sendable {
     var isMove: Bool {
         switch target {
         case .enter, .leave, .resume: true
-        case .room, .session, .begin, .catchUp: false
+        case .room, .unshown, .session, .begin, .catchUp: false
         }
     }
 }
@@ -86,9 +88,14 @@ struct FrameBatchBuilder: ~Copyable {
 
     var isEmpty: Bool { records.isEmpty }
 
-    /// Calls `body` with the room of each room frame, in order.
+    /// Calls `body` with the room of each record that is about a room's entries, in order.
     func forEachRoom(_ body: (UInt32) -> Void) {
-        for record in records { if case .room(let room) = record.target { body(room) } }
+        for record in records {
+            switch record.target {
+            case .room(let room), .unshown(let room, _): body(room)
+            case .session, .enter, .leave, .resume, .begin, .catchUp: break
+            }
+        }
     }
 
     /// Adds a frame whose text `encode` writes; where it writes nothing, nothing is added.
@@ -137,13 +144,13 @@ struct FrameBatchBuilder: ~Copyable {
     }
 
     /// Adds a record without a frame.
-    mutating func append(to target: FrameRecord.Target) {
-        add(FrameRecord(target: target, start: 0, end: 0, dot: nil))
+    mutating func append(to target: FrameRecord.Target, dot: Dot? = nil) {
+        add(FrameRecord(target: target, start: 0, end: 0, dot: dot))
     }
 
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
-        case .room, .begin, .catchUp: break
+        case .room, .unshown, .begin, .catchUp: break
         case .session(let session), .enter(let session, _, _), .leave(let session), .resume(let session, _):
             loops.insert(session.loop)
         }

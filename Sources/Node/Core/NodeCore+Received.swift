@@ -46,7 +46,14 @@ extension NodeCore {
         if payload.turn == 0, let id = payload.id {
             open.batch.effects.append(.key(id, position: entry.position))
         }
-        if note(payload, of: entry) { show(entry, standing: nil) }
+        let last = attendance.lastEvent(of: RoomUser(room: entry.room, user: payload.user))
+        let twin = last?.turn == payload.turn ? last?.position : nil
+        if note(payload, of: entry) {
+            show(entry, standing: nil)
+        } else if twin.map({ entry.position < $0 }) ?? true {
+            // History will have it. Behind its twin it is hidden.
+            passOver(entry, twin: twin?.dot)
+        }
         if options.systemEvents == .stored {
             // It may say what isn't so here: then a word is due.
             attendance.touch(RoomUser(room: entry.room, user: payload.user), at: monotonic, hosted: false)
@@ -81,6 +88,14 @@ extension NodeCore {
         open.frames.append(to: .room(room), dot: entry.dot) {
             try? encoder.appendFrame(of: entry, standing: standing, value: value, to: &$0)
         }
+    }
+
+    /// The room has been shown an event with this one's id.
+    private mutating func passOver(_ entry: Entry, twin: Dot?) {
+        let room = rooms.open(entry.room)
+        rooms.retain(room)
+        open.rooms.append(room)
+        open.frames.append(to: .unshown(room: room, twin: twin), dot: entry.dot)
     }
 
     /// Erases the payload of an entry, here and everywhere.

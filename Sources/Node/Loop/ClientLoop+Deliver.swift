@@ -13,6 +13,12 @@ extension ClientLoop {
                     append(batch.bytes(of: record), dot: record.dot, to: room)
                 }
                 if let dot = record.dot { position.advance(to: dot) }
+            case .unshown(let room, let twin):
+                guard let dot = record.dot else { continue }
+                if room < rooms.count, !rooms[room].pointee.isEmpty {
+                    rooms[room].pointee.unshown.note(dot, twin: twin)
+                }
+                position.advance(to: dot)
             case .session(let session):
                 if let slot = slot(of: session) { send(batch.bytes(of: record), to: slot) }
             case .enter(let session, let room, let name):
@@ -73,9 +79,11 @@ extension ClientLoop {
         if there.pointee.isEmpty {
             there.pointee.name = name
             there.pointee.since = position
+            there.pointee.unshown = UnshownEvents()
         }
         connection.pointee.room = room
         connection.pointee.entered = position
+        connection.pointee.fedUnshown = []
         connection.pointee.base = position
         addMember(slot)
     }

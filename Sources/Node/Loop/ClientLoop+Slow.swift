@@ -80,7 +80,8 @@ extension ClientLoop {
             return
         }
         let shown = Feed.Shown(
-            since: connection.pointee.entered, position: position, feed: connection.pointee.feed?.feed)
+            since: connection.pointee.entered, position: position, feed: connection.pointee.feed?.feed, cursor: cursor,
+            unshown: rooms[connection.pointee.room].pointee.unshown.except(connection.pointee.fedUnshown))
         removeMember(slot)
         addSlowMember(slot, FeedQueue(Feed(resumingFrom: cursor, shown: shown), ref: ref))
         markDirty(slot)  // flushed, it asks for the first page
@@ -134,6 +135,11 @@ extension ClientLoop {
         let decision = queue.feed.read(page, ask)
         if decision != .ignore {
             for record in frames.records { append(frames.bytes(of: record), toSlow: slot) }
+            if queue.feed.purpose == .catchUp {
+                let unshown = rooms[connections[slot].pointee.room].pointee.unshown
+                let fed = connections[slot].pointee.fedUnshown + unshown.among(frames.records.lazy.map(\.dot))
+                connections[slot].pointee.fedUnshown = unshown.among(fed)
+            }
             metrics.slowFed.add(frames.records.count)
         }
         switch decision {

@@ -59,6 +59,8 @@ struct Connection: ~Copyable {
     var resume: ClientCursor?
     /// What had been handed out live when it came into its room, or when it had resumed there.
     var entered = VersionVector()
+    /// Events that the room was not shown and this session has been fed, in this stay.
+    var fedUnshown: [Dot] = []
     /// What it is not to be fed, whatever this turn began with: it was there before, or pages have shown it.
     var base = VersionVector()
 

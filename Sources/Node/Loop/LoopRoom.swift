@@ -6,6 +6,8 @@ struct LoopRoom: ~Copyable {
     var name: Text = ""
     /// What this loop had been handed of all logs when the room's first member here came in.
     var since = VersionVector()
+    /// What came since then and was not shown.
+    var unshown = UnshownEvents()
     /// Slots of the members that get frames as they come.
     var members: [UInt32] = []
     /// Slots of slow members, which are fed from the store.

@@ -26,8 +26,14 @@ struct Feed: Sendable {
     struct Shown: Hashable, Sendable {
         var after: VersionVector
         var through: VersionVector
+        /// What came in between and was not shown, nor anything with its id.
+        private(set) var unshown: [Dot] = []
+        /// Of system events up to here that is not known any more: they are shown, maybe again.
+        private(set) var unsure = VersionVector()
 
-        func covers(_ dot: Dot) -> Bool { through.covers(dot) && !after.covers(dot) }
+        func covers(_ dot: Dot) -> Bool { isWithin(dot) && !unshown.contains(dot) }
+
+        private func isWithin(_ dot: Dot) -> Bool { through.covers(dot) && !after.covers(dot) }
 
         /// The cursor, and what was shown live where that went on from the cursor without a gap.
         fileprivate func extending(_ cursor: VersionVector) -> VersionVector {
@@ -41,17 +47,28 @@ struct Feed: Sendable {
         ///     resumed there since.
         ///   - position: what has been handed out live by now.
         ///   - feed: the feed that the session has now, if it has one.
+        ///   - cursor: what the client says that it has been shown.
+        ///   - events: of the room, what was not shown.
         init(
-            since entered: VersionVector, position: VersionVector, feed: Feed?, planted: PlantedFaults = []
+            since entered: VersionVector, position: VersionVector, feed: Feed?,
+            cursor: VersionVector = VersionVector(), unshown events: UnshownEvents = UnshownEvents(),
+            planted: PlantedFaults = []
         ) {
             after = planted.has(.oneCursorForAllRooms) ? VersionVector() : entered
             through = position
-            guard let feed else { return }
-            if feed.isResuming, let shown = feed.shown {
-                self = shown
-            } else {
-                through = feed.standing(at: position)
+            if let feed {
+                if feed.isResuming, let shown = feed.shown {
+                    self = shown
+                } else {
+                    through = feed.standing(at: position)
+                }
             }
+            let (from, to) = (after, through)
+            unshown = events.events.filter { event in
+                let wasShown = event.twin.map { cursor.covers($0) || to.covers($0) && !from.covers($0) } ?? false
+                return to.covers(event.dot) && !from.covers(event.dot) && !wasShown
+            }.map(\.dot)
+            unsure = events.forgotten
         }
     }
 
@@ -68,7 +85,9 @@ struct Feed: Sendable {
         var origin = VersionVector()
 
         /// Whether an entry that the cursor does not cover is for this session.
-        func wants(_ dot: Dot) -> Bool { shown.map { !$0.covers(dot) } ?? true }
+        func wants(_ dot: Dot, isSystem: Bool = false) -> Bool {
+            shown.map { !$0.covers(dot) || isSystem && $0.unsure.covers(dot) } ?? true
+        }
     }
 
     /// What the store answered, without the frames.

@@ -78,9 +78,7 @@ struct FeedReader {
                 if frame.count - empty > Self.pageBytes { break }
                 taken += 1
                 page.reached.advance(to: entry.dot)
-                // A joined or left that came live may not have been shown then, because history had a twin of it: so it is
-                // here, and who has seen it knows it by its id.
-                guard question.wants(entry.dot) || entry.kind == .system else { continue }
+                guard question.wants(entry.dot, isSystem: entry.kind == .system) else { continue }
                 if entry.kind == .document {
                     if let name = entry.documentName { documents.insert(name) }
                 } else {

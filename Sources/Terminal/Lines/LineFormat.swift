@@ -29,18 +29,21 @@ public struct LineFormat: Sendable {
     /// The lines of one event; none for what is not shown.
     public func lines(_ event: ChatEvent) -> [String] {
         switch event {
-        case .welcome(let room, _, let name):
-            return [notice("you are \(name.isEmpty ? "connected" : name) in \(room); /help shows the commands")]
+        case .welcome(let welcome):
+            let name = welcome.displayName.isEmpty ? "connected" : welcome.displayName
+            return [notice("you are \(name) in \(welcome.room); /help shows the commands")]
         case .message(let line): return [message(line)]
         case .system(let line): return [system(line)]
         case .rooms(let rooms, _): return [list("rooms", rooms)]
-        case .users(let room, let names, _): return [list(room.isEmpty ? "users" : "users in \(room)", names)]
-        case .history(let room, let entries, _):
-            let title = entries.isEmpty ? "no history" : "history"
-            return [notice(room.isEmpty ? title : "\(title) of \(room)")] + entries.flatMap { lines($0) }
-        case .joined(let room, _): return [notice("you are in \(room)")]
+        case .users(let list, _):
+            return [self.list(list.room.isEmpty ? "users" : "users in \(list.room)", list.userIDs)]
+        case .history(let page):
+            let title = page.entries.isEmpty ? "no history" : "history"
+            return [notice(page.room.isEmpty ? title : "\(title) of \(page.room)")] + page.entries.flatMap { lines($0) }
+        case .joined(let room, _, _): return [notice("you are in \(room)")]
         case .document(let event): return [document(event)]
-        case .ack, .error, .unknown: return []
+        case .documents(let documents, _, _): return [list("documents", documents.map(\.name))]
+        case .ack, .error, .resumed, .unknown: return []
         }
     }
 
@@ -58,7 +61,7 @@ public struct LineFormat: Sendable {
     }
 
     private func document(_ event: DocumentEvent) -> String {
-        let value = event.items.isEmpty ? event.body : event.items.joined(separator: ", ")
+        let value = event.items.isEmpty ? event.body ?? "" : event.items.joined(separator: ", ")
         return notice("\(event.type) \(event.document): \(value)")
     }
 

@@ -154,12 +154,12 @@ struct LineSession {
     mutating func handle(_ event: ConnectionMachine.Event, at now: UInt64, into effects: inout [Effect]) {
         heard = now
         switch event {
-        case .opened: break
+        case .opened, .pong: break
         case .unreadable: effects.append(.complain("the server sent something that can't be read"))
         case .ended(let end): ended(end, &effects)
         case .chat(let event):
-            if case .welcome(_, let userID, _) = event {
-                format.ownID = userID
+            if case .welcome(let welcome) = event {
+                format.ownID = welcome.userID
                 if phase == .connecting { phase = .chatting }
             }
             if case .error(let text, _) = event { mistake(text, &effects) }
@@ -272,28 +272,6 @@ struct LineSession {
             effects.append(.complain(end.explanation))
             if !requests.isEmpty { effects.append(.complain(unanswered)) }
             exit(1, &effects)
-        }
-    }
-}
-
-extension ConnectionEnd {
-    /// What happened, for a person. The other side's words are in it as they came: escape before showing.
-    var explanation: String {
-        switch self {
-        case .refused(404, _): return "there is no chat at that address (HTTP 404)"
-        case .refused(403, _): return "the server refused the connection (HTTP 403): it only lets in certain origins"
-        case .refused(let status, let reason): return "the server refused the connection: HTTP \(status) \(reason)"
-        case .notWebSocket(let what): return "that is not a chat server: \(what)"
-        case .closed(.policyViolation?, "unauthorized", _):
-            return "unauthorized: the token is missing, expired, or signed with another secret"
-        case .closed(.policyViolation?, "invalid room or user", _):
-            return "the server refused the room or the user: a name is too long"
-        case .closed(.goingAway?, _, _), .closed(.serviceRestart?, _, _): return "the server is shutting down"
-        case .closed(let code, let reason, _):
-            let number = code.map { " (\($0.rawValue))" } ?? ""
-            return "the server closed the connection\(number)\(reason.isEmpty ? "" : ": \(reason)")"
-        case .violated(let violation): return "the server broke the WebSocket protocol: \(violation.reason)"
-        case .lost: return "the connection to the server was lost"
         }
     }
 }

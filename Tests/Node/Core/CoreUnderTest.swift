@@ -270,6 +270,7 @@ final class CoreUnderTest {
                     violations.append("a resume of another room")
                 }
                 resumes.append((session, request))
+            case .unshown: violations.append("a node alone has a twin")
             case .begin: begun.append(batch.position)
             case .catchUp:
                 violations.append("a node alone has a snapshot")

@@ -106,7 +106,8 @@ struct RoomView {
     }
 
     /// The end of a resume: of the one with this ref, and of all that it has replaced.
-    mutating func resumed(_ frame: ShownFrame) -> String? {
+    /// - Parameter before: what the node's disk had when it was opened, where the client was connected before.
+    mutating func resumed(_ frame: ShownFrame, before: VersionVector) -> String? {
         guard let reached = frame.cursor, let recovered = frame.recovered else { return "resumed without a cursor" }
         guard let at = asked.firstIndex(where: { $0.ref == frame.ref }) else { return "resumed, and nobody asked" }
         let isUsable = asked[at].isUsable
@@ -118,6 +119,7 @@ struct RoomView {
             // It begins anew from here.
             if recovered { return "recovered from no cursor" }
             begin(at: reached)
+            excuse(before)
         }
         return nil
     }

@@ -21,6 +21,8 @@ struct SimulatedLoop {
     struct Room {
         /// What the loop had been handed when the room's first member here came in.
         var since = VersionVector()
+        /// What came since then and was not shown.
+        var unshown = UnshownEvents()
         /// Connections that get frames as they come, and those that are fed.
         var live: [Int] = []
         var slow: [Int] = []
@@ -116,6 +118,8 @@ final class Connection {
     var roomName: Text = ""
     /// What had been handed out live when it came into its room, or when it had resumed there.
     var entered = VersionVector()
+    /// Events that the room was not shown, and it has been fed.
+    var fedUnshown: [Dot] = []
     /// What it is not to be fed, whatever this turn began with.
     var base = VersionVector()
     var feed: SimulatedFeed?

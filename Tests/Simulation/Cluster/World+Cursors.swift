@@ -101,7 +101,7 @@ extension World {
         switch frame.type {
         case "welcome": begin(room, at: frame, client, connection)
         case "resumed" where frame.ref == nil:
-            wrong = client.views[room]?.resumed(frame)
+            wrong = client.views[room]?.resumed(frame, before: connection.before)
             resumed(in: room, order: 0, moves: 0, client, connection)
         case "history" where frame.isResume:
             wrong = client.views[room]?.page(frame)
@@ -117,10 +117,13 @@ extension World {
     func joined(_ frame: ShownFrame, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
         guard client.user != "watch" else { return }
         let room = Text(frame.room)
-        // Whatever it resumed in other rooms before is over; and where it did that, it has been away.
-        if client.pending.contains(where: { $0.value.mayMove && $0.value.order < sent.order && $0.value.room != room })
-        {
+        // Whatever it resumed in other rooms before is over; and where it did that, it has been away, which ends what it had
+        // resumed here before.
+        let away = client.pending.values.filter { $0.mayMove && $0.order < sent.order && $0.room != room }
+        if let last = away.map(\.order).max() {
             connection.anchor.room = nil
+            client.views[room]?.endResumes(before: last)
+            client.pending = client.pending.filter { $0.value.deed != .resume || $0.value.order >= last }
         }
         for other in client.views.keys where other != room { client.views[other]!.endResumes(before: sent.order) }
         client.pending = client.pending.filter {
@@ -157,7 +160,7 @@ extension World {
     func resumed(_ frame: ShownFrame, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
         let room = Text(frame.room)
         if room != sent.room { violate(.resume, connection.node, "resumed in \(room), asked was \(sent.room)") }
-        if let wrong = client.views[room]?.resumed(frame) {
+        if let wrong = client.views[room]?.resumed(frame, before: connection.before) {
             violate(.resume, connection.node, "\(wrong) (client \(client.index) in \(room))")
         }
         resumed(in: room, order: sent.order, moves: sent.moves, client, connection)

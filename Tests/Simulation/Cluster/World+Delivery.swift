@@ -52,6 +52,12 @@ extension World {
             case .room(let room):
                 if let frame { show(frame, record.dot, room, node, loop) }
                 if let dot = record.dot { node.loops[loop].position.advance(to: dot) }
+            case .unshown(let room, let twin):
+                guard let dot = record.dot else { continue }
+                if node.loops[loop].rooms[room]?.isEmpty == false {
+                    node.loops[loop].rooms[room]!.unshown.note(dot, twin: twin)
+                }
+                node.loops[loop].position.advance(to: dot)
             case .session(let session):
                 guard let frame, let connection = here(session, loop, node) else { continue }
                 checkReply(frame, connection, node)
@@ -128,6 +134,7 @@ extension World {
         connection.room = room
         connection.roomName = name
         connection.entered = position
+        connection.fedUnshown = []
         connection.base = position
         connection.shownLive = []
         node.loops[loop].addLive(connection)

@@ -119,7 +119,9 @@ extension World {
             return
         }
         let shown = Feed.Shown(
-            since: connection.entered, position: position, feed: connection.feed?.feed, planted: scenario.planted)
+            since: connection.entered, position: position, feed: connection.feed?.feed, cursor: cursor,
+            unshown: unshown(connection, node).except(connection.fedUnshown),
+            planted: scenario.planted)
         trace.note(
             now, node.index, "resumes", UInt64(connection.client), 0,
             "client \(connection.client) in \(connection.roomName) from \(cursor.components)")
@@ -127,6 +129,10 @@ extension World {
         node.loops[loop].add(
             connection, fedBy: SimulatedFeed(Feed(resumingFrom: cursor, shown: shown), ref: ref))
         markDirty(connection)
+    }
+
+    private func unshown(_ connection: Connection, _ node: SimulatedNode) -> UnshownEvents {
+        connection.room.flatMap { node.loops[connection.session.loop].rooms[$0]?.unshown } ?? UnshownEvents()
     }
 
     /// The loop's own frame, through the real encoder.
@@ -197,6 +203,11 @@ extension World {
                 + "\(page.isLevel ? ", level" : "")\(decision == .ignore ? ", too late" : "")")
         if decision != .ignore {
             counts.pages += 1
+            if purpose == .catchUp {
+                let unshown = unshown(connection, node)
+                let fed = connection.fedUnshown + unshown.among(frames.records.lazy.map(\.dot))
+                connection.fedUnshown = unshown.among(fed)
+            }
             for record in frames.records {
                 guard let frame = read(frames, record, node) else { continue }
                 if purpose == .resume {
@@ -263,8 +274,7 @@ extension World {
             if let last, position <= last { wrong("\(dot) stands behind \(last.dot)") }
             last = position
             if queue.given.covers(dot) { wrong("\(dot) is on a page, and the cursor covers it") }
-            // Which of the twins of a system event was shown live, the page can't know.
-            if connection.shownLive.contains(dot), entry.type == "message" {
+            if connection.shownLive.contains(dot) {
                 wrong("\(dot) is on a page, and was shown live")
             }
             if !queue.paged.insert(dot).inserted { wrong("\(dot) is on two pages") }

@@ -20,9 +20,10 @@ struct LineFormatTests {
         let evil = "\u{1B}]0;x\u{7}\n\u{9B}2J"
         let line = ChatLine(room: evil, userID: evil, displayName: evil, body: evil, timestamp: evil)
         let events: [ChatEvent] = [
-            .welcome(room: evil, userID: evil, displayName: evil), .message(line), .system(line),
-            .rooms([evil], ref: evil), .users(room: evil, names: [evil], ref: nil),
-            .history(room: evil, entries: [.message(line), .system(line)], ref: nil), .joined(room: evil, ref: nil),
+            .welcome(Welcome(room: evil, userID: evil, displayName: evil)), .message(line), .system(line),
+            .rooms([evil], ref: evil), .users(MemberList(room: evil, userIDs: [evil]), ref: nil),
+            .history(HistoryFrame(room: evil, entries: [.message(line), .system(line)])),
+            .joined(room: evil, cursor: nil, ref: nil),
             .document(DocumentEvent(type: evil, room: evil, document: evil, body: evil, items: [evil])),
             .unknown(type: evil, ref: nil),
         ]

@@ -16,7 +16,7 @@ struct LineSessionTests {
         init(isInteractive: Bool = false, welcomed: Bool = true) {
             let format = LineFormat(hasColours: false) { _ in "12:03" }
             session = LineSession(format: format, isInteractive: isInteractive, at: 0)
-            if welcomed { event(.welcome(room: "lobby", userID: "ana", displayName: "Ana")) }
+            if welcomed { event(.welcome(Welcome(room: "lobby", userID: "ana", displayName: "Ana"))) }
             effects = []
         }
 
@@ -41,7 +41,7 @@ struct LineSessionTests {
     func welcome() {
         var driver = Driver(welcomed: false)
         #expect(!driver.session.wantsInput)
-        driver.event(.welcome(room: "lobby", userID: "ana", displayName: "Ana"))
+        driver.event(.welcome(Welcome(room: "lobby", userID: "ana", displayName: "Ana")))
         #expect(driver.session.wantsInput)
     }
 
@@ -61,10 +61,10 @@ struct LineSessionTests {
         driver.type("ho")
         driver.endOfInput()
         #expect(driver.taken() == [.send(.message("hi", ref: "c1")), .send(.message("ho", ref: "c2"))])
-        driver.event(.ack(ref: "c1", id: "1", position: nil, isDuplicate: false))
+        driver.event(.ack(Receipt(id: "1"), ref: "c1"))
         driver.event(.message(own))
         #expect(driver.taken() == [.print("12:03 > Ana: hi")])
-        driver.event(.ack(ref: "c2", id: "2", position: nil, isDuplicate: false))
+        driver.event(.ack(Receipt(id: "2"), ref: "c2"))
         #expect(driver.taken() == [.close])
         driver.end(normal)
         #expect(driver.taken() == [.exit(0)])
@@ -121,7 +121,7 @@ struct LineSessionTests {
         var driver = Driver()
         for _ in 0..<LineSession.inFlight { driver.type("hi") }
         #expect(!driver.session.wantsInput)
-        driver.event(.ack(ref: "c1", id: "1", position: nil, isDuplicate: false))
+        driver.event(.ack(Receipt(id: "1"), ref: "c1"))
         #expect(driver.session.wantsInput)
     }
 
@@ -132,10 +132,10 @@ struct LineSessionTests {
         #expect(driver.taken() == [.send(.message("hi", ref: "c1"))])
         #expect(!driver.session.wantsInput)
         driver.endOfInput()
-        driver.event(.ack(ref: "c1", id: "1", position: nil, isDuplicate: false))
+        driver.event(.ack(Receipt(id: "1"), ref: "c1"))
         #expect(driver.taken() == [.send(.join("dev", ref: "c2")), .send(.message("ho", ref: "c3"))])
-        driver.event(.joined(room: "dev", ref: "c2"))
-        driver.event(.ack(ref: "c3", id: "2", position: nil, isDuplicate: false))
+        driver.event(.joined(room: "dev", cursor: nil, ref: "c2"))
+        driver.event(.ack(Receipt(id: "2"), ref: "c3"))
         #expect(driver.taken() == [.print("-- you are in dev"), .close])
     }
 

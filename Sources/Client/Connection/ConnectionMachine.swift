@@ -11,6 +11,8 @@ public struct ConnectionMachine: ~Copyable {
         case chat(ChatEvent)
         /// A frame that isn't a chat event; the connection goes on.
         case unreadable
+        /// The answer to a `ping` with this number.
+        case pong(UInt64)
         case ended(ConnectionEnd)
     }
 
@@ -56,6 +58,14 @@ public struct ConnectionMachine: ~Copyable {
     public mutating func ping() {
         guard phase == .open else { return }
         WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), mask: randomness.next(), to: &output)
+    }
+
+    /// Asks the other side for a sign of life that bears this number: it comes back as `pong`.
+    public mutating func ping(_ number: UInt64) {
+        guard phase == .open else { return }
+        withUnsafeBytes(of: number.bigEndian) {
+            WebSocketFrame.append(.ping, $0, mask: randomness.next(), to: &output)
+        }
     }
 
     /// Begins the close handshake; the end comes as an event.
@@ -116,7 +126,10 @@ public struct ConnectionMachine: ~Copyable {
             case .ping(let payload):
                 guard phase == .open else { continue }
                 WebSocketFrame.append(.pong, payload, mask: randomness.next(), to: &output)
-            case .pong: continue
+            case .pong(let payload):
+                if payload.count == 8 {
+                    events.append(.pong(UInt64(bigEndian: payload.loadUnaligned(as: UInt64.self))))
+                }
             case .close(let code, let reason):
                 let byUs = phase == .closing
                 if !byUs { WebSocketFrame.appendClose(code ?? .absent, mask: randomness.next(), to: &output) }
@@ -136,18 +149,4 @@ public struct ConnectionMachine: ~Copyable {
         phase = .ended
         events.append(.ended(how))
     }
-}
-
-/// How a connection ended.
-public enum ConnectionEnd: Hashable, Sendable {
-    /// The server answered the handshake with an HTTP status of its own.
-    case refused(status: Int, reason: String)
-    /// Whatever answers there does not speak WebSocket.
-    case notWebSocket(String)
-    /// A close frame came: the other side's, or its answer to ours.
-    case closed(CloseCode?, reason: String, byUs: Bool)
-    /// The server broke the protocol.
-    case violated(WebSocketViolation)
-    /// Without a word.
-    case lost
 }

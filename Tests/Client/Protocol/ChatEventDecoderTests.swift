@@ -18,10 +18,10 @@ struct ChatEventDecoderTests {
     @Test("each kind of frame has its event")
     func kinds() throws {
         #expect(
-            try decode(#"{"type":"welcome","room":"dev","user_id":"ana","display_name":"Ana","cursor":{"aa":5}}"#)
-                == .welcome(room: "dev", userID: "ana", displayName: "Ana"))
+            try decode(#"{"type":"welcome","room":"dev","user_id":"ana","display_name":"Ana","cursor":{"aa":5},"x":1}"#)
+                == .welcome(Welcome(room: "dev", userID: "ana", displayName: "Ana")))
         let line = ChatLine(
-            id: "1", room: "dev", userID: "ana", displayName: "Ana", body: "hi", timestamp: "t", position: "p")
+            id: "1", room: "dev", userID: "ana", displayName: "Ana", body: "hi", timestamp: "t")
         let message =
             #"{"id":"1","type":"message","room":"dev","user_id":"ana","display_name":"Ana","body":"hi","timestamp":"t","pos":"p","seq":7}"#
         #expect(try decode(message) == .message(line))
@@ -29,14 +29,14 @@ struct ChatEventDecoderTests {
         #expect(try decode(#"{"type":"rooms","rooms":["a","b"],"ref":"r"}"#) == .rooms(["a", "b"], ref: "r"))
         #expect(
             try decode(#"{"type":"users","room":"dev","users":["a"],"count":1}"#)
-                == .users(room: "dev", names: ["a"], ref: nil))
+                == .users(MemberList(room: "dev", userIDs: ["a"]), ref: nil))
         #expect(
             try decode(#"{"type":"history","room":"dev","history":[\#(message)]}"#)
-                == .history(room: "dev", entries: [.message(line)], ref: nil))
+                == .history(HistoryFrame(room: "dev", entries: [.message(line)])))
         #expect(
             try decode(#"{"type":"ack","ref":"r","id":"1","pos":"p","duplicate":true}"#)
-                == .ack(ref: "r", id: "1", position: "p", isDuplicate: true))
-        #expect(try decode(#"{"type":"joined","room":"x","ref":"r"}"#) == .joined(room: "x", ref: "r"))
+                == .ack(Receipt(id: "1", isDuplicate: true), ref: "r"))
+        #expect(try decode(#"{"type":"joined","room":"x","ref":"r"}"#) == .joined(room: "x", cursor: nil, ref: "r"))
         #expect(try decode(#"{"type":"error","body":"message too large"}"#) == .error("message too large", ref: nil))
         #expect(
             try decode(#"{"type":"crdt_orset_values","room":"dev","doc":"d","items":["x"]}"#)
@@ -63,6 +63,6 @@ struct ChatEventDecoderTests {
     @Test("history inside history is not followed")
     func nested() throws {
         let event = try decode(#"{"type":"history","history":[{"type":"history","history":[{"type":"message"}]}]}"#)
-        #expect(event == .history(room: "", entries: [.history(room: "", entries: [], ref: nil)], ref: nil))
+        #expect(event == .history(HistoryFrame(room: "", entries: [.history(HistoryFrame(room: "", entries: []))])))
     }
 }

@@ -72,6 +72,11 @@ public struct ServerURL: Hashable, Sendable {
 
     /// The target with one more query field, percent-encoded (RFC 3986: everything but unreserved characters).
     public func target(adding name: String, _ value: String) -> String {
+        "\(target)\(target.contains("?") ? "&" : "?")\(name)=\(Self.encoded(value))"
+    }
+
+    /// Percent-encoded for a query.
+    static func encoded(_ value: String) -> String {
         var encoded = ""
         for byte in value.utf8 {
             switch byte {
@@ -83,6 +88,6 @@ public struct ServerURL: Hashable, Sendable {
                 encoded += "%" + (digits.count == 1 ? "0" + digits : digits)
             }
         }
-        return "\(target)\(target.contains("?") ? "&" : "?")\(name)=\(encoded)"
+        return encoded
     }
 }

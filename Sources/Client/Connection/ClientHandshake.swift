@@ -13,16 +13,21 @@ public struct ClientHandshake: Sendable {
     ///   - key: 16 random bytes in base64.
     ///   - accept: base64 of SHA-1 of the key and `UpgradeRequest.acceptSuffix`.
     ///   - token: visible ASCII; a token with anything else can't be sent, and gives nil.
-    public init?(url: ServerURL, room: String, token: String?, key: [UInt8], accept: [UInt8]) {
+    ///   - cursor: what to resume from, as a cursor's text.
+    public init?(
+        url: ServerURL, room: String, cursor: String? = nil, token: String?, key: [UInt8], accept: [UInt8]
+    ) {
         var headers: [HTTPHeader] = []
         if let token {
             guard token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else { return nil }
             headers.append(HTTPHeader("Authorization", "Bearer \(token)"))
         }
+        var target = url.target(adding: "room", room)
+        if let cursor { target += "&cursor=" + ServerURL.encoded(cursor) }
         var buffer = ByteBuffer()
         key.withUnsafeBytes {
             UpgradeRequest.append(
-                host: url.authority, target: url.target(adding: "room", room), key: $0, headers: headers, to: &buffer)
+                host: url.authority, target: target, key: $0, headers: headers, to: &buffer)
         }
         request = buffer.array()
         self.accept = accept

@@ -1,0 +1,173 @@
+/// Which document of a room.
+struct DocumentKey: Hashable, Sendable {
+    var name: String
+    var sort: DocumentSort
+}
+
+/// What a document holds.
+enum DocumentContent: Hashable, Sendable {
+    /// Sorted by the bytes of the elements.
+    case set([String])
+    case register(String?)
+    case counter(Int)
+}
+
+/// The documents of a room that somebody here looks at, as the room shows them.
+///
+/// A core. Invariant: once all has come that the node has sent, a view holds what the document holds there. That needs no
+/// merging: a node shows of each change its effect (docs/protocol.md, "Documents"), and answers about documents stand in
+/// one order with these. So a view is asked for once, then follows, and is asked for again when something was missed: after
+/// a resume, and where a counter's change comes without its value. (To a client that reads too slowly an answer may come
+/// before changes that it has in it already; these are shown again then, and end where the answer was.)
+struct DocumentViews: Sendable {
+    private struct View {
+        var content: DocumentContent?
+        /// The ref under which it was asked for; nil where nothing is on its way.
+        var asked: String?
+        /// What comes back is out of date already, or was refused for now.
+        var isStale = false
+    }
+
+    private var views: [DocumentKey: View] = [:]
+    /// In the order in which they came, which is that of asking.
+    private var order: [DocumentKey] = []
+    private var counter = 0
+    /// Nothing that was refused is asked for again before.
+    private(set) var retryAt: UInt64 = .max
+
+    static let limit = 1_000
+    private static let patience: UInt64 = 1_000_000_000
+
+    /// False where there are as many as may be.
+    mutating func follow(_ key: DocumentKey) -> Bool {
+        if views[key] != nil { return true }
+        guard order.count < Self.limit else { return false }
+        views[key] = View()
+        order.append(key)
+        return true
+    }
+
+    mutating func unfollow(_ key: DocumentKey) {
+        guard views.removeValue(forKey: key) != nil else { return }
+        order.removeAll { $0 == key }
+    }
+
+    /// Nothing that was asked for will be answered.
+    mutating func connectionLost() {
+        for key in order { views[key]?.asked = nil }
+        retryAt = .max
+    }
+
+    /// What to ask for: all that is followed and not known, or known to have changed.
+    /// - Parameter names: the documents that changed; nil for all.
+    mutating func refresh(_ names: [String]?) -> [ChatCommand] {
+        let changed = names.map { Set($0) }
+        return order.compactMap { key in
+            guard let view = views[key] else { return nil }
+            let isNeeded = view.content == nil || view.isStale || (changed?.contains(key.name) ?? true)
+            return isNeeded ? ask(key) : nil
+        }
+    }
+
+    mutating func tick(at now: UInt64) -> [ChatCommand] {
+        guard now >= retryAt else { return [] }
+        retryAt = .max
+        return refresh([])
+    }
+
+    private mutating func ask(_ key: DocumentKey) -> ChatCommand? {
+        guard views[key]?.asked == nil else {
+            views[key]?.isStale = true
+            return nil
+        }
+        counter += 1
+        let ref = "d\(counter)"
+        views[key]?.asked = ref
+        views[key]?.isStale = false
+        let type =
+            switch key.sort {
+            case .set: "crdt_orset_values"
+            case .register: "crdt_lww_get"
+            case .counter: "crdt_counter_get"
+            }
+        return ChatCommand(type: type, doc: key.name, ref: ref)
+    }
+
+    /// It answers one of the questions here, and nobody else's.
+    func isOwn(_ ref: String?) -> Bool {
+        guard let ref else { return false }
+        return order.contains { views[$0]?.asked == ref }
+    }
+
+    /// Takes an `error`; true where it answers one of the questions here.
+    mutating func refused(_ ref: String, at now: UInt64) -> Bool {
+        guard let key = order.first(where: { views[$0]?.asked == ref }) else { return false }
+        views[key]?.asked = nil
+        views[key]?.isStale = true
+        retryAt = min(retryAt, now + Self.patience)
+        return true
+    }
+
+    /// Takes an event of the room: the view that changed, if any did, and what to ask for because of it.
+    mutating func handle(_ event: DocumentEvent) -> (changed: (DocumentKey, DocumentContent)?, ask: ChatCommand?) {
+        guard let key = Self.key(of: event), let view = views[key] else { return (nil, nil) }
+        if let ref = event.ref, ref == view.asked { views[key]?.asked = nil }
+        let content: DocumentContent
+        switch (event.type, view.content) {
+        case ("crdt_orset_values", _): content = .set(event.items)
+        case ("crdt_lww_value", _): content = .register(event.body)
+        case ("crdt_counter_value", _): content = .counter(event.value ?? 0)
+        // Until the answer has come, which has these in it.
+        case (_, nil): return (nil, nil)
+        case ("crdt_orset_added", .set(let items)): content = .set(Self.adding(event.body ?? "", to: items))
+        case ("crdt_orset_removed", .set(let items)): content = .set(Self.removing(event.body ?? "", from: items))
+        case ("crdt_lww_set", _): content = .register(event.body)
+        case ("crdt_counter_changed", _):
+            guard let value = event.value else { return (nil, ask(key)) }
+            content = .counter(value)
+        default: return (nil, nil)
+        }
+        let isStale = views[key]?.isStale ?? false
+        let again = isStale && views[key]?.asked == nil && event.ref != nil ? ask(key) : nil
+        guard content != view.content else { return (nil, again) }
+        views[key]?.content = content
+        return ((key, content), again)
+    }
+
+    private static func key(of event: DocumentEvent) -> DocumentKey? {
+        let sort: DocumentSort
+        switch event.type {
+        case _ where event.type.hasPrefix("crdt_orset_"): sort = .set
+        case _ where event.type.hasPrefix("crdt_lww_"): sort = .register
+        case _ where event.type.hasPrefix("crdt_counter_"): sort = .counter
+        default: return nil
+        }
+        return DocumentKey(name: event.document, sort: sort)
+    }
+
+    private static func adding(_ element: String, to items: [String]) -> [String] {
+        let at = place(of: element, in: items)
+        if at < items.count, items[at].utf8.elementsEqual(element.utf8) { return items }
+        var items = items
+        items.insert(element, at: at)
+        return items
+    }
+
+    private static func removing(_ element: String, from items: [String]) -> [String] {
+        let at = place(of: element, in: items)
+        guard at < items.count, items[at].utf8.elementsEqual(element.utf8) else { return items }
+        var items = items
+        items.remove(at: at)
+        return items
+    }
+
+    /// Where an element stands, or would: O(log n).
+    private static func place(of element: String, in items: [String]) -> Int {
+        var (low, high) = (0, items.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if items[middle].utf8.lexicographicallyPrecedes(element.utf8) { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,379 @@
+import ConvergeCRDT
+import ConvergeWire
+
+/// One followed room over many connections: what the client has been shown of it, what it has asked, and what it is told.
+///
+/// A core: what a connection brings and the time go in, effects come out. The cursor is kept as docs/protocol.md ("Resume")
+/// says. Invariants: a line is handed out once; lines are handed out in the order in which the room showed them, and what
+/// was missed before what is live; `resumed` stands where the connection was away, and says whether anything may be
+/// missing there; a request has one answer, or fails when its connection goes.
+public struct RoomSession: Sendable {
+    public struct Options: Hashable, Sendable {
+        /// How long a server may take for its welcome.
+        public var patience: Duration = .seconds(10)
+        public var pingEvery: Duration = .seconds(15)
+        /// Nothing was heard for so long: the connection is lost.
+        public var lostAfter: Duration = .seconds(40)
+        /// How many requests may wait for an answer.
+        public var requests = 256
+        /// How many ids are kept to know repeats by.
+        public var seenIDs = 4_096
+
+        public init() {}
+    }
+
+    enum Effect: Hashable {
+        case send(ChatCommand)
+        case ping(UInt64)
+        /// The connection is no good.
+        case drop(reason: String)
+        case event(RoomEvent)
+        case answer(Int, RoomAnswer)
+        case failed(Int, RequestFailure)
+        /// A message that the outbox holds has got on; it is told as an event, too.
+        case sending(key: String, SendState)
+        case document(DocumentKey, DocumentContent)
+        /// The welcome: the connection is good.
+        case live(Welcome)
+        case serves(node: ReplicaID)
+    }
+
+    enum Phase: Hashable {
+        case away
+        case welcoming(until: UInt64)
+        /// - Parameter isUsable: the cursor that was given is one that servers read.
+        case resuming(isUsable: Bool)
+        case live
+    }
+
+    /// In a URL: what fits beside a token into the head that servers take.
+    static let urlLimit = 3_000
+    /// How many live frames may wait for the end of a resume that was asked for by a frame.
+    static let heldLimit = 1_000
+
+    public let room: String
+    private let options: Options
+    private(set) var phase = Phase.away
+    /// What was shown of the room; nil where that is not known: before the first welcome, and with servers that don't say.
+    private(set) var cursor: VersionVector?
+    private var hasBegun = false
+    private var seen: SeenIDs
+    private(set) var documents = DocumentViews()
+    private var missed = 0
+    private var isRecovered = true
+    private var held: [ChatEvent] = []
+
+    private var requests: [String: Int] = [:]
+    private var counter = 0
+
+    private var heard: UInt64 = 0
+    private var nextPing: UInt64 = 0
+    private var pings: UInt64 = 0
+    /// The number of the last ping and when it was sent; nil once it is answered.
+    private var pinged: (number: UInt64, at: UInt64)?
+    private var node: ReplicaID?
+
+    public init(room: String, options: Options = .init()) {
+        self.room = room
+        self.options = options
+        seen = SeenIDs(capacity: options.seenIDs)
+    }
+
+    /// Requests and writes are taken.
+    var isLive: Bool {
+        switch phase {
+        case .resuming, .live: true
+        case .away, .welcoming: false
+        }
+    }
+
+    /// What to put into the URL; nil where there is nothing to resume from, or too much for a URL.
+    var urlCursor: String? {
+        guard let text = cursor?.cursorText, text.utf8.count <= Self.urlLimit else { return nil }
+        return text
+    }
+
+    // MARK: The connection
+
+    /// The WebSocket is open.
+    mutating func opened(at now: UInt64) {
+        phase = .welcoming(until: now + options.patience.wholeNanoseconds)
+        heard = now
+        pinged = nil
+        node = nil
+        missed = 0
+        isRecovered = true
+        held = []
+    }
+
+    /// The connection is gone, and with it what was in flight.
+    mutating func ended(_ outbox: inout Outbox, into effects: inout [Effect]) {
+        guard phase != .away else { return }
+        phase = .away
+        held = []
+        documents.connectionLost()
+        for id in requests.values.sorted() { effects.append(.failed(id, .connectionLost)) }
+        requests = [:]
+        for message in outbox.connectionLost(in: room) { tell(message.key, .queued, &effects) }
+    }
+
+    /// Something came, whatever it was.
+    mutating func heard(at now: UInt64) { heard = now }
+
+    /// Nothing is read just now, so silence means nothing.
+    mutating func paused(at now: UInt64) {
+        heard = now
+        pinged = nil
+    }
+
+    /// When `tick` is to be called, at the latest.
+    func nextTick(_ outbox: Outbox) -> UInt64 {
+        switch phase {
+        case .away: return .max
+        case .welcoming(let until): return until
+        case .resuming, .live:
+            let lost = heard + options.lostAfter.wholeNanoseconds
+            return min(nextPing, lost, outbox.retryTime(in: room) ?? .max, documents.retryAt)
+        }
+    }
+
+    mutating func tick(at now: UInt64, _ outbox: inout Outbox, into effects: inout [Effect]) {
+        switch phase {
+        case .away: return
+        case .welcoming(let until):
+            if now >= until { effects.append(.drop(reason: "the server does not answer")) }
+        case .resuming, .live:
+            guard now < heard + options.lostAfter.wholeNanoseconds else {
+                effects.append(.drop(reason: "the server has fallen silent"))
+                return
+            }
+            if now >= nextPing { ping(at: now, &effects) }
+            for command in documents.tick(at: now) { effects.append(.send(command)) }
+            pump(at: now, &outbox, into: &effects)
+        }
+    }
+
+    private mutating func ping(at now: UInt64, _ effects: inout [Effect]) {
+        pings &+= 1
+        pinged = (pings, now)
+        nextPing = now + options.pingEvery.wholeNanoseconds
+        effects.append(.ping(pings))
+    }
+
+    mutating func pong(_ number: UInt64, at now: UInt64, into effects: inout [Effect]) {
+        heard = now
+        guard let pinged, pinged.number == number else { return }
+        self.pinged = nil
+        effects.append(.event(.latency(.nanoseconds(Int64(clamping: now - min(pinged.at, now))))))
+    }
+
+    // MARK: What is asked and sent
+
+    mutating func request(_ id: Int, _ request: RoomRequest, _ outbox: Outbox, into effects: inout [Effect]) {
+        guard isLive else { return effects.append(.failed(id, .notConnected)) }
+        guard requests.count < options.requests else { return effects.append(.failed(id, .tooMany)) }
+        counter += 1
+        let ref = "q\(counter)"
+        requests[ref] = id
+        effects.append(.send(request.command(ref: ref, after: outbox.highest)))
+    }
+
+    mutating func follow(_ key: DocumentKey, into effects: inout [Effect]) -> Bool {
+        guard documents.follow(key) else { return false }
+        // While it resumes, answers would overtake the changes that wait: at the end everything is asked for.
+        if phase == .live { refresh([], &effects) }
+        return true
+    }
+
+    mutating func unfollow(_ key: DocumentKey) { documents.unfollow(key) }
+
+    private mutating func refresh(_ names: [String]?, _ effects: inout [Effect]) {
+        for command in documents.refresh(names) { effects.append(.send(command)) }
+    }
+
+    /// Sends what may be sent of the room's unsent messages.
+    mutating func pump(at now: UInt64, _ outbox: inout Outbox, into effects: inout [Effect]) {
+        guard isLive else { return }
+        while let message = outbox.next(in: room, at: now) {
+            var command = ChatCommand.message(message.body, ref: message.key, key: message.key)
+            command.copies = message.copies
+            command.after = outbox.highest
+            effects.append(.send(command))
+            tell(message.key, .sent, &effects)
+        }
+    }
+
+    private func tell(_ key: String, _ state: SendState, _ effects: inout [Effect]) {
+        effects.append(.sending(key: key, state))
+        effects.append(.event(.sending(key: key, state)))
+    }
+
+    // MARK: What comes
+
+    mutating func handle(_ event: ChatEvent, at now: UInt64, _ outbox: inout Outbox, into effects: inout [Effect]) {
+        heard = now
+        switch event {
+        case .welcome(let welcome): begin(welcome, at: now, &outbox, &effects)
+        case _ where !isLive: break
+        case .message(let line), .system(let line):
+            if case .resuming = phase, held.count < Self.heldLimit, cursor.map({ !covers($0, line.dot) }) ?? true {
+                held.append(event)
+            } else {
+                show(event, line, isMissed: false, &outbox, &effects)
+            }
+        case .history(let page) where page.isResume: take(page, &outbox, &effects)
+        case .resumed(let end): resumed(end, &outbox, &effects)
+        case .document(let document): take(document, &outbox, &effects)
+        case .ack(let receipt, let ref): acknowledged(receipt, ref, at: now, &outbox, &effects)
+        case .error(let reason, let ref): refused(reason, ref, at: now, &outbox, &effects)
+        case .rooms, .users, .history, .documents: answer(event, &effects)
+        case .joined, .unknown: break
+        }
+    }
+
+    private mutating func begin(
+        _ welcome: Welcome, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]
+    ) {
+        guard case .welcoming = phase else { return }
+        effects.append(.live(welcome))
+        ping(at: now, &effects)
+        if hasBegun, let cursor, welcome.cursor != nil {
+            let isUsable = Self.isUsable(cursor)
+            phase = .resuming(isUsable: isUsable)
+            if urlCursor == nil { effects.append(.send(.resume(from: cursor, ref: "resume"))) }
+        } else {
+            phase = .live
+            cursor = welcome.cursor
+            if hasBegun { effects.append(.event(.resumed(recovered: false, missed: 0, documents: []))) }
+            refresh(nil, &effects)
+        }
+        hasBegun = true
+        pump(at: now, &outbox, into: &effects)
+    }
+
+    private static func isUsable(_ cursor: VersionVector) -> Bool {
+        cursor.components.count <= ClientCursor.componentLimit && cursor.cursorText.utf8.count <= ClientCursor.textLimit
+    }
+
+    private func covers(_ cursor: VersionVector, _ dot: Dot?) -> Bool { dot.map(cursor.covers) ?? false }
+
+    /// Hands a line out unless it was before. Live ones move the cursor, save while it waits for the end of a resume.
+    private mutating func show(
+        _ event: ChatEvent, _ line: ChatLine, isMissed: Bool, _ outbox: inout Outbox, _ effects: inout [Effect]
+    ) {
+        if let position = line.position { outbox.saw(position) }
+        if let dot = line.dot, cursor != nil {
+            if cursor?.covers(dot) ?? false { return }
+            if phase == .live { cursor?[dot.replica] = dot.seq }
+        }
+        hand(event, line, isMissed: isMissed, &effects)
+    }
+
+    private mutating func hand(_ event: ChatEvent, _ line: ChatLine, isMissed: Bool, _ effects: inout [Effect]) {
+        guard seen.insert(line.id) else { return }
+        if isMissed { missed += 1 }
+        if case .message = event {
+            effects.append(.event(.message(line, isMissed: isMissed)))
+        } else {
+            effects.append(.event(.presence(line, joined: line.isJoining, isMissed: isMissed)))
+        }
+    }
+
+    private mutating func take(_ page: HistoryFrame, _ outbox: inout Outbox, _ effects: inout [Effect]) {
+        guard case .resuming = phase else { return }
+        if !page.isRecovered { isRecovered = false }
+        for entry in page.entries {
+            switch entry {
+            case .message(let line), .system(let line): show(entry, line, isMissed: true, &outbox, &effects)
+            default: break
+            }
+        }
+        if let reached = page.cursor { cursor?.merge(reached) }
+    }
+
+    private mutating func resumed(_ end: Resumed, _ outbox: inout Outbox, _ effects: inout [Effect]) {
+        guard case .resuming(let isUsable) = phase else { return }
+        if let reached = end.cursor {
+            // What could not be used is begun anew.
+            if isUsable { cursor?.merge(reached) } else { cursor = reached }
+        }
+        let recovered = isRecovered && end.isRecovered
+        phase = .live
+        effects.append(.event(.resumed(recovered: recovered, missed: missed, documents: end.documents)))
+        refresh(recovered ? end.documents : nil, &effects)
+        // The cursor has these in it; they were not shown yet.
+        let waiting = held
+        held = []
+        for event in waiting {
+            guard case .message(let line) = event else {
+                if case .system(let line) = event { hand(event, line, isMissed: false, &effects) }
+                continue
+            }
+            hand(event, line, isMissed: false, &effects)
+        }
+    }
+
+    private mutating func take(_ event: DocumentEvent, _ outbox: inout Outbox, _ effects: inout [Effect]) {
+        if let position = event.position { outbox.saw(position) }
+        if let dot = event.dot, cursor != nil {
+            if cursor?.covers(dot) ?? false { return }
+            if phase == .live { cursor?[dot.replica] = dot.seq }
+        }
+        if !documents.isOwn(event.ref) { effects.append(.event(.document(event))) }
+        let (changed, ask) = documents.handle(event)
+        if let (key, content) = changed { effects.append(.document(key, content)) }
+        if let ask { effects.append(.send(ask)) }
+    }
+
+    private mutating func acknowledged(
+        _ receipt: Receipt, _ ref: String?, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]
+    ) {
+        guard let ref else { return }
+        if let position = receipt.position {
+            outbox.saw(position)
+            if node == nil, !receipt.isDuplicate {
+                node = position.dot.replica
+                effects.append(.serves(node: position.dot.replica))
+            }
+        }
+        if let id = requests.removeValue(forKey: ref) {
+            effects.append(.answer(id, .stored(receipt)))
+        } else if outbox.isInFlight(ref, in: room) {
+            outbox.stored(ref, in: room)
+            tell(ref, .stored(receipt), &effects)
+            pump(at: now, &outbox, into: &effects)
+        }
+    }
+
+    private mutating func refused(
+        _ reason: String, _ ref: String?, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]
+    ) {
+        guard let ref else { return effects.append(.event(.complaint(reason))) }
+        if let id = requests.removeValue(forKey: ref) {
+            effects.append(.failed(id, .refused(reason)))
+        } else if outbox.isInFlight(ref, in: room) {
+            switch outbox.refused(ref, reason, in: room, at: now) {
+            case .again: tell(ref, .queued, &effects)
+            case .refused(let reason): tell(ref, .refused(reason), &effects)
+            }
+            pump(at: now, &outbox, into: &effects)
+        } else if ref == "resume" {
+            effects.append(.drop(reason: "the server refuses to resume: \(reason)"))
+        } else if !documents.refused(ref, at: now) {
+            effects.append(.event(.complaint(reason)))
+        }
+    }
+
+    private mutating func answer(_ event: ChatEvent, _ effects: inout [Effect]) {
+        guard let ref = event.ref, let id = requests.removeValue(forKey: ref), let answer = RoomAnswer(event) else {
+            return
+        }
+        effects.append(.answer(id, answer))
+    }
+
+    /// The server has ended the connection because a message was too big for it.
+    mutating func tooBig(_ outbox: inout Outbox, into effects: inout [Effect]) {
+        guard let message = outbox.tooBig(in: room) else { return }
+        tell(message.key, .refused("message too big"), &effects)
+    }
+}
