@@ -44,7 +44,7 @@ extension ChatScreen {
         case .live(let server, let node): "live on \(node.map { "\($0), " } ?? "")\(server)"
         case .waiting(let until, let reason):
             until > now
-                ? "not connected: \(reason); again in \((until - now + 999) / 1_000) s" : "not connected: \(reason)"
+                ? "not connected, again in \((until - now + 999) / 1_000) s: \(reason)" : "not connected: \(reason)"
         case .ended(let reason): "not connected: \(reason)"
         }
     }

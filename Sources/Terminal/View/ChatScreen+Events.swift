@@ -16,6 +16,7 @@ extension ChatScreen {
         case .ended(let name, let reason):
             guard let index = index(of: name) else { return }
             rooms[index].connection = .ended(reason: reason)
+            rooms[index].latency = nil
             rooms[index].lostSince = rooms[index].lostSince ?? now
             note(reason, isError: true, in: index)
         case .message(let name, let message, let isMissed):
@@ -32,12 +33,14 @@ extension ChatScreen {
             guard let index = index(of: name) else { return }
             add(.note(Self.words(change), isError: false), at: change.milliseconds, to: index)
             if !rooms[index].documents.contains(change.document) { rooms[index].documents.append(change.document) }
+        case .unsent(let name, let tag, _, let body):
+            with(name) { $0.unsent.append(.init(tag: tag, body: body, milliseconds: now)) }
         case .sending(let name, let tag, let progress): sending(name, tag, progress)
         case .latency(let name, let milliseconds): with(name) { $0.latency = milliseconds }
         case .history(let name, let answer): history(answer, of: name)
         case .members(let name, let members, let count):
             with(name) { room in
-                room.members = Array(members.prefix(Self.memberLimit))
+                room.members = Array(members.prefix(Self.memberLimit)).sorted { $0.userID < $1.userID }
                 room.memberCount = max(count, members.count)
             }
         case .roomList(let names):
@@ -160,6 +163,7 @@ extension ChatScreen {
         case .unavailable(let reason):
             rooms[index].older = .unavailable
             note("older messages can't be had: \(reason)", isError: true, in: index)
+        case .interrupted: rooms[index].older = .unknown
         case .page(let entries, let isWhole):
             rooms[index].older = isWhole ? .whole : .unknown
             let own = [userID, displayName]

@@ -40,7 +40,7 @@ extension ChatScreen {
             } else {
                 rooms[current].editor.replace(with: "")
             }
-        case .control("d") where rooms[current].editor.isEmpty: effects.append(.quit)
+        case .control("d") where rooms[current].editor.isEmpty: quit(&effects)
 
         case .named(.up, []):
             if rooms[current].editor.moveLine(up: true) == .ignored { recall { $0.older(than: $1) } }
@@ -98,7 +98,7 @@ extension ChatScreen {
         case .document(let request): effects.append(.document(room: name, request))
         case .status: status()
         case .help: help()
-        case .quit: effects.append(.quit)
+        case .quit: quit(&effects)
         case .mistake(let what): note(what, isError: true)
         }
     }

@@ -35,6 +35,8 @@ struct ChatScreen: Sendable {
 
     /// Wall time as last told, in milliseconds since 1970.
     var now: Int64 = 0
+    /// Somebody has been told that leaving would lose what is unsent.
+    private var hasWarned = false
     private var tagCounter = 0
     private var lastBell: Int64 = .min
 
@@ -121,7 +123,16 @@ struct ChatScreen: Sendable {
         rooms[current].unsent.append(.init(tag: tagCounter, body: body, milliseconds: now))
         rooms[current].anchor = nil
         markRead()
+        hasWarned = false
         effects.append(.send(room: room.name, body: body, tag: tagCounter))
+    }
+
+    /// Leaves; where that would lose what is unsent, only when asked a second time.
+    mutating func quit(_ effects: inout [ScreenEffect]) {
+        guard unsentCount > 0, !settings.keepsUnsent, !hasWarned else { return effects.append(.quit) }
+        hasWarned = true
+        let count = unsentCount
+        note("\(count) unsent \(count == 1 ? "message" : "messages") would be lost: /quit again leaves", isError: true)
     }
 
     /// A line of the program's own, in the room that is looked at.

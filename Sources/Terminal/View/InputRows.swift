@@ -15,7 +15,8 @@ struct InputRows: Sendable {
                 row = Row()
                 continue
             }
-            for piece in SafeClusters(String(character), style: .plain).pieces where piece.width <= width {
+            for piece in SafeClusters(character == "\t" ? "    " : String(character), style: .plain).pieces
+            where piece.width <= width {
                 if row.width + piece.width > width {
                     if index == editor.cursor, cursor?.column == row.width { cursor = (0, rows.count + 1) }
                     rows.append(row)

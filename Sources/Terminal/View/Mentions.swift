@@ -27,18 +27,28 @@ enum Mentions {
         }
     }
 
-    /// Quicker than `ranges` for the many messages that name nobody.
+    /// Whether there are any; quick for the many messages that name nobody.
     static func contains(anyOf names: [String], in body: String) -> Bool {
-        let letters = body.lowercased()
-        for name in names where !name.isEmpty {
-            let name = name.lowercased()
-            var from = letters.startIndex
-            while let range = letters[from...].firstRange(of: name) {
-                if isEdge(letters, before: range.lowerBound), isEdge(letters, after: range.upperBound) { return true }
-                from = letters.index(after: range.lowerBound)
+        let candidates = names.filter { !$0.isEmpty && mayContain($0, body) }
+        return !candidates.isEmpty && !ranges(of: candidates, in: body).isEmpty
+    }
+
+    /// False only where the name is not there: compares bytes, taking upper and lower case of ASCII for the same.
+    private static func mayContain(_ name: String, _ body: String) -> Bool {
+        guard name.utf8.allSatisfy({ $0 < 0x80 }) else { return true }
+        let wanted = name.utf8.map { $0 | 0x20 }
+        var body = body
+        return body.withUTF8 { bytes in
+            guard bytes.count >= wanted.count else { return false }
+            var at = 0
+            while at <= bytes.count - wanted.count {
+                var length = 0
+                while length < wanted.count, bytes[at + length] | 0x20 == wanted[length] { length += 1 }
+                if length == wanted.count { return true }
+                at += 1
             }
+            return false
         }
-        return false
     }
 
     private static func isEdge(_ text: String, before index: String.Index) -> Bool {

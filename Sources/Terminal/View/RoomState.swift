@@ -64,16 +64,27 @@ struct RoomState: Sendable {
     }
 
     mutating func came(_ member: ScreenMember) {
-        guard !members.contains(where: { $0.userID == member.userID }) else { return }
+        let place = place(of: member.userID)
+        guard !members.indices.contains(place) || members[place].userID != member.userID else { return }
         memberCount += 1
-        guard members.count < ChatScreen.memberLimit else { return }
-        let place = members.firstIndex { $0.userID > member.userID } ?? members.count
-        members.insert(member, at: place)
+        if members.count < ChatScreen.memberLimit { members.insert(member, at: place) }
     }
 
     mutating func went(_ userID: String) {
-        guard let index = members.firstIndex(where: { $0.userID == userID }) else { return }
-        members.remove(at: index)
+        let place = place(of: userID)
+        guard members.indices.contains(place), members[place].userID == userID else { return }
+        members.remove(at: place)
         memberCount = max(memberCount - 1, members.count)
+    }
+
+    /// Where somebody stands among the members, or would: they are sorted by id.
+    private func place(of userID: String) -> Int {
+        var low = 0
+        var high = members.count
+        while low < high {
+            let middle = (low + high) / 2
+            if members[middle].userID < userID { low = middle + 1 } else { high = middle }
+        }
+        return low
     }
 }

@@ -15,6 +15,8 @@ enum ScreenEvent: Hashable, Sendable {
     /// All that was missed has come, or, where `recovered` is false, perhaps not all.
     case resumed(room: String, recovered: Bool, missed: Int)
     case document(room: String, DocumentChange)
+    /// A message that has waited since before the program began.
+    case unsent(room: String, tag: Int, key: String, body: String)
     case sending(room: String, tag: Int, SendProgress)
     case latency(room: String, milliseconds: Int)
 
@@ -72,9 +74,11 @@ enum HistoryAnswer: Hashable, Sendable {
         case presence(ScreenMessage, joined: Bool?)
     }
 
-    /// Oldest first. `isRequested`: a person asked for it by name and not by scrolling.
+    /// Oldest first. `isWhole`: nothing is before it.
     case page([Entry], isWhole: Bool)
     case unavailable(String)
+    /// The connection broke: worth asking again.
+    case interrupted
 }
 
 /// What the screen wants done.

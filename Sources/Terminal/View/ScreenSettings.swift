@@ -9,6 +9,8 @@ struct ScreenSettings: Hashable, Sendable {
     var bell = Bell.mentions
     /// nil: where the screen is wide enough.
     var showsMembers: Bool?
+    /// What is unsent waits in a file for the next time.
+    var keepsUnsent = false
 }
 
 /// The signs that the screen itself draws, in two alphabets.
