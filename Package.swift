@@ -87,8 +87,8 @@ let package = Package(
         tests(
             "Integration",
             [
-                "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite",
-                "COpenSSL",
+                "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTerminal", "ConvergeTransport",
+                "ConvergeWire", "CSQLite", "COpenSSL",
             ]),
         simulationTarget,
     ],

@@ -108,7 +108,7 @@ final class ScreenRequests {
             do throws(RequestFailure) {
                 mailbox.post(.answer(.roomList(try await client.rooms())))
             } catch {
-                mailbox.post(.answer(.failed(room: nil, "the rooms can't be listed: \(error.message)")))
+                mailbox.post(.answer(.roomListFailed(error.message)))
             }
         }
     }

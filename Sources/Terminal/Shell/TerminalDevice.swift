@@ -70,8 +70,9 @@ struct TerminalDevice: ~Copyable {
             poll(&wait, 1, 10)
             tries -= 1
         }
+        // At once: a terminal that takes nothing more must not hold up the end.
         var modes = before
-        tcsetattr(descriptor, TCSADRAIN, &modes)
+        tcsetattr(descriptor, TCSANOW, &modes)
         clinux_unguard_terminal()
     }
 

@@ -24,9 +24,14 @@ extension ChatScreen {
         case .presence(let name, let event, let joined, let isMissed):
             presence(event, joined, in: name, isMissed: isMissed)
         case .resumed(let name, let recovered, _):
-            with(name) { room in
-                room.lostSince = nil
-                if !recovered, !room.conversation.isEmpty { room.conversation.append(.gap, at: now) }
+            guard let index = index(of: name) else { return }
+            let since = rooms[index].lostSince
+            rooms[index].lostSince = nil
+            if !recovered, !rooms[index].conversation.isEmpty {
+                add(.gap, at: now, to: index)
+            } else if let since, now - since >= 1_000 {
+                // Nothing was missed; that is worth saying, too.
+                note("connected again after \((now - since) / 1_000) s; nothing was missed", in: index)
             }
             effects.append(.members(room: name))
         case .document(let name, let change):
@@ -45,7 +50,13 @@ extension ChatScreen {
             }
         case .roomList(let names):
             knownRooms = names
+            guard wantsRoomList else { return }
+            wantsRoomList = false
             note("rooms (\(names.count)): \(names.joined(separator: ", "))")
+        case .roomListFailed(let reason):
+            guard wantsRoomList else { return }
+            wantsRoomList = false
+            note("the rooms can't be listed: \(reason)", isError: true)
         case .documentList(let name, let documents):
             guard let index = index(of: name) else { return }
             rooms[index].documents = documents
@@ -76,6 +87,8 @@ extension ChatScreen {
         // The first time there is nothing to resume from: what was said before is history.
         if rooms[index].older == .unknown, rooms[index].conversation.oldestPosition == nil {
             rooms[index].older = .asked
+            rooms[index].lostSince = nil
+            effects.append(.rooms)
             effects.append(.history(room: name, before: nil, limit: 100))
         }
         if rooms[index].older == .unavailable { rooms[index].older = .unknown }

@@ -88,7 +88,9 @@ extension ChatScreen {
         case .message(let body): send(body, &effects)
         case .join(let room): open(room, into: &effects)
         case .leave: leaveRoom(&effects)
-        case .rooms: effects.append(.rooms)
+        case .rooms:
+            wantsRoomList = true
+            effects.append(.rooms)
         case .users:
             let shown = rooms[current].members.map { $0.name == $0.userID ? $0.name : "\($0.name) (\($0.userID))" }
             note("users in \(name) (\(rooms[current].memberCount)): \(shown.joined(separator: ", "))")

@@ -27,6 +27,8 @@ struct ChatScreen: Sendable {
     /// Looking back through the history for what is typed.
     var search: (text: String, place: Int, before: String)?
     var knownRooms: [String] = []
+    /// A person asked which rooms there are; the screen asks by itself, too, to complete their names.
+    var wantsRoomList = false
 
     var showsRooms = true
     var showsMembers: Bool?
@@ -61,7 +63,8 @@ struct ChatScreen: Sendable {
     func index(of name: String) -> Int? { rooms.firstIndex { $0.name.utf8.elementsEqual(name.utf8) } }
 
     /// Follows a room, or goes to it where it is followed.
-    mutating func open(_ name: String, into effects: inout [ScreenEffect]) {
+    mutating func open(_ given: String, into effects: inout [ScreenEffect]) {
+        let name = ScreenCommand.trimmed(given[...])
         if let index = index(of: name) { return show(index, &effects) }
         guard rooms.count < Self.roomLimit else {
             return note("no more than \(Self.roomLimit) rooms can be followed: /leave one first", isError: true)

@@ -23,6 +23,7 @@ enum ScreenEvent: Hashable, Sendable {
     case history(room: String, HistoryAnswer)
     case members(room: String, [ScreenMember], count: Int)
     case roomList([String])
+    case roomListFailed(String)
     case documentList(room: String, [String])
     /// What a document holds, or what has become of a write: a line for the room.
     case note(room: String, String)
