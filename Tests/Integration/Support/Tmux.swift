@@ -24,23 +24,31 @@ final class Tmux {
     @discardableResult
     func run(_ words: String...) throws -> String { try run(words) }
 
+    /// Not by Foundation's `Process`, which waits for everybody who has inherited a descriptor of its own: the first command
+    /// leaves a server behind.
     private func run(_ words: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Self.program ?? "/usr/bin/tmux")
-        process.arguments = ["-u", "-S", socket, "-f", "/dev/null"] + words
-        // The pane's own environment comes from here, too: nothing of the test's.
-        process.environment = ["LC_ALL": "C.UTF-8", "PATH": "/usr/bin:/bin", "TERM": "xterm-256color", "HOME": "/"]
-        // A file, since the server that a first command starts keeps what it inherits.
         let file = folder.path("said-\(UInt32.random(in: 0...UInt32.max))")
-        _ = FileManager.default.createFile(atPath: file, contents: nil)
-        process.standardOutput = FileHandle(forWritingAtPath: file)
-        process.standardError = process.standardOutput
-        process.standardInput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
+        posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        let program = Self.program ?? "/usr/bin/tmux"
+        let arguments = [program, "-u", "-S", socket, "-f", "/dev/null"] + words
+        // The panes' environment comes from here, too: nothing of the test's.
+        let variables = ["LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", "TERM=xterm-256color", "HOME=/"]
+        var argv = arguments.map { (word: String) in strdup(word) } + [nil]
+        var envp = variables.map { (word: String) in strdup(word) } + [nil]
+        defer { for text in argv + envp { free(text) } }
+        var pid = pid_t()
+        let code = posix_spawn(&pid, program, &actions, nil, &argv, &envp)
+        guard code == 0 else { throw TestFailure("\(program): \(String(cString: strerror(code)))") }
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         let text = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
         try? FileManager.default.removeItem(atPath: file)
-        guard process.terminationStatus == 0 else { throw TestFailure("tmux \(words): \(text)") }
+        guard status == 0 else { throw TestFailure("tmux \(words): \(text)") }
         return text
     }
 
