@@ -93,7 +93,10 @@ keys ann 'and then we '
 keys bob 'good'
 picture ann 80 24 chat.svg
 screen send-keys -t bob C-u
-kill -KILL "${pids[0]}" "${pids[1]}"
+{
+    kill -KILL "${pids[0]}" "${pids[1]}"
+    wait "${pids[0]}" "${pids[1]}" || true
+} 2>/dev/null
 sleep 1.5
 keys bob 'is anybody there?' Enter
 sleep 0.5
