@@ -24,8 +24,8 @@ func tests(_ folder: String, _ dependencies: [Target.Dependency], exclude: [Stri
 
 /// The simulation is one folder: a test target, and for scripts/simulate.sh a program of its own.
 let simulationParts: [Target.Dependency] = [
-    "ConvergeNode", "ConvergeStorage", "ConvergeGossip", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT",
-    "ConvergeTestSupport",
+    "ConvergeNode", "ConvergeClient", "ConvergeStorage", "ConvergeGossip", "ConvergeTransport", "ConvergeWire",
+    "ConvergeCRDT", "ConvergeTestSupport",
 ]
 let simulationTarget: Target =
     simulates

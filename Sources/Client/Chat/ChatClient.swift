@@ -48,9 +48,20 @@ public final class ChatClient: Sendable {
     ///   - token: asked for a token when the first room is joined, again when that has expired and when a server says that
     ///     it is unauthorized, by one call at a time. Nil: servers want none. What it throws is not shown to anybody; it is
     ///     asked again after a while.
-    public init(
+    public convenience init(
         urls: [ServerURL], token: @escaping @Sendable () async throws -> String?, options: Options = .init()
     ) throws(ChatClientError) {
+        try self.init(urls: urls, source: .asked(token), options: options)
+    }
+
+    /// Makes a client with one token for good; nil where the servers want none.
+    public convenience init(
+        urls: [ServerURL], token: String?, options: Options = .init()
+    ) throws(ChatClientError) {
+        try self.init(urls: urls, source: .fixed(token), options: options)
+    }
+
+    private init(urls: [ServerURL], source: TokenSource, options: Options) throws(ChatClientError) {
         guard !urls.isEmpty else { throw .noServers }
         var file: OutboxFile?
         var waiting: [UnsentMessage] = []
@@ -69,20 +80,13 @@ public final class ChatClient: Sendable {
             hub.unsent.store(waiting.count, ordering: .relaxed)
             let outbox = (file, waiting)
             let thread = try WorkerThread(name: "chat") {
-                ClientLoop(hub: hub, urls: urls, token: token, outboxFile: outbox.0, waiting: outbox.1).run()
+                ClientLoop(hub: hub, urls: urls, token: source, outboxFile: outbox.0, waiting: outbox.1).run()
             }
             thread.detach()
             self.hub = hub
         } catch {
             throw .system(error.description)
         }
-    }
-
-    /// Makes a client with one token for good; nil where the servers want none.
-    public convenience init(
-        urls: [ServerURL], token: String?, options: Options = .init()
-    ) throws(ChatClientError) {
-        try self.init(urls: urls, token: { token }, options: options)
     }
 
     deinit { hub.post(.close(Promise())) }
@@ -108,6 +112,9 @@ public final class ChatClient: Sendable {
     /// The same as `events`, all at once that wait: for whoever draws a screen. Nil when the client is closed, and where
     /// the task is cancelled.
     public func nextEvents() async -> [ClientEvent]? { await hub.events.nextBatch() }
+
+    /// How many events wait to be taken from `events`.
+    public var waitingEvents: Int { hub.events.count }
 
     /// The names of the rooms with somebody in them, by any server that there is a connection to.
     public func rooms() async throws(RequestFailure) -> [String] {

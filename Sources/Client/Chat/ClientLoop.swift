@@ -29,6 +29,13 @@ final class LoopRoom {
     }
 }
 
+/// Where tokens come from.
+enum TokenSource: Sendable {
+    /// Nil: the servers want none.
+    case fixed(String?)
+    case asked(@Sendable () async throws -> String?)
+}
+
 /// The client's thread: it reads, writes, waits and asks the clocks; what to do is decided by the rooms' cores.
 ///
 /// Invariants: nothing in it blocks but the one wait (resolving, connecting and shaking hands are done by threads of
@@ -44,7 +51,7 @@ final class ClientLoop {
 
     private let hub: ClientHub
     private let urls: [ServerURL]
-    private let askToken: @Sendable () async throws -> String?
+    private let tokenSource: TokenSource
     private let outboxFile: OutboxFile?
     private var rooms: [LoopRoom] = []
     private var outbox: Outbox
@@ -63,12 +70,12 @@ final class ClientLoop {
     private var isClosing = false
 
     init(
-        hub: ClientHub, urls: [ServerURL], token: @escaping @Sendable () async throws -> String?,
+        hub: ClientHub, urls: [ServerURL], token: TokenSource,
         outboxFile: OutboxFile?, waiting: [UnsentMessage]
     ) {
         self.hub = hub
         self.urls = urls
-        askToken = token
+        tokenSource = token
         self.outboxFile = outboxFile
         generator = SeededGenerator(seed: SecureRandom.word())
         var options = hub.options.outbox
@@ -217,11 +224,16 @@ final class ClientLoop {
                 room.core.take(token: tokens.number, at: now, into: &effects)
             }
         } else if mustAsk {
-            Task { [hub, askToken] in
-                do {
-                    hub.post(.token(try await askToken(), failed: false))
-                } catch {
-                    hub.post(.token(nil, failed: true))
+            switch tokenSource {
+            case .fixed(let token): hub.post(.token(token, failed: false))
+            case .asked(let ask):
+                // Every room waits for it.
+                Task(priority: .high) { [hub] in
+                    do {
+                        hub.post(.token(try await ask(), failed: false))
+                    } catch {
+                        hub.post(.token(nil, failed: true))
+                    }
                 }
             }
         }

@@ -64,6 +64,9 @@ final class EventQueue<Element: Sendable>: Sendable {
 
     var isFull: Bool { state.withLock { $0.isWanted && $0.count >= capacity } }
 
+    /// How many elements wait.
+    var count: Int { state.withLock { $0.count } }
+
     /// From now on nothing is dropped.
     func want() { state.withLock { $0.isWanted = true } }
 

@@ -1,5 +1,12 @@
 import ConvergeTransport
-import Glibc
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// The client's connection to its server, with TLS or without: bytes out, bytes in, nothing blocks once it stands.
 package struct ServerLink: ~Copyable {

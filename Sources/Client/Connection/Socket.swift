@@ -1,5 +1,12 @@
 import ConvergeTransport
-import Glibc
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// Connecting by TCP: resolves a name and tries its addresses in turn.
 package enum Socket {
@@ -21,7 +28,7 @@ package enum Socket {
     static func connect(host: String, port: UInt16, timeout: Duration) throws(Failure) -> FileDescriptor {
         var hints = addrinfo()
         hints.ai_family = AF_UNSPEC
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_socktype = streamType
         hints.ai_flags = AI_NUMERICSERV
         var found: UnsafeMutablePointer<addrinfo>?
         let code = getaddrinfo(host, String(port), &hints, &found)
@@ -43,13 +50,14 @@ package enum Socket {
     }
 
     private static func connect(_ address: addrinfo, until deadline: UInt64) throws(Failure) -> FileDescriptor {
-        let type = Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)
-        let raw = Glibc.socket(address.ai_family, type, 0)
+        let raw = open(address.ai_family)
         guard raw >= 0 else { throw .system(SystemError("socket")) }
         let descriptor = FileDescriptor(owning: raw)
+        _ = fcntl(raw, F_SETFD, FD_CLOEXEC)
+        _ = fcntl(raw, F_SETFL, O_NONBLOCK)
         var on: Int32 = 1
         setsockopt(raw, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-        if Glibc.connect(raw, address.ai_addr, address.ai_addrlen) == 0 { return descriptor }
+        if establish(raw, address) == 0 { return descriptor }
         guard errno == EINPROGRESS else { throw .system(SystemError("connect")) }
 
         var wait = pollfd(fd: raw, events: Int16(POLLOUT), revents: 0)
@@ -66,4 +74,25 @@ package enum Socket {
         guard code == 0 else { throw .system(SystemError("connect", code: code)) }
         return descriptor
     }
+
+    // The system's calls of these names, which the functions above hide; constants have other types elsewhere.
+    #if canImport(Darwin)
+        private static let streamType = SOCK_STREAM
+        private static func open(_ family: Int32) -> Int32 { Darwin.socket(family, streamType, 0) }
+        private static func establish(_ raw: Int32, _ address: addrinfo) -> Int32 {
+            Darwin.connect(raw, address.ai_addr, address.ai_addrlen)
+        }
+    #elseif canImport(Musl)
+        private static let streamType = Int32(SOCK_STREAM)
+        private static func open(_ family: Int32) -> Int32 { Musl.socket(family, streamType, 0) }
+        private static func establish(_ raw: Int32, _ address: addrinfo) -> Int32 {
+            Musl.connect(raw, address.ai_addr, address.ai_addrlen)
+        }
+    #else
+        private static let streamType = Int32(SOCK_STREAM.rawValue)
+        private static func open(_ family: Int32) -> Int32 { Glibc.socket(family, streamType, 0) }
+        private static func establish(_ raw: Int32, _ address: addrinfo) -> Int32 {
+            Glibc.connect(raw, address.ai_addr, address.ai_addrlen)
+        }
+    #endif
 }

@@ -282,12 +282,21 @@ public struct RoomSession: Sendable {
     private mutating func take(_ page: HistoryFrame, _ outbox: inout Outbox, _ effects: inout [Effect]) {
         guard case .resuming = phase else { return }
         if !page.isRecovered { isRecovered = false }
-        for entry in page.entries {
-            switch entry {
-            case .message(let line), .system(let line): show(entry, line, isMissed: true, &outbox, &effects)
-            default: break
+        var entries = page.entries.compactMap { entry in Self.line(of: entry).map { (entry, $0, isMissed: true) } }
+        if !held.isEmpty, let reached = page.cursor {
+            // What was shown live before is not on the page, though its cursor may cover it: it belongs between.
+            let waiting = held
+            held = []
+            for entry in waiting {
+                if let line = Self.line(of: entry), covers(reached, line.dot) {
+                    entries.append((entry, line, isMissed: false))
+                } else {
+                    held.append(entry)
+                }
             }
+            entries.sort { Self.precedes($0.1, $1.1) }
         }
+        for (entry, line, isMissed) in entries { show(entry, line, isMissed: isMissed, &outbox, &effects) }
         if let reached = page.cursor { cursor?.merge(reached) }
     }
 
@@ -305,11 +314,20 @@ public struct RoomSession: Sendable {
         let waiting = held
         held = []
         for event in waiting {
-            guard case .message(let line) = event else {
-                if case .system(let line) = event { hand(event, line, isMissed: false, &effects) }
-                continue
-            }
-            hand(event, line, isMissed: false, &effects)
+            if let line = Self.line(of: event) { hand(event, line, isMissed: false, &effects) }
+        }
+    }
+
+    /// In the order of history; what has no place is first.
+    private static func precedes(_ a: ChatLine, _ b: ChatLine) -> Bool {
+        guard let later = b.position else { return false }
+        return a.position.map { $0 < later } ?? true
+    }
+
+    private static func line(of event: ChatEvent) -> ChatLine? {
+        switch event {
+        case .message(let line), .system(let line): line
+        default: nil
         }
     }
 

@@ -54,8 +54,9 @@ enum DisplayWidth {
         if base.value < 0x300, scalars.count == 1 { return false }
         if base.properties.isEmoji && base.value > 0xFF || isRegionalIndicator(base) { return true }
         // Not in the tables of a terminal that is some years old, or never in any.
-        guard base.properties.generalCategory != .privateUse, let age = base.properties.age, age.major <= 14 else {
-            return true
+        switch base.properties.generalCategory {
+        case .privateUse, .unassigned: return true
+        default: guard let age = base.properties.age, age.major <= 14 else { return true }
         }
         // Circled numbers and hexagrams: narrow in some versions of Unicode or of the C library, wide in others.
         if (0x3248...0x324F).contains(base.value) || (0x4DC0...0x4DFF).contains(base.value) { return true }

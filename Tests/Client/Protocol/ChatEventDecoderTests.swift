@@ -1,3 +1,4 @@
+import ConvergeCRDT
 import ConvergeWire
 import Testing
 
@@ -64,5 +65,112 @@ struct ChatEventDecoderTests {
     func nested() throws {
         let event = try decode(#"{"type":"history","history":[{"type":"history","history":[{"type":"message"}]}]}"#)
         #expect(event == .history(HistoryFrame(room: "", entries: [.history(HistoryFrame(room: "", entries: []))])))
+    }
+
+    // MARK: Frames of a node, as docs/protocol.md shows them
+
+    private static let node = ReplicaID(rawValue: 0x4ca2_0ee5_87ab_9f09)
+
+    private static func position(_ text: Text) -> Position? { Position(text) }
+
+    @Test func `a message knows its place`() throws {
+        let event = try decode(
+            #"{"id":"4ca20ee587ab9f090000000000000005","type":"message","room":"dev","user_id":"ann","display_name":"Ann","body":"with a ref","timestamp":"2026-11-22T19:22:41.058Z","node":"4ca20ee587ab9f09","seq":5,"pos":"01a204b5ec2200004ca20ee587ab9f0905"}"#
+        )
+        let place = Self.position("01a204b5ec2200004ca20ee587ab9f0905")
+        #expect(place != nil)
+        #expect(
+            event
+                == .message(
+                    ChatLine(
+                        id: "4ca20ee587ab9f090000000000000005", room: "dev", userID: "ann", displayName: "Ann",
+                        body: "with a ref", timestamp: "2026-11-22T19:22:41.058Z", position: place,
+                        dot: Dot(replica: Self.node, seq: 5))))
+    }
+
+    @Test func `a coming and a going say which they are`() throws {
+        for (body, joined) in [("Ann joined", true), ("Ann left", false), ("Ann sneezed", nil), ("Bob joined", nil)] {
+            let event = try decode(#"{"type":"system","user_id":"ann","display_name":"Ann","body":"\#(body)"}"#)
+            guard case .system(let line) = event else { return #expect(Bool(false)) }
+            #expect(line.isJoining == joined)
+        }
+    }
+
+    @Test func `an ack has all that a receipt says`() throws {
+        let event = try decode(
+            #"{"id":"48a0bd54264d6dfcaa35a9099f79641a","type":"ack","room":"dev","timestamp":"2026-11-22T19:22:41.661Z","ref":"3","pos":"01a204b5ee7d00004ca20ee587ab9f0906","duplicate":true,"copies":2}"#
+        )
+        let receipt = Receipt(
+            id: "48a0bd54264d6dfcaa35a9099f79641a", position: Self.position("01a204b5ee7d00004ca20ee587ab9f0906"),
+            timestamp: "2026-11-22T19:22:41.661Z", copies: 2, isDuplicate: true)
+        #expect(event == .ack(receipt, ref: "3"))
+    }
+
+    @Test func `members are who they are, how often and where`() throws {
+        let event = try decode(
+            #"{"id":"87cc9605025453c90000000000000005","type":"users","room":"dev","users":["ann"],"timestamp":"2026-11-22T19:22:47.079Z","ref":"u","count":2,"members":[{"user_id":"ann","display_name":"Ann","sessions":1,"nodes":["4ca20ee587ab9f09"]}]}"#
+        )
+        let ann = Member(userID: "ann", displayName: "Ann", sessions: 1, nodes: ["4ca20ee587ab9f09"])
+        #expect(event == .users(MemberList(room: "dev", userIDs: ["ann"], count: 2, members: [ann]), ref: "u"))
+    }
+
+    @Test func `cursors are read wherever they stand`() throws {
+        let cursor = VersionVector([Dot(replica: Self.node, seq: 12)])
+        #expect(
+            try decode(
+                #"{"type":"welcome","room":"dev","user_id":"a","display_name":"A","cursor":{"4ca20ee587ab9f09":12}}"#)
+                == .welcome(Welcome(room: "dev", userID: "a", displayName: "A", cursor: cursor)))
+        #expect(
+            try decode(#"{"type":"joined","room":"ops","ref":"j1","cursor":{"4ca20ee587ab9f09":12}}"#)
+                == .joined(room: "ops", cursor: cursor, ref: "j1"))
+        #expect(
+            try decode(#"{"type":"welcome","room":"dev","user_id":"a","display_name":"A","cursor":{"nonsense":12}}"#)
+                == .welcome(Welcome(room: "dev", userID: "a", displayName: "A")))
+        #expect(
+            try decode(
+                #"{"type":"history","room":"dev","history":[],"limit":200,"resume":true,"cursor":{"4ca20ee587ab9f09":12},"docs":["list"],"recovered":false}"#
+            )
+                == .history(
+                    HistoryFrame(
+                        room: "dev", entries: [], limit: 200, isResume: true, cursor: cursor, documents: ["list"],
+                        isRecovered: false)))
+        #expect(
+            try decode(
+                #"{"type":"resumed","room":"dev","ref":"r1","recovered":true,"cursor":{"4ca20ee587ab9f09":12},"docs":["list"]}"#
+            )
+                == .resumed(
+                    Resumed(room: "dev", isRecovered: true, cursor: cursor, documents: ["list"], ref: "r1")))
+    }
+
+    @Test func `documents have their kinds, values and amounts`() throws {
+        #expect(
+            try decode(
+                #"{"type":"docs","room":"dev","ref":"l","docs":[{"name":"list","kind":"orset"},{"name":"title","kind":"lww"},{"name":"votes","kind":"counter"},{"name":"x","kind":"new"}]}"#
+            )
+                == .documents(
+                    [
+                        DocumentName(name: "list", sort: .set), DocumentName(name: "title", sort: .register),
+                        DocumentName(name: "votes", sort: .counter), DocumentName(name: "x", sort: nil),
+                    ], room: "dev", ref: "l"))
+        let changed = try decode(
+            #"{"id":"1","type":"crdt_counter_changed","room":"dev","user_id":"ann","display_name":"Ann","doc":"votes","timestamp":"t","amount":-2,"value":5,"node":"4ca20ee587ab9f09","seq":13,"pos":"01a204b61d8800004ca20ee587ab9f090d"}"#
+        )
+        #expect(
+            changed
+                == .document(
+                    DocumentEvent(
+                        type: "crdt_counter_changed", room: "dev", document: "votes", userID: "ann",
+                        displayName: "Ann", amount: -2, value: 5, id: "1", timestamp: "t",
+                        position: Self.position("01a204b61d8800004ca20ee587ab9f090d"),
+                        dot: Dot(replica: Self.node, seq: 13))))
+        guard case .document(let clear) = try decode(#"{"type":"crdt_lww_value","room":"dev","doc":"title","ref":"d"}"#)
+        else { return #expect(Bool(false)) }
+        #expect(clear.body == nil && clear.ref == "d")
+    }
+
+    @Test func `a place that can't be read is none`() throws {
+        let event = try decode(
+            #"{"id":"1","type":"message","user_id":"a","body":"b","node":"x","seq":-5,"pos":"nowhere"}"#)
+        #expect(event == .message(ChatLine(id: "1", room: "", userID: "a", displayName: "a", body: "b")))
     }
 }

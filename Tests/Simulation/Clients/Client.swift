@@ -22,6 +22,8 @@ final class Client {
     /// The highest position at which its last history page began, to page back from.
     var page: (room: Text, before: Position)?
     var isActing = false
+    /// It runs the library's own machines.
+    var library: LibraryClient?
 
     struct Sent {
         enum Deed { case message, write, count, join, ask, history, resume }

@@ -6,6 +6,7 @@ import ConvergeWire
 /// What clients do: they come, write, ask, move between rooms and nodes, lose connections, and repeat what was not answered.
 extension World {
     func act(_ client: Client) {
+        if let library = client.library { return act(client, library) }
         if !isHealed || now < healedAt + .seconds(2) {
             schedule(.clientActs(client.index), after: clientChoices.within(1...(2 * scenario.actEvery)))
         }
@@ -177,6 +178,7 @@ extension World {
     /// The client loses its connection; the node notices at once, later, or much later.
     func breakOff(_ client: Client) {
         guard let connection = client.connection else { return }
+        if client.library != nil { return breakOff(client, connection) }
         // What it has just sent is lost on the way.
         if clientChoices.chance(50) { _ = say(client, keyed: true) }
         trace.note(now, connection.node, "breaks", UInt64(client.index), 0, "client \(client.index)")
@@ -224,6 +226,7 @@ extension World {
     }
 
     private func take(_ frame: ShownFrame, _ client: Client, _ connection: Connection) {
+        if let library = client.library { return take(frame, client, library, connection) }
         if let position = frame.position { client.saw(position) }
         if frame.type == "message", let dot = frame.dot, let position = frame.position {
             client.seen.append(

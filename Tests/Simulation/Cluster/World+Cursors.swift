@@ -232,6 +232,7 @@ extension World {
 extension Client {
     /// What was on the disk before its node had opened it came before, and will not come.
     func excuse(_ vector: VersionVector, _ connection: Connection) {
+        if connection === self.connection { library?.excuse(vector) }
         guard connection === self.connection, let room = connection.anchor.room else { return }
         views[room]?.excuse(vector)
     }

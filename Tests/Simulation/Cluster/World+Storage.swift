@@ -253,6 +253,7 @@ extension World {
                 if let connection = node.connections[session] {
                     connection.stream.mayLack(gone)
                     clients[connection.client].views[room]?.excuse(gone)
+                    clients[connection.client].library?.excuse(gone)
                 }
             }
             return .loop(

@@ -83,6 +83,7 @@ extension World {
         problems += checkHistory()
         problems += checkAnswers()
         problems += checkClients()
+        problems += checkLibraryClients()
         if !problems.isEmpty { questions = [] }
         return problems
     }

@@ -142,6 +142,7 @@ final class World {
             clients.append(client)
             schedule(.clientActs(index), after: clientChoices.within(0...2_000_000))
         }
+        addLibraryClients()
         if !scenario.faults.isEmpty { schedule(.strikes, after: scheduling.within(1_000...3_000_000)) }
         schedule(.heals, after: scenario.duration)
     }

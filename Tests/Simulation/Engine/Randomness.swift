@@ -22,7 +22,7 @@ extension SplitMix64 {
 /// all others: a run stays like itself when a little is changed.
 enum Concern: UInt64 {
     case scenario = 1
-    case faults, network, disks, clients, clocks, scheduling, readers, identities, feeds
+    case faults, network, disks, clients, clocks, scheduling, readers, identities, feeds, library
 }
 
 extension SplitMix64 {

@@ -11,6 +11,8 @@ struct Scenario {
     var seed: UInt64
     var nodes: Int
     var clients: Int
+    /// How many clients run the library's own machines.
+    var libraryClients = 0
     var users: Int
     var rooms: Int
     var faults: Faults = .init()
@@ -120,6 +122,8 @@ struct Scenario {
         if random.chance(70) { resumeLimit = 1 + random.below(12) }
         if random.chance(70) { feedLimit = 1 + random.below(8) }
         hasNewerNodes = random.chance(40)
+        var library = SplitMix64(seed, .library)
+        if library.chance(30) { libraryClients = 1 + library.below(2) }
     }
 
     /// The settings in a few words: the head of a trace.
@@ -130,7 +134,8 @@ struct Scenario {
             + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
-            + (hasNewerNodes ? ", newer nodes" : "") + (isTight ? ", tight bounds" : "")
+            + (libraryClients > 0 ? ", \(libraryClients) of the library" : "") + (hasNewerNodes ? ", newer nodes" : "")
+            + (isTight ? ", tight bounds" : "")
             + "; faults: " + kinds.joined(separator: ", ")
     }
 
@@ -152,6 +157,7 @@ struct Scenario {
         scenario.resumeLimit = 200
         scenario.feedLimit = 128
         scenario.hasNewerNodes = false
+        scenario.libraryClients = 0
         return scenario
     }
 }

@@ -1,0 +1,224 @@
+import ConvergeCRDT
+import ConvergeWire
+import Testing
+
+@testable import ConvergeClient
+
+@Suite("A room over its connections")
+struct RoomSessionTests {
+    private static let second: UInt64 = 1_000_000_000
+
+    private struct Driver {
+        var session = RoomSession(room: "dev")
+        var outbox = Outbox(generator: SeededGenerator(seed: 1))
+        var now: UInt64 = 1
+
+        mutating func open() -> [RoomSession.Effect] {
+            session.opened(at: now)
+            return []
+        }
+
+        mutating func take(_ event: ChatEvent) -> [RoomSession.Effect] {
+            var effects: [RoomSession.Effect] = []
+            session.handle(event, at: now, &outbox, into: &effects)
+            return effects
+        }
+
+        mutating func end() -> [RoomSession.Effect] {
+            var effects: [RoomSession.Effect] = []
+            session.ended(&outbox, into: &effects)
+            return effects
+        }
+
+        mutating func tick(at time: UInt64) -> [RoomSession.Effect] {
+            now = time
+            var effects: [RoomSession.Effect] = []
+            session.tick(at: now, &outbox, into: &effects)
+            return effects
+        }
+
+        mutating func ask(_ id: Int, _ request: RoomRequest) -> [RoomSession.Effect] {
+            var effects: [RoomSession.Effect] = []
+            session.request(id, request, outbox, into: &effects)
+            return effects
+        }
+
+        /// Connected and welcome, with a cursor that covers so much of node 1.
+        mutating func begin(_ seq: UInt64 = 0) -> [RoomSession.Effect] {
+            session.opened(at: now)
+            return take(.welcome(RoomSessionTests.welcome(seq)))
+        }
+    }
+
+    private static let node = ReplicaID(rawValue: 1)
+
+    private static func welcome(_ seq: UInt64) -> Welcome {
+        Welcome(room: "dev", userID: "ann", displayName: "Ann", cursor: VersionVector([Dot(replica: node, seq: seq)]))
+    }
+
+    private static func line(_ seq: UInt64, id: String? = nil, of replica: UInt64 = 1) -> ChatLine {
+        let dot = Dot(replica: ReplicaID(rawValue: replica), seq: seq)
+        return ChatLine(
+            id: id ?? "\(dot)", room: "dev", userID: "bob", displayName: "Bob", body: "m\(seq)",
+            position: Position(timestamp: HybridTimestamp(rawValue: seq), dot: dot), dot: dot)
+    }
+
+    private static func bodies(_ effects: [RoomSession.Effect]) -> [String] {
+        effects.compactMap { if case .event(.message(let line, _)) = $0 { line.body } else { nil } }
+    }
+
+    @Test func `live frames move the cursor, and what it covers is not shown again`() {
+        var driver = Driver()
+        _ = driver.begin(4)
+        #expect(Self.bodies(driver.take(.message(Self.line(5)))) == ["m5"])
+        #expect(Self.bodies(driver.take(.message(Self.line(5)))).isEmpty)
+        #expect(Self.bodies(driver.take(.message(Self.line(3)))).isEmpty)
+        #expect(driver.session.cursor?[Self.node] == 5)
+    }
+
+    @Test func `one message stored on two nodes is shown once, and the cursor covers both`() {
+        var driver = Driver()
+        _ = driver.begin()
+        #expect(Self.bodies(driver.take(.message(Self.line(1, id: "same")))) == ["m1"])
+        #expect(Self.bodies(driver.take(.message(Self.line(9, id: "same", of: 2)))).isEmpty)
+        #expect(driver.session.cursor?[ReplicaID(rawValue: 2)] == 9)
+    }
+
+    @Test func `a resume shows its pages as missed, then says how it went, then goes on live`() {
+        var driver = Driver()
+        _ = driver.begin(1)
+        _ = driver.end()
+        #expect(driver.session.urlCursor == #"{"0000000000000001":1}"#)
+        let effects = driver.begin(9)
+        #expect(!effects.contains { if case .send = $0 { true } else { false } })
+        let page = HistoryFrame(
+            room: "dev", entries: [.message(Self.line(2)), .message(Self.line(3))], isResume: true,
+            cursor: VersionVector([Dot(replica: Self.node, seq: 3)]))
+        let shown = driver.take(.history(page))
+        #expect(
+            shown == [
+                .event(.message(Self.line(2), isMissed: true)), .event(.message(Self.line(3), isMissed: true)),
+            ])
+        let reached = VersionVector([Dot(replica: Self.node, seq: 9)])
+        let end = driver.take(.resumed(Resumed(room: "dev", isRecovered: true, cursor: reached, documents: ["d"])))
+        #expect(end == [.event(.resumed(recovered: true, missed: 2, documents: ["d"]))])
+        #expect(driver.session.cursor == reached)
+        #expect(driver.take(.message(Self.line(10))) == [.event(.message(Self.line(10), isMissed: false))])
+    }
+
+    @Test func `a connection that breaks within a resume goes on from the last page`() {
+        var driver = Driver()
+        _ = driver.begin(1)
+        _ = driver.end()
+        _ = driver.begin(9)
+        let page = HistoryFrame(
+            room: "dev", entries: [.message(Self.line(2))], isResume: true,
+            cursor: VersionVector([Dot(replica: Self.node, seq: 2)]))
+        _ = driver.take(.history(page))
+        _ = driver.end()
+        #expect(driver.session.urlCursor == #"{"0000000000000001":2}"#)
+    }
+
+    @Test(
+        "that something may be missing is told, whichever frame says so",
+        arguments: [(true, false), (false, true), (false, false)])
+    func gaps(page: Bool, end: Bool) {
+        var driver = Driver()
+        _ = driver.begin(1)
+        _ = driver.end()
+        _ = driver.begin(9)
+        let cursor = VersionVector([Dot(replica: Self.node, seq: 9)])
+        _ = driver.take(
+            .history(HistoryFrame(room: "dev", entries: [], isResume: true, cursor: cursor, isRecovered: page)))
+        let effects = driver.take(.resumed(Resumed(room: "dev", isRecovered: end, cursor: cursor)))
+        #expect(effects == [.event(.resumed(recovered: false, missed: 0, documents: []))])
+    }
+
+    @Test func `a server that can't resume makes a gap, and that is told`() {
+        var driver = Driver()
+        _ = driver.begin(1)
+        _ = driver.end()
+        _ = driver.open()
+        let effects = driver.take(.welcome(Welcome(room: "dev", userID: "ann", displayName: "Ann")))
+        #expect(effects.contains(.event(.resumed(recovered: false, missed: 0, documents: []))))
+        #expect(driver.session.phase == .live && driver.session.urlCursor == nil)
+    }
+
+    @Test func `a cursor too long for a URL is sent as a frame, and live frames wait for the end`() {
+        var driver = Driver()
+        _ = driver.begin(1)
+        for node in 2...150 as ClosedRange<UInt64> { _ = driver.take(.message(Self.line(1, of: node))) }
+        _ = driver.end()
+        #expect(driver.session.urlCursor == nil)
+        let effects = driver.begin(1)
+        #expect(effects.contains { if case .send(let command) = $0 { command.type == "resume" } else { false } })
+        #expect(Self.bodies(driver.take(.message(Self.line(7)))).isEmpty)
+        let page = HistoryFrame(
+            room: "dev", entries: [.message(Self.line(6))], isResume: true,
+            cursor: VersionVector([Dot(replica: Self.node, seq: 6)]))
+        #expect(Self.bodies(driver.take(.history(page))) == ["m6"])
+        let reached = VersionVector([Dot(replica: Self.node, seq: 7)])
+        let end = driver.take(.resumed(Resumed(room: "dev", isRecovered: true, cursor: reached, ref: "resume")))
+        #expect(
+            end == [
+                .event(.resumed(recovered: true, missed: 1, documents: [])),
+                .event(.message(Self.line(7), isMissed: false)),
+            ])
+    }
+
+    @Test func `requests are answered by their ref, or fail with their connection`() {
+        var driver = Driver()
+        #expect(driver.ask(1, .rooms) == [.failed(1, .notConnected)])
+        _ = driver.begin()
+        guard case .send(let command) = driver.ask(2, .rooms)[0] else { return #expect(Bool(false)) }
+        _ = driver.ask(3, .documents)
+        #expect(driver.take(.rooms(["a"], ref: command.ref)) == [.answer(2, .rooms(["a"]))])
+        #expect(driver.take(.rooms(["a"], ref: command.ref)).isEmpty)
+        _ = driver.ask(4, .members(limit: 1))
+        #expect(driver.take(.error("busy", ref: "q3")) == [.failed(4, .refused("busy"))])
+        #expect(driver.end() == [.failed(3, .connectionLost)])
+    }
+
+    @Test func `only so many requests wait`() {
+        var driver = Driver()
+        _ = driver.begin()
+        for id in 0..<256 { _ = driver.ask(id, .rooms) }
+        #expect(driver.ask(256, .rooms) == [.failed(256, .tooMany)])
+    }
+
+    @Test func `a message goes when there is a connection, after what was seen anywhere, and again on the next one`() {
+        var driver = Driver()
+        driver.outbox.add(UnsentMessage(key: "k", room: "dev", body: "hi", copies: 2))
+        driver.outbox.saw(Self.line(77, of: 5).position!)
+        let effects = driver.begin()
+        let sent = effects.compactMap { if case .send(let command) = $0 { command } else { nil } }
+        #expect(sent.count == 1 && sent[0].key == "k" && sent[0].ref == "k" && sent[0].copies == 2)
+        #expect(sent[0].after == Self.line(77, of: 5).position)
+        #expect(driver.end().contains(.sending(key: "k", .queued)))
+        _ = driver.begin()
+        let receipt = Receipt(id: "1", position: Self.line(78, of: 5).position)
+        let end = driver.take(.ack(receipt, ref: "k"))
+        #expect(end.contains(.sending(key: "k", .stored(receipt))) && driver.outbox.count == 0)
+        #expect(end.contains(.serves(node: ReplicaID(rawValue: 5))))
+    }
+
+    @Test func `silence is a loss, unless nothing is read`() {
+        var driver = Driver()
+        _ = driver.begin()
+        #expect(driver.tick(at: 16 * Self.second) == [.ping(2)])
+        var effects: [RoomSession.Effect] = []
+        driver.session.pong(2, at: driver.now + 5_000_000, into: &effects)
+        #expect(effects == [.event(.latency(.milliseconds(5)))])
+        #expect(driver.tick(at: 40 * Self.second).count == 1)
+        driver.session.paused(at: 50 * Self.second)
+        #expect(!driver.tick(at: 80 * Self.second).contains { if case .drop = $0 { true } else { false } })
+        #expect(driver.tick(at: 91 * Self.second) == [.drop(reason: "the server has fallen silent")])
+    }
+
+    @Test func `a server without a welcome is left`() {
+        var driver = Driver()
+        _ = driver.open()
+        #expect(driver.session.nextTick(driver.outbox) == 10 * Self.second + 1)
+        #expect(driver.tick(at: 10 * Self.second + 1) == [.drop(reason: "the server does not answer")])
+    }
+}
