@@ -16,9 +16,10 @@ func module(_ folder: String, _ dependencies: [Target.Dependency] = []) -> Targe
         name: "Converge" + folder, dependencies: dependencies, path: "Sources/" + folder, swiftSettings: simulation)
 }
 
-func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+func tests(_ folder: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
     .testTarget(
-        name: "Converge\(folder)Tests", dependencies: dependencies + ["ConvergeTestSupport"], path: "Tests/" + folder)
+        name: "Converge\(folder)Tests", dependencies: dependencies + ["ConvergeTestSupport"], path: "Tests/" + folder,
+        exclude: exclude)
 }
 
 /// The simulation is one folder: a test target, and for scripts/simulate.sh a program of its own.
@@ -52,9 +53,13 @@ let package = Package(
             "Node",
             ["ConvergeCRDT", "ConvergeWire", "ConvergeGossip", "ConvergeStorage", "ConvergeTransport", "CLinux"]),
         module("Client", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport", "CSQLite"]),
+        module("Terminal", ["ConvergeCRDT", "ConvergeWire", "ConvergeTransport", "ConvergeClient", "CLinux"]),
         .executableTarget(
             name: "converge",
-            dependencies: ["ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire"],
+            dependencies: [
+                "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTerminal", "ConvergeTransport",
+                "ConvergeWire",
+            ],
             path: "Sources/converge"),
 
         .target(name: "CLinux", path: "Sources/System/CLinux"),
@@ -77,10 +82,13 @@ let package = Package(
             ["ConvergeNode", "ConvergeStorage", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT", "CPostgres"]),
         tests("Client", ["ConvergeClient", "ConvergeTransport", "ConvergeWire", "ConvergeCRDT", "CSQLite"]),
         tests(
+            "Terminal", ["ConvergeTerminal", "ConvergeClient", "ConvergeTransport", "ConvergeWire"],
+            exclude: ["Golden"]),
+        tests(
             "Integration",
             [
-                "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTransport", "ConvergeWire", "CSQLite",
-                "COpenSSL",
+                "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTerminal", "ConvergeTransport",
+                "ConvergeWire", "CSQLite", "COpenSSL",
             ]),
         simulationTarget,
     ],

@@ -2,6 +2,7 @@
 #
 #   need_swift       ends with clear words unless there is a Swift toolchain that is new enough
 #   need_libraries   installs the three system libraries' headers where they are missing (apt-get, as root or by sudo)
+#   need_tmux        installs tmux where it is missing: the terminal of the tests of the full-screen chat
 #   announce TEXT    a line on standard error
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -71,6 +72,8 @@ need_libraries() {
     has_library openssl/ssl.h openssl || missing+=(libssl-dev)
     [ ${#missing[@]} -eq 0 ] || install "${missing[@]}"
 }
+
+need_tmux() { command -v tmux >/dev/null || install tmux; }
 
 # free_port: a TCP port that nothing on this machine listens on right now.
 free_port() {

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds and runs all tests, those against a real PostgreSQL too, straight and through PgBouncer: both are started here and
-# removed again. Where PgBouncer can't be installed, the tests through it are skipped, and this says so.
+# removed again. Where PgBouncer can't be installed, the tests through it are skipped, and this says so; the same with tmux
+# and the tests of the full-screen chat.
 #
 #   scripts/test.sh [ARGUMENT…]      arguments of `swift test`, such as --filter ConvergeWireTests
 #
@@ -10,6 +11,7 @@ set -euo pipefail
 
 need_swift
 need_libraries
+(need_tmux) || announce "SKIPPED: the tests of the full-screen chat, which need tmux"
 
 database=$(mktemp -d "${TMPDIR:-/tmp}/converge-postgres.XXXXXX")
 pooler=$(mktemp -d "${TMPDIR:-/tmp}/converge-pgbouncer.XXXXXX")

@@ -1,4 +1,4 @@
-import ConvergeClient
+import ConvergeTerminal
 import Glibc
 
 /// What the command says: results on standard output, complaints on standard error.

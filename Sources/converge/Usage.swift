@@ -6,7 +6,7 @@ enum Usage {
         converge: chat, presence and shared documents over WebSocket
 
           converge serve [FLAGS]                       run a node
-          converge chat [--server URL] [--room ROOM]   talk, from a terminal or through a pipe
+          converge chat [--server URL] [--room ROOM]   talk, on a full screen or through a pipe
           converge token USER [NAME] [--expires 24h]   make a token for a user
           converge secret                              make a secret
           converge status [URL…] [--watch] [--json]    say how nodes are, and whether they are one whole cluster
@@ -46,18 +46,24 @@ enum Usage {
     }
 
     private static let chat = """
-        converge chat [--server URL] [--room ROOM] [--token TOKEN] [--ca FILE] [--no-color]
+        converge chat [--server URL[,URL…]] [--room ROOM] [FLAGS]
 
-        Joins a room and talks: each line of input is a message, what others say is printed. /help shows the commands.
-        Through a pipe it sends all its input, waits until that is acknowledged, and leaves.
+        On a terminal: a full screen with rooms, messages, members and what is being typed; F1 shows keys and commands. It
+        goes on with another server when one is gone, and keeps what is unsent.
+        Without a terminal each line of input is a message, and what others say is printed. Through a pipe it sends all its
+        input, waits until that is acknowledged, and leaves.
 
-          --server URL     ws://host:port, or wss://host:port for TLS [ws://127.0.0.1:8080]
+          --server URL     ws://host:port, or wss://host:port for TLS; several nodes with commas [ws://127.0.0.1:8080]
           --room ROOM      [lobby]
           --token TOKEN    better set CONVERGE_TOKEN, which doesn't show in ps; converge token makes one
           --ca FILE        certificates (PEM) that may vouch for a server of wss://, beside the system's
+          --config FILE    servers, rooms, a command for the token, colours [~/.config/converge, where it is there]
+          --lines          lines in, lines out on a terminal, too
+          --json           print a JSON object for each event
+          --ascii          draw with ASCII alone
           --no-color       no colours on a terminal; NO_COLOR does the same
 
-        Exit status: 0 left, 1 not connected, refused, or not all was acknowledged, 2 misused.
+        Exit status: 0 left, 1 not connected, refused, or not all was stored, 2 misused, 128 and its number after a signal.
 
         """
 

@@ -9,12 +9,12 @@ import ConvergeTransport
 #endif
 
 /// The client's connection to its server, with TLS or without: bytes out, bytes in, nothing blocks once it stands.
-struct ServerLink: ~Copyable {
-    enum Failure: Error, Hashable {
+package struct ServerLink: ~Copyable {
+    package enum Failure: Error, Hashable {
         case socket(Socket.Failure)
         case tls(TLSError)
 
-        var message: String {
+        package var message: String {
             switch self {
             case .socket(let failure): failure.message
             case .tls(let error): error.description
@@ -27,12 +27,14 @@ struct ServerLink: ~Copyable {
     /// Ciphertext that the socket has not taken yet.
     private var sealed: [UInt8] = []
     /// Plaintext may be left that no poll tells of.
-    private(set) var mayHaveMore = false
+    package private(set) var mayHaveMore = false
 
     /// Connects, and over TLS knows then that the server is who it must be. Blocks for at most `timeout`, twice, beside the
     /// resolver's own time.
     /// - Parameter authorityFile: certificates that may vouch for the server beside the system's.
-    static func connect(to url: ServerURL, authorityFile: String?, timeout: Duration) throws(Failure) -> ServerLink {
+    package static func connect(to url: ServerURL, authorityFile: String?, timeout: Duration) throws(Failure)
+        -> ServerLink
+    {
         let context: TLSContext?
         do throws(TLSError) {
             context = url.isSecure ? try .client(authorityFile: authorityFile) : nil
@@ -59,10 +61,10 @@ struct ServerLink: ~Copyable {
 
     private init(_ socket: consuming FileDescriptor) { self.socket = socket }
 
-    var descriptor: Int32 { socket.raw }
+    package var descriptor: Int32 { socket.raw }
 
     /// Ciphertext waits for the socket.
-    var wantsWrite: Bool { !sealed.isEmpty }
+    package var wantsWrite: Bool { !sealed.isEmpty }
 
     private mutating func shakeHands(until deadline: UInt64) throws(Failure) {
         while true {
@@ -98,7 +100,7 @@ struct ServerLink: ~Copyable {
     }
 
     /// As `StreamSocket.receive`. Over TLS ask again while `mayHaveMore`.
-    mutating func receive(into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
+    package mutating func receive(into buffer: UnsafeMutableRawBufferPointer) -> TransferResult {
         guard tls != nil else { return StreamSocket.receive(descriptor, into: buffer) }
         do throws(TLSError) {
             let result = mayHaveMore ? TransferResult.wouldBlock : try fill()
@@ -115,7 +117,7 @@ struct ServerLink: ~Copyable {
     }
 
     /// As `StreamSocket.send`: what is taken over TLS may wait here, until `flush`.
-    mutating func send(_ bytes: UnsafeRawBufferPointer) -> TransferResult {
+    package mutating func send(_ bytes: UnsafeRawBufferPointer) -> TransferResult {
         guard tls != nil else { return StreamSocket.send(descriptor, bytes) }
         guard flush() else { return .closed }
         guard !wantsWrite else { return .wouldBlock }
@@ -130,7 +132,7 @@ struct ServerLink: ~Copyable {
 
     /// Sends the ciphertext that waits, as far as the socket takes it; false where the connection is gone.
     @discardableResult
-    mutating func flush() -> Bool {
+    package mutating func flush() -> Bool {
         tls?.takeOutput(into: &sealed)
         while !sealed.isEmpty {
             switch sealed.withUnsafeBytes({ StreamSocket.send(descriptor, $0) }) {
@@ -143,7 +145,7 @@ struct ServerLink: ~Copyable {
     }
 
     /// Says that nothing more will come, if the socket takes it.
-    mutating func close() {
+    package mutating func close() {
         tls?.close()
         flush()
     }

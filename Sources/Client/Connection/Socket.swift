@@ -9,13 +9,13 @@ import ConvergeTransport
 #endif
 
 /// Connecting by TCP: resolves a name and tries its addresses in turn.
-enum Socket {
-    enum Failure: Error, Hashable {
+package enum Socket {
+    package enum Failure: Error, Hashable {
         case unresolvable(String)
         case timeout
         case system(SystemError)
 
-        var message: String {
+        package var message: String {
             switch self {
             case .unresolvable(let reason): "the name can't be resolved: \(reason)"
             case .timeout: "nobody answers there"

@@ -15,5 +15,12 @@ enum LocalTime {
         return "\(Int(local.tm_year) + 1900)-\(two(local.tm_mon + 1))-\(two(local.tm_mday)) \(clock)"
     }
 
+    /// Seconds east of UTC here at a moment, given in milliseconds since 1970.
+    static func offset(at milliseconds: Int64) -> Int {
+        var then = time_t(milliseconds / 1_000)
+        var local = tm()
+        return localtime_r(&then, &local) == nil ? 0 : local.tm_gmtoff
+    }
+
     private static func two(_ number: Int32) -> String { number < 10 ? "0\(number)" : "\(number)" }
 }

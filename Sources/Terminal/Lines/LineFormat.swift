@@ -1,6 +1,10 @@
+import ConvergeClient
+
 /// Chat events as lines of text, with or without colours. Whatever others wrote is escaped.
 public struct LineFormat: Sendable {
     public var hasColours: Bool
+    /// Each line is a JSON object (`LineJSON`).
+    public var isJSON = false
     /// How a frame's timestamp is shown: `12:03`.
     public var time: @Sendable (_ timestamp: String) -> String
     /// Whose messages are marked as one's own.
@@ -28,6 +32,7 @@ public struct LineFormat: Sendable {
 
     /// The lines of one event; none for what is not shown.
     public func lines(_ event: ChatEvent) -> [String] {
+        if isJSON { return LineJSON.lines(event) }
         switch event {
         case .welcome(let welcome):
             let name = welcome.displayName.isEmpty ? "connected" : welcome.displayName
@@ -48,7 +53,9 @@ public struct LineFormat: Sendable {
     }
 
     /// Something that the program says itself: dim, after dashes. Foreign parts of it are escaped.
-    public func notice(_ text: String) -> String { painted("-- \(TerminalText.escaped(text))", "2") }
+    public func notice(_ text: String) -> String {
+        isJSON ? LineJSON.notice(text) : painted("-- \(TerminalText.escaped(text))", "2")
+    }
 
     /// For the error output: `error: message too large`.
     public static func error(_ text: String, hasColours: Bool) -> String {

@@ -2,6 +2,7 @@ import ConvergeWire
 import Testing
 
 @testable import ConvergeClient
+@testable import ConvergeTerminal
 
 @Suite("The line client's decisions")
 struct LineSessionTests {

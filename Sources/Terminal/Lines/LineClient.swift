@@ -1,3 +1,4 @@
+import ConvergeClient
 import ConvergeTransport
 import ConvergeWire
 import Glibc
@@ -20,6 +21,8 @@ public struct LineClient: ~Copyable {
         public var interruptions: Int32 = -1
         /// No colours even on a terminal.
         public var isPlain = false
+        /// Prints a JSON object for each event instead of a line of text.
+        public var isJSON = false
         public var connectTimeout: Duration = .seconds(10)
 
         public init(server: ServerURL, room: String, token: String?) {
@@ -71,8 +74,9 @@ public struct LineClient: ~Copyable {
         self.options = options
         self.link = link
         machine = ConnectionMachine(handshake: handshake)
-        let format = LineFormat(
+        var format = LineFormat(
             hasColours: !options.isPlain && isatty(options.output) == 1, time: { LocalTime.short($0) })
+        format.isJSON = options.isJSON
         session = LineSession(
             format: format, isInteractive: isatty(options.input) == 1, at: SystemClock.monotonic())
     }

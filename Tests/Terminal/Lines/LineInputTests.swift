@@ -1,6 +1,7 @@
 import Testing
 
 @testable import ConvergeClient
+@testable import ConvergeTerminal
 
 @Suite("What a person types")
 struct LineInputTests {

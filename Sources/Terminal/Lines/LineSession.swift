@@ -1,3 +1,4 @@
+import ConvergeClient
 import ConvergeWire
 
 /// Decides for the line client: what a line means, what is shown, when it may leave and with which exit status.

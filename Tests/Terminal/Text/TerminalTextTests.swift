@@ -1,6 +1,6 @@
 import Testing
 
-@testable import ConvergeClient
+@testable import ConvergeTerminal
 
 @Suite("Foreign text on a terminal")
 struct TerminalTextTests {

@@ -1,6 +1,7 @@
 import Testing
 
 @testable import ConvergeClient
+@testable import ConvergeTerminal
 
 @Suite("Events as lines")
 struct LineFormatTests {

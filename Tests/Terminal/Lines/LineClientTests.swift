@@ -4,6 +4,7 @@ import Glibc
 import Testing
 
 @testable import ConvergeClient
+@testable import ConvergeTerminal
 
 /// The line client whole, over a real socket and pipes, against a server of a few lines.
 @Suite("The line client through a pipe")

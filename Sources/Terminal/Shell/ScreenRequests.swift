@@ -1,0 +1,197 @@
+import ConvergeClient
+import ConvergeTransport
+import ConvergeWire
+
+/// Carries out what the screen wants of the servers. Answers come back as events, through the mailbox of the screen's loop.
+///
+/// Used by that loop alone; what waits for a server waits in tasks.
+final class ScreenRequests {
+    private let client: ChatClient
+    private let mailbox: Mailbox<ScreenInput>
+    private var rooms: [String: ChatRoom] = [:]
+    /// How long a document may take to be read.
+    private static let patience = Duration.seconds(10)
+
+    init(client: ChatClient, mailbox: Mailbox<ScreenInput>) {
+        self.client = client
+        self.mailbox = mailbox
+    }
+
+    /// - Returns: what can be told at once.
+    func perform(_ effect: ScreenEffect, events: inout ScreenEvents) -> ScreenEvent? {
+        switch effect {
+        case .join(let name):
+            do throws(ChatClientError) {
+                rooms[name] = try client.join(name)
+            } catch {
+                return .ended(room: name, reason: error.message)
+            }
+        case .leave(let name): rooms.removeValue(forKey: name)?.leave()
+        case .send(let name, let body, let tag): return send(body, to: name, tag: tag, &events)
+        case .history(let name, let before, let limit): history(name, before, limit)
+        case .members(let name): members(name)
+        case .rooms: listRooms()
+        case .documents(let name): listDocuments(name)
+        case .document(let name, let request): document(request, name)
+        case .bell, .redraw, .suspend, .quit: break
+        }
+        return nil
+    }
+
+    private func send(_ body: String, to name: String, tag: Int, _ events: inout ScreenEvents) -> ScreenEvent? {
+        guard let room = rooms[name] else {
+            return .sending(room: name, tag: tag, .refused("the room is not followed"))
+        }
+        do throws(SendFailure) {
+            events.sent(key: try room.send(body).key, tag: tag)
+            return nil
+        } catch {
+            return .sending(room: name, tag: tag, .refused(error.message))
+        }
+    }
+
+    // MARK: Questions
+
+    /// Runs in a task, and posts what comes of it.
+    private func ask(
+        _ name: String, _ question: @escaping @Sendable (ChatRoom) async throws(RequestFailure) -> ScreenEvent?,
+        failed: @escaping @Sendable (RequestFailure) -> ScreenEvent?
+    ) {
+        guard let room = rooms[name] else { return }
+        let mailbox = mailbox
+        Task {
+            var event: ScreenEvent?
+            do throws(RequestFailure) {
+                event = try await question(room)
+            } catch {
+                event = failed(error)
+            }
+            if let event { mailbox.post(.answer(event)) }
+        }
+    }
+
+    private func history(_ name: String, _ before: String?, _ limit: Int) {
+        let position = before.flatMap { Position(Text($0)) }
+        ask(name) { room throws(RequestFailure) in
+            let page = try await room.history(before: position, limit: limit)
+            return .history(room: name, ScreenEvents.page(page, Int64(SystemClock.wallMilliseconds())))
+        } failed: { failure in
+            // When the connection is back it is asked again.
+            switch failure {
+            case .notConnected, .connectionLost, .cancelled, .closed: .history(room: name, .interrupted)
+            case .refused, .tooMany: .history(room: name, .unavailable(failure.message))
+            }
+        }
+    }
+
+    private func members(_ name: String) {
+        ask(name) { room throws(RequestFailure) in
+            let list = try await room.members(limit: ChatScreen.memberLimit)
+            let members =
+                list.members.isEmpty
+                ? list.userIDs.map { ScreenMember(userID: $0, name: $0) }
+                : list.members.map {
+                    ScreenMember(
+                        userID: $0.userID, name: $0.displayName.isEmpty ? $0.userID : $0.displayName,
+                        sessions: $0.sessions)
+                }
+            return .members(room: name, members, count: list.count)
+        } failed: { _ in
+            nil
+        }
+    }
+
+    private func listRooms() {
+        let client = client
+        let mailbox = mailbox
+        Task {
+            do throws(RequestFailure) {
+                mailbox.post(.answer(.roomList(try await client.rooms())))
+            } catch {
+                mailbox.post(.answer(.roomListFailed(error.message)))
+            }
+        }
+    }
+
+    private func listDocuments(_ name: String) {
+        ask(name) { room throws(RequestFailure) in
+            .documentList(room: name, try await room.documents().map(\.name))
+        } failed: {
+            .failed(room: name, "the documents can't be listed: \($0.message)")
+        }
+    }
+
+    // MARK: Documents
+
+    private func document(_ request: DocumentRequest, _ name: String) {
+        guard let room = rooms[name] else { return }
+        guard request.action != .show else { return showDocument(request.name, name) }
+        let mailbox = mailbox
+        Task {
+            do throws(SendFailure) {
+                let document = request.name
+                // What has changed comes back as an event, to everybody in the room.
+                switch request.action {
+                case .show: break
+                case .add(let element): _ = try await room.set(document).add(element).stored()
+                case .remove(let element): _ = try await room.set(document).remove(element).stored()
+                case .set(let text): _ = try await room.register(document).set(text).stored()
+                case .clear: _ = try await room.register(document).set(nil).stored()
+                case .count(let amount): _ = try await room.counter(document).increment(by: amount).stored()
+                }
+            } catch {
+                mailbox.post(.answer(.failed(room: name, "\(request.name) was not changed: \(error.message)")))
+            }
+        }
+    }
+
+    private func showDocument(_ document: String, _ name: String) {
+        ask(name) { room throws(RequestFailure) in
+            let kinds = try await room.documents().filter { $0.name == document }.compactMap(\.sort)
+            guard !kinds.isEmpty else { return .failed(room: name, "there is no document \(document)") }
+            var words: [String] = []
+            for kind in kinds {
+                switch kind {
+                case .set:
+                    guard let elements = await Self.first(room.set(document).values) else { continue }
+                    words.append("\(document) (\(elements.count)): \(elements.joined(separator: ", "))")
+                case .register:
+                    guard let content = await Self.first(room.register(document).values) else { continue }
+                    if case .text(let text) = content {
+                        words.append("\(document) is \"\(text)\"")
+                    } else {
+                        words.append("\(document) is clear")
+                    }
+                case .counter:
+                    guard let value = await Self.first(room.counter(document).values) else { continue }
+                    words.append("\(document) stands at \(value)")
+                }
+            }
+            guard !words.isEmpty else { return .failed(room: name, "\(document) can't be read just now") }
+            return .note(room: name, words.joined(separator: "\n"))
+        } failed: {
+            .failed(room: name, "\(document) can't be read: \($0.message)")
+        }
+    }
+
+    /// The first that comes within `patience`.
+    private static func first<Value: Sendable>(_ values: EventStream<Value>) async -> Value? {
+        await withTaskGroup(of: Value?.self) { group in
+            group.addTask { await values.first { _ in true } }
+            group.addTask {
+                try? await Task.sleep(for: patience)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+    }
+}
+
+/// What reaches the screen's loop from tasks.
+enum ScreenInput: Sendable {
+    case events([ClientEvent])
+    case answer(ScreenEvent)
+    /// The client is closed.
+    case over
+}

@@ -1,0 +1,59 @@
+import ConvergeTransport
+import Synchronization
+
+/// Where the client gets its token: one for good, or a command's that is run again when a new one is wanted.
+///
+/// The command is run first before the screen is taken, so that it can ask for a password; what fails later is told on the
+/// screen.
+final class TokenSource: Sendable {
+    private let fixed: String?
+    private let command: TokenCommand?
+    private let first: Mutex<String?>
+    private let mailbox: Mailbox<ScreenInput>
+
+    init(
+        token: String?, command: TokenCommand?, mailbox: Mailbox<ScreenInput>
+    ) throws(TokenCommand.Failure) {
+        fixed = token
+        self.command = token == nil ? command : nil
+        self.mailbox = mailbox
+        first = Mutex(try token == nil ? command?.run(isInteractive: true) : nil)
+    }
+
+    func token() async throws -> String? {
+        if let fixed { return fixed }
+        guard let command else { return nil }
+        if let first = first.withLock({ first in
+            defer { first = nil }
+            return first
+        }) {
+            return first
+        }
+        do {
+            return try await Self.run(command)
+        } catch {
+            if let failure = error as? TokenCommand.Failure {
+                mailbox.post(.answer(.failed(room: nil, failure.message)))
+            }
+            throw error
+        }
+    }
+
+    /// On a thread of its own, since it waits for another program.
+    private static func run(_ command: TokenCommand) async throws -> String {
+        try await withCheckedThrowingContinuation { continuation in
+            do throws(SystemError) {
+                let thread = try WorkerThread(name: "token") {
+                    do throws(TokenCommand.Failure) {
+                        continuation.resume(returning: try command.run(isInteractive: false))
+                    } catch {
+                        continuation.resume(throwing: error)
+                    }
+                }
+                thread.detach()
+            } catch {
+                continuation.resume(throwing: TokenCommand.Failure.cannotRun(error.description))
+            }
+        }
+    }
+}

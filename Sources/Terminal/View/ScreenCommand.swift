@@ -1,0 +1,119 @@
+/// What a person entered: a message, or a command after a slash. `//text` is a message that begins with a slash.
+enum ScreenCommand: Hashable, Sendable {
+    case nothing
+    case message(String)
+    case join(String)
+    case leave
+    case rooms
+    case users
+    case history(Int?)
+    case documents
+    case document(DocumentRequest)
+    case status
+    case help
+    case quit
+    case mistake(String)
+
+    /// The commands with what they take and do, in the order of the help.
+    static let list: [(name: String, arguments: String, meaning: String)] = [
+        ("join", "ROOM", "follow a room, or go to it"),
+        ("leave", "", "follow this room no more"),
+        ("rooms", "", "which rooms there are"),
+        ("users", "", "who is in this room"),
+        ("history", "[N]", "N older messages"),
+        ("doc", "[NAME [add|remove|set|clear|+N|-N …]]", "shared documents: /doc tags add alpha"),
+        ("status", "", "the connections"),
+        ("help", "", "this"),
+        ("quit", "", "leave"),
+    ]
+
+    init(_ entered: String) {
+        // Nothing to say but blanks.
+        guard entered.contains(where: { !$0.isWhitespace }) else {
+            self = .nothing
+            return
+        }
+        guard entered.hasPrefix("/"), !entered.hasPrefix("//") else {
+            self = .message(entered.hasPrefix("//") ? String(entered.dropFirst()) : entered)
+            return
+        }
+        var rest = entered.dropFirst()
+        let name = Self.word(&rest).lowercased()
+        self = Self.command(name, Self.trimmed(rest))
+    }
+
+    private static func command(_ name: String, _ argument: String) -> ScreenCommand {
+        switch name {
+        case "join", "j": argument.isEmpty ? .mistake("/join needs a room: /join ROOM") : .join(argument)
+        case "leave", "part": argument.isEmpty ? .leave : .mistake("/leave takes nothing")
+        case "rooms": argument.isEmpty ? .rooms : .mistake("/rooms takes nothing")
+        case "users", "who": argument.isEmpty ? .users : .mistake("/users takes nothing")
+        case "history": history(argument)
+        case "doc", "docs": document(argument)
+        case "status": argument.isEmpty ? .status : .mistake("/status takes nothing")
+        case "help", "h", "?": .help
+        case "quit", "q", "exit": .quit
+        default: .mistake("there is no command /\(name): /help shows them")
+        }
+    }
+
+    private static func history(_ argument: String) -> ScreenCommand {
+        if argument.isEmpty { return .history(nil) }
+        guard let count = Int(argument), count > 0, !argument.hasPrefix("+") else {
+            return .mistake("/history takes a number of messages: /history 50")
+        }
+        return .history(count)
+    }
+
+    private static func document(_ argument: String) -> ScreenCommand {
+        guard !argument.isEmpty else { return .documents }
+        var rest = Substring(argument)
+        let name = word(&rest)
+        let verb = word(&rest)
+        let value = trimmed(rest)
+        switch verb.lowercased() {
+        case "": return .document(.init(name: name, action: .show))
+        case "add" where !value.isEmpty: return .document(.init(name: name, action: .add(value)))
+        case "remove" where !value.isEmpty, "rm" where !value.isEmpty:
+            return .document(.init(name: name, action: .remove(value)))
+        case "set" where !value.isEmpty: return .document(.init(name: name, action: .set(value)))
+        case "clear" where value.isEmpty: return .document(.init(name: name, action: .clear))
+        case _ where verb.hasPrefix("+") || verb.hasPrefix("-"):
+            guard value.isEmpty, let amount = Int(verb), amount.magnitude <= 1 << 53 else {
+                return .mistake("a counter takes a whole number: /doc \(name) +1")
+            }
+            return .document(.init(name: name, action: .count(amount)))
+        default:
+            return .mistake("/doc NAME, then add, remove, set, clear, or +N: /doc tags add alpha")
+        }
+    }
+
+    private static func word(_ rest: inout Substring) -> String {
+        rest = rest.drop(while: \.isWhitespace)
+        let word = rest.prefix { !$0.isWhitespace }
+        rest = rest[word.endIndex...]
+        return String(word)
+    }
+
+    static func trimmed(_ text: Substring) -> String {
+        var text = text.drop(while: \.isWhitespace)
+        while text.last?.isWhitespace == true { text.removeLast() }
+        return String(text)
+    }
+}
+
+/// Something that is wanted of a document.
+struct DocumentRequest: Hashable, Sendable {
+    enum Action: Hashable, Sendable {
+        case show
+        /// Of a set.
+        case add(String), remove(String)
+        /// Of a register.
+        case set(String), clear
+        /// Of a counter.
+        case count(Int)
+    }
+
+    var name: String
+    var action: Action
+}
