@@ -34,6 +34,14 @@ final class Tmux {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 1, file, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // The threads of tests have signals blocked; a server that had, too, would not hear that its panes end.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
         let program = Self.program ?? "/usr/bin/tmux"
         let arguments = [program, "-u", "-S", socket, "-f", "/dev/null"] + words
         // The panes' environment comes from here, too: nothing of the test's.
@@ -42,7 +50,7 @@ final class Tmux {
         var envp = variables.map { (word: String) in strdup(word) } + [nil]
         defer { for text in argv + envp { free(text) } }
         var pid = pid_t()
-        let code = posix_spawn(&pid, program, &actions, nil, &argv, &envp)
+        let code = posix_spawn(&pid, program, &actions, &attributes, &argv, &envp)
         guard code == 0 else { throw TestFailure("\(program): \(String(cString: strerror(code)))") }
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}

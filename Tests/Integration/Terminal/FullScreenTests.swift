@@ -20,6 +20,8 @@ struct FullScreenTests {
     private func expectRestored(_ pane: Tmux.Pane, status: Int32, sourceLocation: SourceLocation = #_sourceLocation)
         throws
     {
+        // What is typed before it has ended would be its own.
+        try pane.wait("the program's end") { _ in (try? pane.child()) == .some(nil) }
         try pane.enter(
             "echo \"status $?\"; stty -a | tr ' ;' '\\n\\n' | grep -x -e '-\\?icanon' -e '-\\?echo' -e '-\\?opost' -e '-\\?isig'"
         )
@@ -106,7 +108,6 @@ struct FullScreenTests {
         #expect(try pane.value("#{alternate_on}") == "1")
         let pid = try #require(try pane.child())
         kill(pid, signal)
-        try pane.wait("the shell") { _ in (try? pane.child()) == .some(nil) }
         try expectRestored(pane, status: 128 + signal)
     }
 
