@@ -3,6 +3,7 @@ one that was away is level, what a quiet cluster does. Prints one JSON object.""
 
 import argparse, contextlib, json, os, shutil, sqlite3, subprocess, sys, tempfile, threading, time
 
+from asker import Asker
 from node import MESSAGE, SECRET, Node, free_port
 
 CLUSTER_SECRET = "a secret for measuring that nobody else has"
@@ -17,12 +18,13 @@ class Member(Node):
         self.database = os.path.join(folder, name + ".db")
         self.log = os.path.join(folder, name + ".log")
         self.process = None
+        self.loops = 1
 
     def start(self):
         environment = {k: v for k, v in os.environ.items() if not k.startswith("CONVERGE_")}
         environment.update(
             PORT=str(self.port), CONVERGE_HOST="127.0.0.1", CONVERGE_DB_PATH=self.database, CONVERGE_NODE_NAME=self.name,
-            CONVERGE_JWT_SECRET=SECRET, CONVERGE_GOSSIP_ADDR=f"127.0.0.1:{self.gossip}", CONVERGE_LOOPS="1",
+            CONVERGE_JWT_SECRET=SECRET, CONVERGE_GOSSIP_ADDR=f"127.0.0.1:{self.gossip}", CONVERGE_LOOPS=str(self.loops),
             CONVERGE_PEERS=",".join(f"127.0.0.1:{p}" for p in self.peers), CONVERGE_CLUSTER_SECRET=CLUSTER_SECRET)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(["taskset", "-c", "0", self.binary, "serve"], env=environment,
@@ -136,6 +138,53 @@ def catch_up(tools, binary, count, empties):
                 "others_grown_mb": max(p - i for p, i in zip(peak_others, idle)) / 1e6}
 
 
+def users(asker):
+    """How many there are in all rooms but the asker's own, as its node says."""
+    rooms = [room for room in asker.ask(type="rooms")["rooms"] if room != "asking"]
+    return sum(asker.ask(type="users", room=room, limit=1)["count"] for room in rooms)
+
+
+def presence(tools, binary, sessions, joins=200):
+    """Many sessions on one node: what one more costs the others, and how soon a node that is new knows them all."""
+    with cluster(binary, start=False) as members:
+        crowded, other, fresh = members
+        # A table of descriptors for each loop.
+        crowded.loops = 2
+        for member in (crowded, other):
+            member.start()
+        crowded.wait_until(lambda: crowded.links() == 1, 20)
+        crowd = threading.Thread(target=load, args=(
+            tools, [crowded], f"--mode idle --conns {sessions} --rooms 100 --hold 40 --connect-timeout 60"))
+        crowd.start()
+        here, there = Asker(crowded.port, SECRET), Asker(other.port, SECRET)
+        crowded.wait_until(lambda: users(here) >= sessions, 60, pause=0.5)
+        other.wait_until(lambda: users(there) >= sessions, 20, pause=0.5)
+        time.sleep(2)
+
+        def sent():
+            return crowded.metric("peer_bytes_out_total")
+
+        # What is said in any case is taken off.
+        before = sent()
+        time.sleep(3)
+        quiet = (sent() - before) / 3
+        more = threading.Thread(target=load, args=(tools, [crowded], f"--mode idle --conns {joins} --rooms 100 --hold 6"))
+        before, begin = sent(), time.monotonic()
+        more.start()
+        other.wait_until(lambda: users(there) >= sessions + joins, 20, pause=0.2)
+        join = (sent() - before - quiet * (time.monotonic() - begin)) / joins
+        more.join()
+
+        begin = time.monotonic()
+        fresh.start()
+        ready = time.monotonic() - begin
+        asker = Asker(fresh.port, SECRET)
+        fresh.wait_until(lambda: users(asker) >= sessions, 60, pause=0.02)
+        listed = time.monotonic() - begin
+        crowd.join()
+        return {"sessions": sessions, "bytes_a_join_and_peer": join, "ready_s": ready, "listed_s": listed}
+
+
 def quiet(tools, binary):
     with cluster(binary) as members:
         time.sleep(3)
@@ -154,6 +203,7 @@ def main():
         "cluster-saturated": lambda a: saturated(a.tools, a.binary),
         "catch-up": lambda a: catch_up(a.tools, a.binary, 200_000, empties=False),
         "catch-up-empty": lambda a: catch_up(a.tools, a.binary, 200_000, empties=True),
+        "presence": lambda a: presence(a.tools, a.binary, 19_000),
         "cluster-quiet": lambda a: quiet(a.tools, a.binary),
     }
     parser = argparse.ArgumentParser(description=__doc__)
