@@ -64,6 +64,7 @@ final class ClientLoop {
     private var events: [ClientEvent] = []
     /// Keys of messages that need not be kept any longer.
     private var finished: [String] = []
+    private var isFileFailing = false
     private var readiness = Readiness()
     private var generator: SeededGenerator
     private var closing: [Promise<Void, RequestFailure>] = []
@@ -379,9 +380,23 @@ final class ClientLoop {
             room.desk.put(room.events)
             room.events.removeAll(keepingCapacity: true)
         }
-        // What can't be taken out of the file stays there, and is known to be stored when it is sent again.
-        try? outboxFile?.remove(finished)
-        finished.removeAll(keepingCapacity: true)
+        forgetFinished()
+    }
+
+    /// What can't be taken out of the file is tried again, no more than the file has; each room is told once. In a next life
+    /// it would be sent again, and its key would be known.
+    private func forgetFinished() {
+        do throws(OutboxFile.Failure) {
+            try outboxFile?.remove(finished)
+            finished.removeAll(keepingCapacity: true)
+            isFileFailing = false
+        } catch {
+            guard !isFileFailing else { return }
+            isFileFailing = true
+            for room in rooms {
+                tell(room, .complaint("stored messages can't be taken out of the outbox's file: \(error.reason)"))
+            }
+        }
     }
 
     // MARK: The end
