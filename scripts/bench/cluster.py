@@ -1,8 +1,9 @@
 """Three nodes on core 0, the load on core 1: how much longer a message takes to another node, what it costs there, how fast
 one that was away is level, what a quiet cluster does. Prints one JSON object."""
 
-import argparse, contextlib, json, os, shutil, sqlite3, subprocess, sys, tempfile, threading, time
+import contextlib, json, os, shutil, sqlite3, subprocess, sys, tempfile, threading, time
 
+import works
 from asker import Asker
 from node import MESSAGE, SECRET, Node, free_port
 
@@ -197,33 +198,16 @@ def quiet(tools, binary):
 
 
 def main():
-    works = {
-        "cluster-20": lambda a: paced(a.tools, a.binary, 20),
-        "cluster-100": lambda a: paced(a.tools, a.binary, 100),
-        "cluster-saturated": lambda a: saturated(a.tools, a.binary),
-        "catch-up": lambda a: catch_up(a.tools, a.binary, 200_000, empties=False),
-        "catch-up-empty": lambda a: catch_up(a.tools, a.binary, 200_000, empties=True),
-        "presence": lambda a: presence(a.tools, a.binary, 19_000),
-        "cluster-quiet": lambda a: quiet(a.tools, a.binary),
+    measured = {
+        "cluster-20": lambda tools, binary: paced(tools, binary, 20),
+        "cluster-100": lambda tools, binary: paced(tools, binary, 100),
+        "cluster-saturated": lambda tools, binary: saturated(tools, binary),
+        "catch-up": lambda tools, binary: catch_up(tools, binary, 200_000, empties=False),
+        "catch-up-empty": lambda tools, binary: catch_up(tools, binary, 200_000, empties=True),
+        "presence": lambda tools, binary: presence(tools, binary, 19_000),
+        "cluster-quiet": lambda tools, binary: quiet(tools, binary),
     }
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tools", required=True)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--only", default="", help="comma-separated, of: " + ", ".join(works))
-    parser.add_argument("--json", required=True)
-    a = parser.parse_args()
-    results = {}
-    for name in [n for n in a.only.split(",") if n] or works:
-        if name not in works:
-            parser.error(f"there is no work {name}; there are {', '.join(works)}")
-        try:
-            results[name] = works[name](a)
-        except (RuntimeError, OSError, TimeoutError) as problem:
-            results[name] = {"error": str(problem)}
-        print(f"{name:18}", json.dumps(results[name]), flush=True)
-    with open(a.json, "w") as out:
-        json.dump(results, out, indent=1)
-    return any("error" in result for result in results.values())
+    return works.run(__doc__, measured)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
 """The works that the comparison with the floor does not have: what is in history afterwards, many connections, a mass
 disconnect. Prints one JSON object."""
 
-import argparse, json, os, resource, sys
+import json, os, resource, sys
 
+import works
 from node import load, running
 from vanish import vanish
 
@@ -43,31 +44,14 @@ def main():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     most = min(20_000, hard - RESERVE)
-    works = {
-        "history-5000": lambda a: history(a.tools, a.binary, 5_000),
-        "history-20000": lambda a: history(a.tools, a.binary, 20_000),
-        "idle-5000": lambda a: idle(a.tools, a.binary, 5_000),
-        "idle-most": lambda a: idle(a.tools, a.binary, most),
-        "vanish": lambda a: mass_disconnect(a.tools, a.binary, min(10_000, most)),
+    measured = {
+        "history-5000": lambda tools, binary: history(tools, binary, 5_000),
+        "history-20000": lambda tools, binary: history(tools, binary, 20_000),
+        "idle-5000": lambda tools, binary: idle(tools, binary, 5_000),
+        "idle-most": lambda tools, binary: idle(tools, binary, most),
+        "vanish": lambda tools, binary: mass_disconnect(tools, binary, min(10_000, most)),
     }
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tools", required=True)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--only", default="", help="comma-separated, of: " + ", ".join(works))
-    parser.add_argument("--json", required=True)
-    a = parser.parse_args()
-    results = {}
-    for name in [n for n in a.only.split(",") if n] or works:
-        if name not in works:
-            parser.error(f"there is no work {name}; there are {', '.join(works)}")
-        try:
-            results[name] = works[name](a)
-        except (RuntimeError, OSError) as problem:
-            results[name] = {"error": str(problem)}
-        print(f"{name:14}", json.dumps(results[name]), flush=True)
-    with open(a.json, "w") as out:
-        json.dump(results, out, indent=1)
-    return any("error" in result for result in results.values() if isinstance(result, dict))
+    return works.run(__doc__, measured)
 
 
 if __name__ == "__main__":
