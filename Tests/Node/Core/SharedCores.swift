@@ -46,9 +46,7 @@ final class SharedCores {
     private(set) var nodes: [Node] = []
     var clock: UInt64 = 1_000
     private var wall: UInt64 = 1_700_000_000_000
-    private var queue: [(node: Int, event: CoreEvent)] = []
-    private var ends: [[UInt64]: (node: Int, link: UInt64)] = [:]
-    private var lastLink: UInt64 = 0
+    private var wires = CoreWires()
     private var slots: UInt32 = 0
     var isLinked: Bool
     let database: SharedTestDatabase
@@ -66,12 +64,7 @@ final class SharedCores {
 
     private func add(_ name: String, _ count: Int, _ systemEvents: SystemEvents, pooled: Bool) throws {
         let index = nodes.count
-        var options = CoreOptions(
-            nodeName: Text(name), loopCount: 1, saveBuffer: 64, historyLimit: 200, systemEvents: systemEvents,
-            frameSeed: UInt64(index + 1))
-        options.cluster = ClusterOptions(
-            name: "c", address: Text("\(index)"), seeds: (0..<count).map { Text("\($0)") }, process: UInt64(index + 1),
-            seed: UInt64(index + 1))
+        let options = CoreWires.options(index, of: count, name: Text(name), systemEvents: systemEvents)
         let store = PostgresStore(dsn: try database.dsn(pooled: pooled), timeout: .seconds(5))
         nodes.append(Node(NodeCore(options), name, store))
     }
@@ -90,15 +83,15 @@ final class SharedCores {
         for _ in 0..<ticks {
             clock += 250
             wall += 250
-            for index in nodes.indices where !nodes[index].isDead { queue.append((index, .tick)) }
+            for index in nodes.indices where !nodes[index].isDead { wires.queue.append((index, .tick)) }
             settle()
         }
     }
 
     private func settle() {
         var rounds = 0
-        while !queue.isEmpty, rounds < 100_000 {
-            let (index, event) = queue.removeFirst()
+        while !wires.queue.isEmpty, rounds < 100_000 {
+            let (index, event) = wires.queue.removeFirst()
             if !nodes[index].isDead { turn(index, event) }
             rounds += 1
         }
@@ -115,10 +108,7 @@ final class SharedCores {
     /// Ends all links.
     func separate() {
         isLinked = false
-        for key in ends.keys.sorted(by: { $0.lexicographicallyPrecedes($1) }) {
-            queue.append((Int(key[0]), .link(LinkID(rawValue: key[1]), .closed)))
-        }
-        ends = [:]
+        wires.cut { _, _ in true }
         settle()
     }
 
@@ -183,17 +173,10 @@ final class SharedCores {
                 work(index) { (writer) throws(StoreError) in .reloaded(try writer.reload(chunk)) }
             case .install(let chunk, let have, _):
                 work(index) { (writer) throws(StoreError) in .installed(try writer.install(chunk, have: have)) }
-            case .read(let request): queue.append((index, read(request, node)))
+            case .read(let request): wires.queue.append((index, read(request, node)))
             case .dial(let address): dial(index, address)
-            case .send(let link, let bytes, bulk: _):
-                if let end = ends[[UInt64(index), link.rawValue]] {
-                    queue.append((end.node, .link(LinkID(rawValue: end.link), .received(bytes))))
-                }
-            case .closeLink(let link):
-                if let end = ends.removeValue(forKey: [UInt64(index), link.rawValue]) {
-                    ends[[UInt64(end.node), end.link]] = nil
-                    queue.append((end.node, .link(LinkID(rawValue: end.link), .closed)))
-                }
+            case .send(let link, let bytes, bulk: _): wires.send(bytes, index, link)
+            case .closeLink(let link): wires.close(index, link)
             case .deliver(let batch, _):
                 for record in batch.records {
                     if case .catchUp = record.target { node.catchUps += 1 }
@@ -221,9 +204,9 @@ final class SharedCores {
         do throws(StoreError) {
             let (writer, recovered) = try node.store.openWriter(start)
             node.writer = writer
-            queue.append((index, .store(.opened(recovered))))
+            wires.queue.append((index, .store(.opened(recovered))))
         } catch {
-            queue.append((index, .store(.openFailed(error))))
+            wires.queue.append((index, .store(.openFailed(error))))
         }
     }
 
@@ -231,11 +214,11 @@ final class SharedCores {
         do throws(StoreError) {
             guard let writer = nodes[index].writer else { throw .unreachable("closed") }
             if nodes[index].failing == .away { throw .unreachable("away") }
-            queue.append((index, .store(try body(writer))))
+            wires.queue.append((index, .store(try body(writer))))
         } catch {
             nodes[index].writer?.close()
             nodes[index].writer = nil
-            queue.append((index, .store(.failed(error))))
+            wires.queue.append((index, .store(.failed(error))))
         }
     }
 
@@ -274,16 +257,8 @@ final class SharedCores {
     }
 
     private func dial(_ index: Int, _ address: Text) {
-        guard isLinked, let to = Int(address.string), nodes.indices.contains(to), !nodes[to].isDead else {
-            queue.append((index, .dialFailed(address)))
-            return
-        }
-        lastLink += 2
-        let (mine, theirs) = (lastLink, lastLink + 1)
-        ends[[UInt64(index), mine]] = (to, theirs)
-        ends[[UInt64(to), theirs]] = (index, mine)
-        queue.append((index, .link(LinkID(rawValue: mine), .opened(dialled: address))))
-        queue.append((to, .link(LinkID(rawValue: theirs), .opened(dialled: nil))))
+        let to = Int(address.string).flatMap { isLinked && nodes.indices.contains($0) && !nodes[$0].isDead ? $0 : nil }
+        wires.dial(index, address, to: to)
     }
 
     // MARK: Looking
