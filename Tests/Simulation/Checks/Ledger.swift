@@ -197,6 +197,22 @@ struct Ledger {
     /// All entries of the room with this id.
     func twins(_ id: String, in room: Text) -> [Dot] { twins[room]?[id] ?? [] }
 
+    /// The first of what a client is owed within a vector that it was not shown; what `origin` covers it is not owed, and of
+    /// twins one is enough, which may have been there before.
+    func firstUnshown(
+        in room: Text, after: VersionVector, through vector: VersionVector, origin: VersionVector,
+        shown ids: Set<String>
+    ) -> Dot? {
+        for end in vector.components {
+            let first = max(after[end.replica], origin[end.replica])
+            for owed in owed(room, end.replica, after: first, through: end.seq) where !ids.contains(owed.id) {
+                let dot = Dot(replica: end.replica, seq: owed.seq)
+                if !isRedacted(owed.id, dot), !twins(owed.id, in: room).contains(where: origin.covers) { return dot }
+            }
+        }
+        return nil
+    }
+
     func isRedacted(_ id: String, _ dot: Dot) -> Bool { redactedIDs.contains(id) || redacted.contains(dot) }
 
     /// The entries of a log within a room that everybody must see, in `after` < seq <= `through`.

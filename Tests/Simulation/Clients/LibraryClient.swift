@@ -95,33 +95,20 @@ final class LibraryClient {
         if core.session.phase == .live { origin?.merge(vector) }
     }
 
+    private func words(_ dot: Dot?) -> String? { dot.map { "\($0), which its cursor covers, was never handed out" } }
+
     /// What is missing of what its cursor covers, if anything is.
     func missing(_ ledger: Ledger) -> String? {
         guard let origin, let cursor = core.session.cursor, !ledger.isForked(within: cursor) else { return nil }
         defer { checked = cursor }
-        return missing(ledger, after: checked, through: cursor, origin)
+        return words(ledger.firstUnshown(in: room, after: checked, through: cursor, origin: origin, shown: ids))
     }
 
     /// What is missing of all that the vector covers.
     func missing(_ ledger: Ledger, through vector: VersionVector) -> String? {
         guard let origin, !ledger.isForked(within: vector) else { return nil }
-        return missing(ledger, after: VersionVector(), through: vector, origin)
-    }
-
-    private func missing(
-        _ ledger: Ledger, after: VersionVector, through vector: VersionVector, _ origin: VersionVector
-    ) -> String? {
-        for end in vector.components {
-            let first = max(after[end.replica], origin[end.replica])
-            for owed in ledger.owed(room, end.replica, after: first, through: end.seq) where !ids.contains(owed.id) {
-                let dot = Dot(replica: end.replica, seq: owed.seq)
-                if ledger.isRedacted(owed.id, dot) || ledger.twins(owed.id, in: room).contains(where: origin.covers) {
-                    continue
-                }
-                return "\(dot), which its cursor covers, was never handed out"
-            }
-        }
-        return nil
+        return words(
+            ledger.firstUnshown(in: room, after: VersionVector(), through: vector, origin: origin, shown: ids))
     }
 }
 

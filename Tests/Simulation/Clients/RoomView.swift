@@ -148,18 +148,9 @@ struct RoomView {
     private func missing(
         in room: Text, _ ledger: Ledger, after: VersionVector, through vector: VersionVector
     ) -> String? {
-        for end in vector.components {
-            let first = max(after[end.replica], origin[end.replica])
-            for owed in ledger.owed(room, end.replica, after: first, through: end.seq) where !ids.contains(owed.id) {
-                let dot = Dot(replica: end.replica, seq: owed.seq)
-                // Of twins one is enough, and that may have been there before.
-                if ledger.isRedacted(owed.id, dot) || ledger.twins(owed.id, in: room).contains(where: origin.covers) {
-                    continue
-                }
-                return "\(dot), which its cursor covers, was never shown"
-            }
+        ledger.firstUnshown(in: room, after: after, through: vector, origin: origin, shown: ids).map {
+            "\($0), which its cursor covers, was never shown"
         }
-        return nil
     }
 }
 

@@ -25,9 +25,8 @@ extension World {
         open(client, at: nodes[node ?? clientChoices.below(nodes.count)])
     }
 
-    /// Opens a session, where the node is up.
-    func open(_ client: Client, at node: SimulatedNode) {
-        guard node.isUp, node.pausedUntil <= now else { return }
+    /// A connection to a node that is up, which does not know of it yet.
+    func openConnection(_ client: Client, _ node: SimulatedNode) -> Connection {
         node.slots += 1
         let session = SessionID(
             loop: Int(node.slots) % node.loops.count, slot: node.slots, generation: UInt32(node.life))
@@ -36,11 +35,20 @@ extension World {
         connections.append(connection)
         node.connections[session] = connection
         client.connection = connection
+        return connection
+    }
+
+    /// Opens a session, where the node is up.
+    func open(_ client: Client, at node: SimulatedNode) {
+        guard node.isUp, node.pausedUntil <= now else { return }
+        let connection = openConnection(client, node)
         beginStay(client, connection)
         trace.note(
-            now, node.index, "comes", UInt64(client.index), session.rawValue,
+            now, node.index, "comes", UInt64(client.index), connection.session.rawValue,
             "client \(client.index) (\(client.user)) into \(client.room)")
-        post(.session(session, .entered(user: client.user, displayName: client.user, room: client.room)), to: node)
+        post(
+            .session(connection.session, .entered(user: client.user, displayName: client.user, room: client.room)),
+            to: node)
         for (index, sent) in client.unacknowledged.enumerated() {
             let ref = newRef(client, sent)
             let message = MessageCommand(

@@ -100,20 +100,15 @@ extension World {
             return
         }
         guard library.core.connected(number, at: at) else { return }
-        node.slots += 1
-        let session = SessionID(
-            loop: Int(node.slots) % node.loops.count, slot: node.slots, generation: UInt32(node.life))
-        let connection = Connection(
-            index: connections.count, client: client.index, node: node.index, life: node.life, session: session)
-        connections.append(connection)
-        node.connections[session] = connection
-        client.connection = connection
+        let connection = openConnection(client, node)
         library.connection = connection
         connection.resume = cursor.map { text in Array(text.utf8).withUnsafeBytes { ClientCursor(text: $0) } }
         trace.note(
-            now, node.index, "comes", UInt64(client.index), session.rawValue,
+            now, node.index, "comes", UInt64(client.index), connection.session.rawValue,
             "client \(client.index) (\(client.user), the library) into \(client.room)")
-        post(.session(session, .entered(user: client.user, displayName: client.user, room: client.room)), to: node)
+        post(
+            .session(connection.session, .entered(user: client.user, displayName: client.user, room: client.room)),
+            to: node)
         step(client, library) { library, effects in
             library.core.handle(.opened, of: number, at: at, &library.outbox, into: &effects)
         }
