@@ -14,7 +14,6 @@ import Testing
 
         do {
             let node = try NodeProcess.serve(database: database)
-            try node.waitUntilReady()
             let clients = try (0..<4).map { try node.client("user\($0)") }
             let deadline = Deadline()
             // Until enough was seen that the burst is under way, and then still sending.
@@ -40,7 +39,6 @@ import Testing
         }
 
         let node = try NodeProcess.serve(database: database)
-        try node.waitUntilReady()
         let reader = try node.client("reader")
         let history = try NodeProcess.history("lobby", by: reader)
         let messages = history.filter { $0.type == "message" }
@@ -82,7 +80,6 @@ import Testing
         let database = folder.path("converge.db")
         do {
             let node = try NodeProcess.serve(database: database)
-            try node.waitUntilReady()
             let ann = try node.client("ann")
             for number in 0..<50 {
                 _ = try ann.ask(#"{"type":"crdt_orset_add","body":"e\#(number)","ref":"r"}"#, ref: "r")
@@ -93,7 +90,6 @@ import Testing
             _ = try node.waitForExit()
         }
         let node = try NodeProcess.serve(database: database)
-        try node.waitUntilReady()
         let ann = try node.client("ann")
         let items = try ann.ask(#"{"type":"crdt_orset_values","ref":"v"}"#, ref: "v").list("items")
         #expect(items == (0..<50).filter { $0 != 7 }.map { "e\($0)" }.sorted())

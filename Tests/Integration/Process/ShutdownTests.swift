@@ -12,7 +12,6 @@ import Testing
         let database = folder.path("converge.db")
         do {
             let node = try NodeProcess.serve(database: database)
-            try node.waitUntilReady()
             let clients = try (0..<20).map { try node.client("user\($0)") }
             let began = SystemClock.monotonic()
             node.kill(signal)
@@ -24,7 +23,6 @@ import Testing
             #expect(SystemClock.monotonic() - began < 10_000_000_000)
         }
         let node = try NodeProcess.serve(database: database)
-        try node.waitUntilReady()
         let history = try NodeProcess.history("lobby", by: node.client("reader"))
         #expect(history.filter { $0.body.hasSuffix(" left") }.count == 20)
         #expect(history.filter { $0.body.hasSuffix(" joined") }.count == 21)
@@ -36,7 +34,6 @@ import Testing
         var seen: Set<String> = []
         do {
             let node = try NodeProcess.serve(database: database)
-            try node.waitUntilReady()
             let ann = try node.client("ann")
             try ann.socket.send((0..<2_000).flatMap { ChatSocket.frame(#"{"body":"m\#($0)","ref":"r"}"#) })
             let first = try ann.next("ack")
@@ -59,7 +56,6 @@ import Testing
             #expect(try node.waitForExit() == 0)
         }
         let node = try NodeProcess.serve(database: database)
-        try node.waitUntilReady()
         let history = try NodeProcess.history("lobby", by: node.client("reader"))
         let stored = Set(history.filter { $0.type == "message" }.map(\.id))
         #expect(stored == seen)
@@ -68,7 +64,6 @@ import Testing
     @Test func `a client that does not answer the close holds nothing up`() throws {
         let folder = try TemporaryFolder()
         let node = try NodeProcess.serve(database: folder.path("converge.db"))
-        try node.waitUntilReady()
         let silent = try node.client("silent")
         let idle = try RawSocket(port: node.port)
         let began = SystemClock.monotonic()
@@ -82,7 +77,6 @@ import Testing
     @Test func `a second signal ends at once`() throws {
         let folder = try TemporaryFolder()
         let node = try NodeProcess.serve(database: folder.path("converge.db"))
-        try node.waitUntilReady()
         let silent = try node.client("silent")
         let began = SystemClock.monotonic()
         node.kill(SIGTERM)
@@ -96,7 +90,6 @@ import Testing
     @Test func `while it stops nobody gets in and ready says no`() throws {
         let folder = try TemporaryFolder()
         let node = try NodeProcess.serve(database: folder.path("converge.db"))
-        try node.waitUntilReady()
         let silent = try node.client("silent")
         node.kill(SIGTERM)
         _ = try silent.waitForClose()

@@ -70,7 +70,6 @@ import Testing
     @Test func `the log never shows a token or a body`() throws {
         let folder = try TemporaryFolder()
         let node = try NodeProcess.serve(database: folder.path("converge.db"), environment: ["CONVERGE_LOG": "debug"])
-        try node.waitUntilReady()
         let ann = try node.client("ann")
         _ = try ann.ask(#"{"body":"words-nobody-logs","ref":"r"}"#, ref: "r")
         try ann.send("{nonsense-nobody-logs")
@@ -118,7 +117,6 @@ import Testing
         // Twice: taking over once must be enough.
         for start in 1...2 {
             let node = try NodeProcess.serve(database: database)
-            try node.waitUntilReady()
             let reader = try node.client("reader", room: "own")
             let dev = try NodeProcess.history("dev", by: reader).filter { !$0.body.hasSuffix(" left") }
             let name = schema == 0 ? "Ann" : "ann"

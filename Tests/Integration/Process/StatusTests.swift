@@ -9,7 +9,6 @@ import Testing
         let folder = try TemporaryFolder()
         let node = try NodeProcess.serve(
             database: folder.path("a.db"), environment: ["CONVERGE_NODE_NAME": "ann-arbor"])
-        try node.waitUntilReady()
         let deadline = Deadline()
         var output = ""
         while true {
@@ -41,7 +40,6 @@ import Testing
         let nodes = try ["a", "b"].map {
             try NodeProcess.serve(database: folder.path("\($0).db"), environment: ["CONVERGE_NODE_NAME": $0])
         }
-        for node in nodes { try node.waitUntilReady() }
         let strangers = try NodeProcess(["status"] + nodes.map { "http://127.0.0.1:\($0.port)" })
         #expect(try strangers.waitForExit() == 1)
         #expect(strangers.output.contains("not whole"))
@@ -70,7 +68,6 @@ import Testing
         let folder = try TemporaryFolder()
         let (database, copy) = (folder.path("a.db"), folder.path("backup.db"))
         let node = try NodeProcess.serve(database: database)
-        try node.waitUntilReady()
         let ann = try node.client("ann")
         for number in 0..<200 { _ = try ann.ask(#"{"body":"before \#(number)","ref":"r"}"#, ref: "r") }
         // Writing goes on while the copy is made.
@@ -85,7 +82,6 @@ import Testing
         #expect(again.output.contains("is there already"))
 
         let restored = try NodeProcess.serve(database: copy)
-        try restored.waitUntilReady()
         let bob = try restored.client("bob")
         let bodies = try NodeProcess.history("lobby", by: bob).map(\.body)
         let during = bodies.filter { $0.hasPrefix("during ") }

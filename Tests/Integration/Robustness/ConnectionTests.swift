@@ -68,7 +68,6 @@ import Testing
         // One loop, since each has descriptors of its own.
         let node = try NodeProcess.serve(
             database: folder.path("converge.db"), environment: ["CONVERGE_LOOPS": "1"], openFiles: 64)
-        try node.waitUntilReady()
         let stays = try node.client("stays")
         var others: [RawSocket] = []
         // The kernel completes these; the node runs out of descriptors on its way through them.
@@ -92,7 +91,6 @@ import Testing
         // One loop, since each has descriptors of its own.
         let node = try NodeProcess.serve(
             database: folder.path("converge.db"), environment: ["CONVERGE_LOOPS": "1"], openFiles: 64)
-        try node.waitUntilReady()
         let stays = try node.client("stays")
         var others: [RawSocket] = []
         for _ in 0..<80 { others.append(try RawSocket(port: node.port)) }

@@ -122,7 +122,6 @@ import Testing
         let node = try NodeProcess.serve(
             database: folder.path("converge.db"),
             environment: ["CONVERGE_SQLITE_SYNC": "normal", "CONVERGE_WRITE_WAIT": "1h"])
-        try node.waitUntilReady()
         let fast = try node.client("fast")
         let slow = try (0..<10).map {
             let client = try node.open(token: Tokens.of("slow\($0)"), receiveBuffer: 8 << 10)
@@ -168,7 +167,6 @@ import Testing
         let node = try NodeProcess.serve(
             database: folder.path("converge.db"),
             environment: ["CONVERGE_SQLITE_SYNC": "normal", "CONVERGE_WRITE_WAIT": "1h"])
-        try node.waitUntilReady()
         let other = try node.client("other")
         try Self.talk(other, 0..<250)
         for number in 0..<200 {

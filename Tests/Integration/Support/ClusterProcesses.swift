@@ -188,7 +188,7 @@ final class ClusterProcesses {
         if let own = options.wrapperOfNode[index] { wrapper = own(node) + wrapper }
         if let network = options.network { wrapper = network.command(of: index) + wrapper }
         let process = try NodeProcess.serve(
-            database: node.database, environment: environment, host: node.host, wrapper: wrapper)
+            database: node.database, environment: environment, host: node.host, wrapper: wrapper, waits: false)
         node.process = process
         if waits { try process.waitUntilReady() }
     }

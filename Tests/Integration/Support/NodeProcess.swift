@@ -64,10 +64,10 @@ final class NodeProcess {
         Glibc.close(errors)
     }
 
-    /// A node that serves this database, once it listens.
+    /// A node that serves this database, once it can store; or once it listens, where that is not waited for.
     static func serve(
         database: String, environment: [String: String] = [:], openFiles: Int? = nil, host: String = "127.0.0.1",
-        wrapper: [String] = []
+        wrapper: [String] = [], waits: Bool = true
     ) throws -> NodeProcess {
         var settings = [
             "CONVERGE_ADDR": "\(host):0", "CONVERGE_DB_PATH": database, "CONVERGE_JWT_SECRET": Tokens.secret,
@@ -81,6 +81,7 @@ final class NodeProcess {
             throw TestFailure("no port in: \(line)")
         }
         node.port = port
+        if waits { try node.waitUntilReady() }
         return node
     }
 

@@ -11,7 +11,7 @@ import Testing
         let node = try NodeProcess.serve(
             database: folder.path("converge.db"),
             environment: ["CONVERGE_TLS_CERT": certificate.certificate, "CONVERGE_TLS_KEY": certificate.key]
-                .merging(more) { $1 })
+                .merging(more) { $1 }, waits: false)
         _ = try node.waitForLine(containing: "store opened")
         return node
     }
@@ -75,7 +75,6 @@ import Testing
         #expect(try node.waitForExit() == 0)
 
         let plain = try NodeProcess.serve(database: folder.path("plain.db"))
-        try plain.waitUntilReady()
         plain.kill(SIGHUP)
         #expect(try plain.waitForExit() == 0)
     }
