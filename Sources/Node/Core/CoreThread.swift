@@ -88,9 +88,12 @@ final class CoreThread: Sendable {
     /// And of one of several, which probes the others and asks for what it lacks.
     private static let clusterTickPeriod: UInt64 = 50_000_000
 
-    /// True where the core has finished.
+    /// Carries out what the core wants, and first what others wait for with time to pass: the disk begins to write, the
+    /// peers get what they have to store, too, and only then do the loops send to hundreds of clients. Among what is for the
+    /// clients the order stays.
+    ///
+    /// - Returns: true where the core has finished.
     private func perform(_ effects: inout [CoreEffect], _ reports: inout ReportLog) -> Bool {
-        var done = false
         var forPeers: [PeerMessage] = []
         for effect in effects {
             switch effect {
@@ -109,25 +112,32 @@ final class CoreThread: Sendable {
             case .dial(let address): forPeers.append(.dial(address))
             case .send(let link, let bytes, let isBulk): forPeers.append(.send(link, bytes, bulk: isBulk))
             case .closeLink(let link): forPeers.append(.close(link))
-            case .read(let request):
-                readers.submit(request)
+            case .deliver, .read, .report, .closeSessions, .finished: break
+            }
+        }
+        if !forPeers.isEmpty {
+            guard let peers else { preconditionFailure("a node that is alone wants to talk to a peer") }
+            peers.mailbox.post(contentsOf: &forPeers)
+        }
+        var done = false
+        for effect in effects {
+            switch effect {
             case .deliver(let frames, let wanted):
                 for (index, loop) in loops.enumerated() where wanted.contains(index) {
                     loop.post(.frames(frames))
                 }
+            case .read(let request):
+                readers.submit(request)
             case .report(let report):
                 reports.write(report, store: writer.storeSummary, at: SystemClock.monotonic())
             case .closeSessions:
                 for loop in loops { loop.post(.finish) }
             case .finished:
                 done = true
+            case .openStore, .commit, .prune, .stage, .install, .reload, .dial, .send, .closeLink: break
             }
         }
         effects.removeAll(keepingCapacity: true)
-        if !forPeers.isEmpty {
-            guard let peers else { preconditionFailure("a node that is alone wants to talk to a peer") }
-            peers.mailbox.post(contentsOf: &forPeers)
-        }
         return done
     }
 }
