@@ -17,6 +17,8 @@ public struct ClusterSettings: Sendable {
     public var probeInterval: Duration = .seconds(1)
     /// How long a peer that does not answer is suspected before its users are taken to have left.
     public var suspectTimeout: Duration = .seconds(4)
+    /// The versions of the peer protocol that this build speaks. Not a setting: tests of neighbouring builds change it.
+    var versions: ClosedRange<UInt16> = 1...1
 
     public init(host: String = "127.0.0.1", port: UInt16 = 0) {
         self.host = host

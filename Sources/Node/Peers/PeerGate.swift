@@ -64,6 +64,8 @@ final class PeerGate: Sendable {
         options.membership.probeInterval = interval
         options.membership.probeTimeout = min(options.membership.probeTimeout, max(1, interval * 3 / 10))
         options.membership.suspectTimeout = max(1, settings.suspectTimeout.milliseconds)
+        options.links.lowestVersion = settings.versions.lowerBound
+        options.links.highestVersion = settings.versions.upperBound
         return options
     }
 }

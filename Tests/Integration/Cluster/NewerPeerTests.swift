@@ -1,9 +1,10 @@
 import ConvergeCRDT
-import ConvergeNode
 import ConvergeStorage
 import ConvergeTransport
 import ConvergeWire
 import Testing
+
+@testable import ConvergeNode
 
 /// A peer of a newer build, as far as an older one can tell: it speaks later versions too, says things of kinds that this
 /// build does not know, and writes entries of such kinds.
@@ -54,6 +55,48 @@ struct NewerPeerTests {
             }
             #expect(refusal == .noCommonVersion)
             newer.close()
+        }
+    }
+
+    @Test(
+        "in the midst of an upgrade each link speaks what both ends know, and who shares no version hears through others"
+    )
+    func upgrade() throws {
+        try withBuild(1...1) { oldest in
+            try withBuild(1...2, peers: [oldest]) { middle in
+                try withBuild(2...2, peers: [oldest, middle]) { newest in
+                    let nodes = [oldest, middle, newest]
+                    try newest.wait("two links") { try nodes.map { try $0.metric("peer_links") } == [1, 2, 1] }
+                    let spoken = try nodes.map { node in
+                        try HTTPReply.get("/cluster", port: node.port).body.matches(of: /"protocol":([0-9]+),"has"/)
+                            .map { $0.1 }.sorted()
+                    }
+                    #expect(spoken == [["1"], ["1", "2"], ["2"]])
+                    #expect(try newest.metric(#"peer_links_refused_total{reason="hello"}"#) > 0)
+
+                    let clients = try nodes.enumerated().map { try $1.client("user\($0)", joins: false) }
+                    for (index, client) in clients.enumerated() {
+                        try client.send(#"{"type":"message","body":"from \#(index)"}"#)
+                        for other in clients {
+                            #expect(try other.next("message") { $0.body == "from \(index)" }.user == "user\(index)")
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// A node in this process as a build that speaks these versions of the peer protocol.
+    private func withBuild(_ versions: ClosedRange<UInt16>, peers: [TestNode] = [], _ body: (TestNode) throws -> Void)
+        throws
+    {
+        var cluster = ClusterSettings()
+        cluster.versions = versions
+        cluster.peers = try peers.map { "127.0.0.1:\(try #require($0.server.peerPort))" }
+        try withNode {
+            $0.cluster = cluster
+        } _: {
+            try body($0)
         }
     }
 
