@@ -48,6 +48,8 @@ struct MembershipNetwork {
     var cuts: [(Int, Int)] = []
     var links: [Link] = []
     var lossPercent = 0
+    /// What is lost is sent again, as TCP does, and comes late, and so does all that follows it on its link.
+    var resendsLost = false
     var delay: ClosedRange<UInt64> = 1...20
     /// Ticks come when they are due; otherwise every so many milliseconds.
     var tickInterval: UInt64?
@@ -64,6 +66,13 @@ struct MembershipNetwork {
     private var seeds: [Text]
     private var queue = EventQueue<Happening>()
     private var nextLink = 0
+    /// When the last frame of a link and direction arrives.
+    private var lastArrival: [Direction: UInt64] = [:]
+
+    private struct Direction: Hashable {
+        let link: Int
+        let to: Int
+    }
 
     init(
         nodes count: Int, seed: UInt64, options: MembershipOptions = MembershipOptions(), seeds: [Int]? = nil
@@ -234,9 +243,15 @@ struct MembershipNetwork {
             framesSent += 1
             guard let peer = nodes.firstIndex(where: { $0.replica == replica }),
                 let link = links.first(where: { isBetween($0, node, peer) }), !isCut(node, peer),
-                !random.chance(lossPercent)
+                resendsLost || !random.chance(lossPercent)
             else { return }
-            schedule(.arrive(peer, from: node, link: link.number, frame), after: random.in(delay))
+            var arrival = now + random.in(delay)
+            if resendsLost {
+                let direction = Direction(link: link.number, to: peer)
+                arrival = max(arrival + resending(), lastArrival[direction] ?? 0)
+                lastArrival[direction] = arrival
+            }
+            schedule(.arrive(peer, from: node, link: link.number, frame), after: arrival - now)
         case .dial(let address):
             dials.append((now, node, address))
             schedule(.dialled(by: node, life: nodes[node].life, address), after: random.in(delay))
@@ -248,6 +263,17 @@ struct MembershipNetwork {
             nodes[node].stored.append(member)
         case .drop(let address): nodes[node].stored.removeAll { $0.address == address }
         }
+    }
+
+    /// How long a segment takes beyond its way: the timeout doubles each time that it is lost (RFC 6298).
+    private mutating func resending() -> UInt64 {
+        var wait: UInt64 = 0
+        var timeout: UInt64 = 200
+        while wait < 10_000, random.chance(lossPercent) {
+            wait += timeout
+            timeout *= 2
+        }
+        return wait
     }
 
     private mutating func schedule(_ happening: Happening, after time: UInt64) {

@@ -88,6 +88,33 @@ import Testing
         }
     }
 
+    /// What TCP loses comes, but late, and so does all behind it: later than one look at a member takes. With one look
+    /// alone, each of these seeds accuses somebody within 45 seconds.
+    @Test func `a fifth of all segments lost, and sent again, makes nobody suspect`() {
+        for seed in [75, 83, 117, 125, 140, 144] as [UInt64] {
+            var network = Self.cluster(5, seed: seed)
+            network.delay = 1...3
+            network.lossPercent = 20
+            network.resendsLost = true
+            network.run(for: 120_000)
+            #expect(network.changes(to: .suspect).isEmpty, "seed \(seed)")
+        }
+    }
+
+    /// What the second look takes is a part of the suspicion's time.
+    @Test(arguments: [3, 5, 10]) func `a silent node is faulty after the two looks and the time to refute`(count: Int) {
+        var times: [UInt64] = []
+        for seed in 1...9 as ClosedRange<UInt64> {
+            var network = Self.cluster(count, seed: seed)
+            network.hang(count - 1)
+            let begin = network.now
+            times.append(network.run(upTo: 30_000) { $0.all(hold: count - 1, .faulty) } ?? .max)
+            let suspected = network.changes(to: .suspect, since: begin).map(\.time)
+            #expect(suspected.allSatisfy { $0 >= begin + 2000 }, "seed \(seed): two looks take two seconds")
+        }
+        #expect(times.sorted()[4] <= 6500, "\(times)")
+    }
+
     @Test func `two without a link between them live for each other through a third`() {
         for seed in 1...3 as ClosedRange<UInt64> {
             var network = Self.cluster(3, seed: seed)

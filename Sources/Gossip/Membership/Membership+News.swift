@@ -212,7 +212,7 @@ extension Membership {
     /// is more than silence: where all who could confirm it have found the same, the node has ended, and what is left is
     /// the time in which it could be back.
     func suspicionEnd(_ suspicion: Suspicion, of record: MemberRecord, alive: Int) -> UInt64 {
-        let end = suspicion.deadline(timeout: options.suspectTimeout, others: alive)
+        let end = suspicion.deadline(timeout: options.suspectTimeout, others: alive) - options.secondLook
         guard let lostAt = record.lostAt, suspicion.isConfirmed(others: alive) else { return end }
         return min(end, suspicion.wait(options.suspectTimeout / 4, from: lostAt))
     }

@@ -3,8 +3,12 @@ import ConvergeWire
 
 // Probing: one member a round, directly where there is a link, then through others.
 //
-// Invariant: a member is only suspected after a whole probe without a sign of life, in which it was asked again and again
-// and through others. Any frame from it is a sign of life, not just the answer.
+// Invariant: a member with a link is only suspected after two looks without a sign of life, in which it was asked again and
+// again and through others. Any frame from it is a sign of life, not just the answer.
+//
+// Frames travel on TCP: where a segment is lost it is sent again after 200 ms, 600 ms, 1,400 ms, and all that follows it
+// waits. So a lossy network makes answers late, by more than one look takes, and a second is needed to tell that from
+// silence.
 
 /// A probe of this node's own.
 struct Probe: Sendable {
@@ -13,9 +17,13 @@ struct Probe: Sendable {
     let startedAt: UInt64
     /// When others are asked.
     var indirectAt: UInt64?
-    /// When it is sent once more.
+    /// When it is sent once more, and how long after that again: each time twice as long, since on a link that waits for
+    /// what was lost a repeat is just one more that can be lost.
     var repeatAt: UInt64
+    var repeatWait: UInt64
+    /// When this look ends.
     var endsAt: UInt64
+    var isSecondLook = false
     /// Who was asked, and who of them has no answer.
     var relays: [ReplicaID] = []
     var denied: [ReplicaID] = []
@@ -83,7 +91,7 @@ extension Membership {
         counters.probes += 1
         var probe = Probe(
             number: nextNumber(), target: target, startedAt: now, indirectAt: now + timeout, repeatAt: now + timeout,
-            endsAt: now + options.probeInterval * health.multiplier)
+            repeatWait: repeatInterval, endsAt: now + options.probeInterval * health.multiplier)
         if record.linked {
             effects.append(.send(target, .probe(number: probe.number, updates(for: target))))
         } else {
@@ -97,6 +105,8 @@ extension Membership {
         for at in probes.indices {
             if probes[at].target == peer, probes[at].indirectAt != nil {
                 askOthers(forProbeAt: at, into: &effects)
+            } else if probes[at].target == peer, probes[at].isSecondLook {
+                probes[at].endsAt = min(probes[at].endsAt, now + options.probeTimeout * health.multiplier)
             } else if probes[at].relays.contains(peer), !probes[at].denied.contains(peer) {
                 probes[at].denied.append(peer)
             }
@@ -112,7 +122,7 @@ extension Membership {
 
     private mutating func askOthers(for probe: inout Probe, into effects: inout [MembershipEffect]) {
         probe.indirectAt = nil
-        probe.repeatAt = now + repeatInterval
+        probe.repeatAt = now + probe.repeatWait
         probe.relays = relays(to: probe.target, but: probe.target, count: options.indirectProbes)
         counters.indirectProbes += UInt64(probe.relays.count)
         if probe.relays.isEmpty, table[probe.target]?.linked != true {
@@ -126,10 +136,12 @@ extension Membership {
     }
 
     /// Who is asked to probe `target`: who reached it last, and others at random.
-    private mutating func relays(to target: ReplicaID, but requester: ReplicaID, count: Int) -> [ReplicaID] {
+    private mutating func relays(
+        to target: ReplicaID, but requester: ReplicaID, besides asked: [ReplicaID] = [], count: Int
+    ) -> [ReplicaID] {
         var others = table.records.filter {
             $0.linked && ($0.state == .alive || $0.state == .suspect) && $0.replica != target
-                && $0.replica != requester
+                && $0.replica != requester && !asked.contains($0.replica)
         }.map(\.replica)
         var chosen: [ReplicaID] = []
         if let relay = table[target]?.relay, let at = others.firstIndex(of: relay) {
@@ -145,15 +157,41 @@ extension Membership {
         var failed: [Probe] = []
         for at in probes.indices {
             if now >= probes[at].endsAt {
-                failed.append(probes[at])
+                if isWorthSecondLook(probes[at]) {
+                    lookAgain(forProbeAt: at, into: &effects)
+                } else {
+                    failed.append(probes[at])
+                }
             } else if let indirectAt = probes[at].indirectAt {
                 if now >= indirectAt { askOthers(forProbeAt: at, into: &effects) }
             } else if now >= probes[at].repeatAt {
-                probes[at].repeatAt = now + repeatInterval
+                probes[at].repeatWait *= 2
+                probes[at].repeatAt = now + probes[at].repeatWait
                 repeatProbe(probes[at], into: &effects)
             }
         }
         for probe in failed { fail(probe, into: &effects) }
+    }
+
+    /// Whether this node would be the first to accuse. A suspect was looked at twice already, and a link that was ended is
+    /// more than silence.
+    private func isWorthSecondLook(_ probe: Probe) -> Bool {
+        guard !probe.isSecondLook, let record = table[probe.target] else { return false }
+        return record.linked && record.state == .alive
+    }
+
+    /// As long as the first, and through others where there are more.
+    private mutating func lookAgain(forProbeAt at: Int, into effects: inout [MembershipEffect]) {
+        var probe = probes[at]
+        probe.isSecondLook = true
+        probe.repeatAt = now + probe.repeatWait
+        probe.endsAt = now + options.probeInterval * health.multiplier
+        let more = relays(
+            to: probe.target, but: probe.target, besides: probe.relays, count: options.indirectProbes)
+        probe.relays += more
+        counters.indirectProbes += UInt64(more.count)
+        probes[at] = probe
+        repeatProbe(probe, into: &effects)
     }
 
     private func repeatProbe(_ probe: Probe, into effects: inout [MembershipEffect]) {
@@ -161,7 +199,9 @@ extension Membership {
         if table[probe.target]?.linked == true {
             effects.append(.send(probe.target, .probe(number: probe.number, update)))
         }
-        for relay in probe.relays where !probe.denied.contains(relay) && table[relay]?.linked == true {
+        // That there is no answer so far ends the first look of who says so, not the second.
+        for relay in probe.relays
+        where (probe.isSecondLook || !probe.denied.contains(relay)) && table[relay]?.linked == true {
             effects.append(.send(relay, .probeRequest(number: probe.number, target: probe.target, update)))
         }
     }
@@ -171,7 +211,7 @@ extension Membership {
     private mutating func fail(_ probe: Probe, into effects: inout [MembershipEffect]) {
         end(probe)
         if !probe.relays.isEmpty {
-            health.worsen(by: probe.relays.count - probe.denied.count)
+            health.worsen(by: min(options.indirectProbes, probe.relays.count - probe.denied.count))
         } else if table[probe.target]?.linked == true {
             health.worsen()
         }

@@ -4,8 +4,8 @@ public struct MembershipOptions: Hashable, Sendable {
     public var probeInterval: UInt64 = 1000
     /// Without an answer for this long, others are asked to probe too.
     public var probeTimeout: UInt64 = 300
-    /// How long a member is suspected before it is faulty, once enough members suspect it on their own. While they don't,
-    /// up to three times as long (Lifeguard, section IV-B).
+    /// How long a member is silent beyond one look at it before it is faulty, once enough members suspect it on their own.
+    /// While they don't, up to three times as long (Lifeguard, section IV-B). The second look at it is a part of that.
     public var suspectTimeout: UInt64 = 4000
     /// How many members are asked to probe one that doesn't answer.
     public var indirectProbes = 3
@@ -30,4 +30,7 @@ public struct MembershipOptions: Hashable, Sendable {
     public var planted: PlantedFaults = []
 
     public init() {}
+
+    /// What of `suspectTimeout` is over when a suspicion is told. At most a quarter: what is left is the time to refute it.
+    var secondLook: UInt64 { min(probeInterval, suspectTimeout / 4) }
 }
