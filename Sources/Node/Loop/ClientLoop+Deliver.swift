@@ -152,7 +152,7 @@ extension ClientLoop {
         let connection = connections[slot]
         guard !connection.pointee.closeSent else { return }
         if connection.pointee.backlog > options.replyBytes {
-            closeAsSlow(slot)
+            closeAsSlow(slot, "too slow")
             return
         }
         if connection.pointee.room != Connection.nowhere, connection.pointee.feed == nil { catchUp(slot) }

@@ -133,6 +133,10 @@ extension ClientLoop {
         connections[slot].pointee.isRead = false
         guard let queue = connections[slot].pointee.feed else { return }
         let decision = queue.feed.read(page, ask)
+        if decision == .lost {
+            closeAsSlow(slot, "history is gone")
+            return
+        }
         if decision != .ignore {
             for record in frames.records { append(frames.bytes(of: record), toSlow: slot) }
             if queue.feed.purpose == .catchUp {
@@ -143,7 +147,7 @@ extension ClientLoop {
             metrics.slowFed.add(frames.records.count)
         }
         switch decision {
-        case .ignore: break
+        case .ignore, .lost: break
         case .more(let held): queue.keep(held)
         case .level(let show):
             if queue.feed.purpose == .resume {

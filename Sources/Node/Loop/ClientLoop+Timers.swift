@@ -43,12 +43,12 @@ extension ClientLoop {
     }
 
     /// Gives up what waits for a client, and the client. Should it read again after all, it finds out why.
-    mutating func closeAsSlow(_ slot: UInt32) {
+    mutating func closeAsSlow(_ slot: UInt32, _ reason: Text) {
         let connection = connections[slot]
         metrics.slowClosed.add(1)
-        log.write(.info, "slow client closed", ("session", "\(id(of: slot).rawValue)"))
+        log.write(.info, "slow client closed", ("session", "\(id(of: slot).rawValue)"), ("reason", "\(reason)"))
         connection.pointee.dropWaiting()
-        close(slot, .tryAgainLater, "too slow")
+        close(slot, .tryAgainLater, reason)
         connection.pointee.progressed = now
         connection.pointee.deadline = now + max(options.writeWait, Self.lastChance)
         schedule(slot)
@@ -60,7 +60,7 @@ extension ClientLoop {
             connection.pointee.progressed &+ patience(connection.pointee.phase) <= now
         {
             if connection.pointee.phase == .chat || connection.pointee.phase == .echo {
-                closeAsSlow(slot)
+                closeAsSlow(slot, "too slow")
             } else {
                 kill(slot)
             }

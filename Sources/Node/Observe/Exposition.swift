@@ -71,7 +71,9 @@ extension Metrics {
             "protocol_errors_total", "WebSockets closed because the client broke the protocol.", protocolErrors.current)
         counter("slow_taken_off_total", "Times a slow client was taken off the live stream.", slowTakenOff.current)
         counter("slow_fed_frames_total", "Frames that slow clients got from the store.", slowFed.current)
-        counter("slow_closed_total", "Clients closed because they took nothing for too long.", slowClosed.current)
+        counter(
+            "slow_closed_total", "Clients closed because they took nothing for too long, or retention overtook them.",
+            slowClosed.current)
         counter("silent_closed_total", "Clients closed because they were silent for too long.", silentClosed.current)
         counter("reads_total", "Reads of the store.", reads.current)
         counter("reads_failed_total", "Reads of the store that failed.", readsFailed.current)

@@ -123,6 +123,9 @@ struct Feed: Sendable {
         /// Show the page, then that the resume is over, where it was one, then those of the held frames; what comes from now
         /// on is decided frame by frame.
         case level(show: [Int])
+        /// Retention has dropped what a slow client had not been sent. Nothing of the page is for it, and its connection ends:
+        /// what it has been shown stays without a gap, so a resume from there says what is missing.
+        case lost
     }
 
     /// The most documents that a resume names; where there are more, it says that it is not complete.
@@ -193,7 +196,10 @@ struct Feed: Sendable {
     mutating func read(_ page: Page, _ number: UInt64) -> PageDecision {
         guard asked == number, asked != 0 else { return .ignore }
         asked = 0
-        if purpose == .resume, !cursor.covers(page.horizon) { recovered = false }
+        if !cursor.covers(page.horizon) {
+            guard purpose == .resume else { return .lost }
+            recovered = false
+        }
         cursor.merge(page.reached)
         guard page.isLevel, !overflowed else { return .more(held: keepUnstored()) }
         isLevel = true

@@ -22,7 +22,7 @@ struct FeedReader {
         let (entries, through) = try reader.entries(room: room, after: question.cursor, limit: limit)
         var page = Feed.Page(reached: question.cursor, isLevel: entries.count < limit)
         // After the entries: what is dropped between the two is then known to be dropped.
-        if question.purpose == .resume { page.horizon = try reader.horizon() }
+        page.horizon = try reader.horizon()
         var frames = FrameBatchBuilder()
         let taken =
             switch question.purpose {

@@ -117,6 +117,50 @@ import Testing
         }
     }
 
+    @Test func `who is so slow that retention drops what it is owed is told so, and shown nothing beyond the gap`()
+        throws
+    {
+        try withNode {
+            $0.retention = .seconds(1)
+            $0.writeWait = .seconds(60)
+        } _: { node in
+            let fast = try node.client("fast")
+            let slow = try node.client("slow", receiveBuffer: 8 << 10)
+            let count = 4_000
+            try Self.talk(fast, 0..<count)
+            #expect(try node.metric("slow_taken_off_total") >= 1)
+            try node.wait("all that was said is dropped") { try node.metric("pruned_total") >= count }
+
+            var expected = 0
+            var wrong = 0
+            var last: Frame?
+            reading: while true {
+                switch try slow.arrival() {
+                case .text(let text):
+                    let frame = try Frame(text)
+                    guard frame.type == "message" else { continue }
+                    if Self.number(of: frame) != expected { wrong += 1 }
+                    expected += 1
+                    last = frame
+                case .close(let code, let reason):
+                    #expect(code == 1013)
+                    #expect(reason == "history is gone")
+                    break reading
+                case .end: throw TestFailure("ended without a close after \(expected)")
+                case .ping, .pong: continue
+                }
+            }
+            #expect(wrong == 0 && expected < count, "\(expected) shown, \(wrong) out of place")
+            #expect(try node.metric("slow_closed_total") == 1)
+
+            let shown = try #require(last)
+            let again = try node.client("slow")
+            let cursor = "{\"\(try #require(shown["node"]))\":\(try #require(shown.number("seq")))}"
+            try again.send(#"{"type":"resume","cursor":\#(cursor),"ref":"r"}"#)
+            #expect(try again.next("resumed").bool("recovered") == false)
+        }
+    }
+
     @Test func `a client in a busy room that never reads costs bounded memory`() throws {
         let folder = try TemporaryFolder()
         let node = try NodeProcess.serve(

@@ -23,7 +23,8 @@ import Testing
         // The runs must have met what they are about.
         #expect(
             coverage.resumed > 400 && coverage.unrecovered > 20 && coverage.replaced > 100 && coverage.filtered > 100
-                && coverage.slow > 100 && coverage.held > 100 && coverage.skippedShown > 50 && coverage.named > 400,
+                && coverage.slow > 100 && coverage.held > 100 && coverage.skippedShown > 50 && coverage.named > 400
+                && coverage.lost > 2,
             "\(coverage)")
     }
 }
@@ -38,6 +39,7 @@ private final class FeedRun {
         var slow = 0
         var held = 0
         var skippedShown = 0
+        var lost = 0
 
         mutating func add(_ other: Coverage) {
             resumed += other.resumed
@@ -48,6 +50,7 @@ private final class FeedRun {
             slow += other.slow
             held += other.held
             skippedShown += other.skippedShown
+            lost += other.lost
         }
     }
 
@@ -297,13 +300,9 @@ private final class FeedRun {
             if question.purpose == .catchUp || item.document == nil { items.append(item) }
         }
         if page.isLevel { page.reached.merge(node.storedVector) }
-        // A slow client is not told.
-        if question.purpose == .catchUp, !question.cursor.covers(node.pruned) {
-            for item in all where page.reached.covers(item.dot) { client.excused.insert(item.dot) }
-        }
-        if question.purpose == .resume {
-            page.horizon = node.pruned
-            if page.isLevel { page.documents = changed(in: client.room, on: node, beyond: question.origin) }
+        page.horizon = node.pruned
+        if question.purpose == .resume, page.isLevel {
+            page.documents = changed(in: client.room, on: node, beyond: question.origin)
         }
         connection.answer = (question.number, page, items)
     }
@@ -328,9 +327,14 @@ private final class FeedRun {
         let purpose = connection.feed!.purpose
         let decision = connection.feed!.read(page, number)
         guard decision != .ignore else { return }
+        if decision == .lost {
+            coverage.lost += 1
+            client.connection = nil
+            return
+        }
         for item in items { show(item, to: client, connection, live: false, resumed: purpose == .resume) }
         switch decision {
-        case .ignore: break
+        case .ignore, .lost: break
         case .more(let numbers):
             if purpose == .resume {
                 client.cursor = reached(page, client)
@@ -408,23 +412,27 @@ private final class FeedRun {
         while nodes.contains(where: { $0.storedVector != heads }) {
             for node in 0..<3 { for other in 0..<3 { replicate(to: node, from: other) } }
         }
-        for client in clients {
-            if client.connection == nil { connect(client, to: Int.random(in: 0..<3, using: &random)) }
-            let connection = client.connection!
-            if connection.resuming, connection.feed?.isResuming != true { resume(client, connection) }
-        }
+        for client in clients { _ = connected(client) }
         var rounds = 0
         while rounds < 400, nodes.contains(where: { $0.handed < $0.stored.count }) || rounds < 150 {
             rounds += 1
             for node in 0..<3 { handOut(node) }
             for client in clients {
-                ask(client, client.connection!)
-                answer(client, client.connection!)
+                ask(client, connected(client))
+                answer(client, connected(client))
             }
         }
         for client in clients {
-            if client.connection!.resuming { wrong.append("a resume that never ends") }
+            if client.connection?.resuming != false { wrong.append("a resume that never ends") }
             missing(client, through: heads)
         }
+    }
+
+    /// The client's connection, one of which the client wants to resume where it has begun anew.
+    private func connected(_ client: Client) -> Connection {
+        if client.connection == nil { connect(client, to: Int.random(in: 0..<3, using: &random)) }
+        let connection = client.connection!
+        if connection.resuming, connection.feed?.isResuming != true { resume(client, connection) }
+        return connection
     }
 }

@@ -92,6 +92,18 @@ import Testing
         }
     }
 
+    @Test("a slow client of which something is dropped before it was sent is given up with its page, and never before")
+    func lost() {
+        for (pruned, isLost) in [(vector(10, 7), false), (vector(11, 7), true), (vector(10, 8), true)] {
+            var feed = Feed(catchingUpFrom: vector(10, 7))
+            _ = feed.ask(1)
+            var page = Feed.Page(reached: vector(12, 9), isLevel: true)
+            page.horizon = pruned
+            #expect((feed.read(page, 1) == .lost) == isLost)
+            #expect(feed.cursor == (isLost ? vector(10, 7) : vector(12, 9)))
+        }
+    }
+
     @Test("the last page names the documents; too many of them is not everything")
     func documents() {
         for hasMore in [false, true] {

@@ -9,13 +9,10 @@ struct SessionStream {
     private(set) var room: Text = ""
     /// The cursor at the beginning, and what was shown since, as the highest seq of each log.
     private(set) var shown = VersionVector()
-    /// What may have been dropped because of its age before a slow session could be shown it.
-    private(set) var dropped = VersionVector()
 
     mutating func begin(_ room: Text, at cursor: VersionVector) {
         self.room = room
         shown = cursor
-        dropped = VersionVector()
     }
 
     /// What comes live from here on is what `cursor` does not cover.
@@ -24,21 +21,19 @@ struct SessionStream {
     /// What is covered by `vector` will not come live.
     mutating func forgive(_ vector: VersionVector) { shown.merge(vector) }
 
-    mutating func mayLack(_ vector: VersionVector) { dropped.merge(vector) }
-
     /// Takes a live frame; what is wrong with it, if anything.
     mutating func take(_ dot: Dot, _ record: Ledger.Record, _ ledger: Ledger) -> (Violation.Rule, String)? {
         let before = shown[dot.replica]
         if dot.seq <= before { return (.order, "\(dot) live after seq \(before) of its log") }
         if record.mustShow {
             let missed = ledger.lastShown(room, dot.replica, through: dot.seq - 1)
-            if missed > max(before, dropped[dot.replica]) {
+            if missed > before {
                 return (.order, "\(dot) live, and seq \(missed) of its log left out")
             }
         }
         for past in record.past.components {
             let needed = ledger.lastShown(room, past.replica, through: past.seq)
-            if needed > max(shown[past.replica], dropped[past.replica]) {
+            if needed > shown[past.replica] {
                 return (
                     .causality,
                     "\(dot) depends on \(past), and \(past.replica):\(needed) of \(room) was not shown before"

@@ -200,7 +200,14 @@ extension World {
         trace.note(
             now, node.index, "page", UInt64(connection.client), UInt64(frames.records.count),
             "for client \(connection.client) in \(connection.roomName) to \(page.reached.components)"
-                + "\(page.isLevel ? ", level" : "")\(decision == .ignore ? ", too late" : "")")
+                + "\(page.isLevel ? ", level" : "")\(decision == .ignore ? ", too late" : "")"
+                + (decision == .lost ? ", some is gone" : ""))
+        if decision == .lost {
+            counts.closedAsSlow += 1
+            tellClient(connection, after: clientChoices.within(500...5_000))
+            lose(connection)
+            return
+        }
         if decision != .ignore {
             counts.pages += 1
             if purpose == .catchUp {
@@ -219,7 +226,7 @@ extension World {
             }
         }
         switch decision {
-        case .ignore: break
+        case .ignore, .lost: break
         case .more(let held): queue.held = held.map { queue.held[$0] }
         case .level(let show):
             if queue.feed.purpose == .resume {

@@ -247,15 +247,6 @@ extension World {
             let feed = FeedReader(question: question, session: session, room: room, limit: limit)
             var encoder = ServerFrameEncoder()
             let (frames, page) = try feed.read(reader, stamp(node), &encoder)
-            if question.purpose == .catchUp, scenario.retention > 0 {
-                // A slow client is not told of what goes because of its age before it has read it.
-                let gone = node.disk.store.state.floors
-                if let connection = node.connections[session] {
-                    connection.stream.mayLack(gone)
-                    clients[connection.client].views[room]?.excuse(gone)
-                    clients[connection.client].library?.excuse(gone)
-                }
-            }
             return .loop(
                 .feed(session, ask: question.number, frames: frames, page), loop: session.loop)
         }

@@ -81,6 +81,7 @@ final class World {
         /// Pages that clients were fed, and how often one was taken off the live stream.
         var pages = 0
         var takenOff = 0
+        var closedAsSlow = 0
         var compared = 0
         var reloads = 0
         var frames = 0
@@ -104,6 +105,7 @@ final class World {
             resumesNotRecovered += other.resumesNotRecovered
             pages += other.pages
             takenOff += other.takenOff
+            closedAsSlow += other.closedAsSlow
             compared += other.compared
             reloads += other.reloads
             frames += other.frames
