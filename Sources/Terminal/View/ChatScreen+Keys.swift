@@ -71,7 +71,7 @@ extension ChatScreen {
 
     private mutating func enter(_ effects: inout [ScreenEffect]) {
         let entered = rooms[current].editor.string
-        let command = ScreenCommand(entered)
+        let command = EnteredCommand(entered)
         if case .message = command, rooms[current].unsent.count >= Self.unsentLimit {
             // It stays in the draft.
             return note("\(Self.unsentLimit) messages wait to be sent: nothing more is taken", isError: true)
@@ -81,7 +81,7 @@ extension ChatScreen {
         run(command, &effects)
     }
 
-    private mutating func run(_ command: ScreenCommand, _ effects: inout [ScreenEffect]) {
+    private mutating func run(_ command: EnteredCommand, _ effects: inout [ScreenEffect]) {
         let name = rooms[current].name
         switch command {
         case .nothing: scrollToEnd()
@@ -117,7 +117,7 @@ extension ChatScreen {
     }
 
     private mutating func help() {
-        for (name, arguments, meaning) in ScreenCommand.list {
+        for (name, arguments, meaning) in EnteredCommand.list {
             note("/\(name)\(arguments.isEmpty ? "" : " ")\(arguments): \(meaning)")
         }
         for line in Self.keyHelp { note(line) }
@@ -181,7 +181,7 @@ extension ChatScreen {
     private func candidates(_ before: String, _ word: String) -> Completion.Candidates? {
         let room = rooms[current]
         if before.isEmpty, word.hasPrefix("/") {
-            return .init(words: ScreenCommand.list.map { "/\($0.name)" }, suffix: " ")
+            return .init(words: EnteredCommand.list.map { "/\($0.name)" }, suffix: " ")
         }
         let words = before.split(whereSeparator: \.isWhitespace)
         switch words.first {

@@ -266,23 +266,6 @@ struct ChatScreenTests {
         #expect(driver.screen.room?.editor.string == "draft")
     }
 
-    @Test(
-        "commands mean what they say",
-        arguments: [
-            ("/rooms", ScreenCommand.rooms), ("/join a b", .join("a b")), ("//x", .message("/x")), (" ", .nothing),
-            ("/history 5", .history(5)), ("/doc", .documents),
-            ("/doc tags", .document(.init(name: "tags", action: .show))),
-            ("/doc tags add alpha beta", .document(.init(name: "tags", action: .add("alpha beta")))),
-            ("/doc topic set a  b", .document(.init(name: "topic", action: .set("a  b")))),
-            ("/doc topic clear", .document(.init(name: "topic", action: .clear))),
-            ("/doc votes -3", .document(.init(name: "votes", action: .count(-3)))),
-            ("/quit", .quit), ("/nope", .mistake("there is no command /nope: /help shows them")),
-            ("/doc v +x", .mistake("a counter takes a whole number: /doc v +1")), ("hello", .message("hello")),
-        ])
-    func commands(entered: String, command: ScreenCommand) {
-        #expect(ScreenCommand(entered) == command)
-    }
-
     // MARK: Everything at once
 
     @Test(
