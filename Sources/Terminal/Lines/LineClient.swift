@@ -147,7 +147,7 @@ public struct LineClient: ~Copyable {
             _ = poll(&waits, nfds_t(waits.count), pause)
             if waits[2].revents != 0 { interrupt() }
             takeArrivals()
-            if waits[1].revents & Int16(POLLHUP) != 0, !isInputWhole {
+            if waits[1].revents & Int16(POLLHUP | POLLERR | POLLNVAL) != 0, !isInputWhole {
                 isInputWhole = true
                 session.inputIsWhole(at: SystemClock.monotonic())
             }
