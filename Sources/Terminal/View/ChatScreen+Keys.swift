@@ -15,6 +15,10 @@ extension ChatScreen {
         switch key {
         case .named(.enter, []): enter(&effects)
         case .named(.escape, _): scrollToEnd()
+        case .named(.pageUp, .alt) where layout.hasMembers: scrollMembers(by: membersPage)
+        case .named(.pageDown, .alt) where layout.hasMembers: scrollMembers(by: -membersPage)
+        case .wheel(let up, let column, let row) where isMembers(column: column, row: row):
+            scrollMembers(by: up ? 3 : -3)
         case .named(.pageUp, _), .alt("v"): scroll(by: max(messageRows - 1, 1), &effects)
         case .named(.pageDown, _), .control("v"): scroll(by: -max(messageRows - 1, 1), &effects)
         case .wheel(let up, _, _): scroll(by: up ? 3 : -3, &effects)
@@ -127,7 +131,8 @@ extension ChatScreen {
         "//text: a message that begins with a slash. Alt-Enter: a new line in the message",
         "PgUp, PgDn, wheel: older and newer; Esc: the newest; Alt-J: to the first unread",
         "Alt-Up, Alt-Down, Alt-1 to Alt-0: other rooms; Alt-A: the next with something unread",
-        "F2: rooms, F4 or Alt-M: members, Alt-Z: messages alone; Tab completes; Ctrl-R finds what was typed",
+        "F2: rooms, F4 or Alt-M: members, which Alt-PgUp, Alt-PgDn and the wheel scroll; Alt-Z: messages alone",
+        "Tab completes; Ctrl-R finds what was typed",
     ]
 
     // MARK: Finding what was typed
