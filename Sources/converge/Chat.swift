@@ -64,19 +64,13 @@ enum Chat {
     }
 
     private static func lines(_ settings: ChatSettings, _ token: String?, isJSON: Bool, isDumb: Bool) -> Int32 {
-        guard let server = settings.servers.first else { return Console.misused("chat needs a server") }
-        let word: String
-        do throws(ChatSettings.TokenProblem) {
-            if let token { word = token } else { word = try settings.askForToken() }
-        } catch {
-            return Console.failed(Console.escaped(error.text))
-        }
-        var options = LineClient.Options(server: server, room: settings.rooms.first ?? "lobby", token: word)
+        var options = LineClient.Options(
+            servers: settings.servers, room: settings.rooms.first ?? "lobby", token: token)
+        options.tokenCommand = settings.tokenCommand
         options.authorityFile = settings.authorityFile
         options.isPlain = !settings.hasColours || isDumb
         options.isJSON = isJSON
-        // Only once the connection stands: until then an interruption may simply end the program.
-        return LineClient.run(options) { $0.interruptions = TerminationSignals.descriptor() }
+        return LineClient.run(options, interruptions: TerminationSignals.descriptor)
     }
 
     // MARK: The file

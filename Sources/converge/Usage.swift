@@ -50,8 +50,9 @@ enum Usage {
 
         On a terminal: a full screen with rooms, messages, members and what is being typed; F1 shows keys and commands. It
         goes on with another server when one is gone, and keeps what is unsent.
-        Without a terminal each line of input is a message, and what others say is printed. Through a pipe it sends all its
-        input, waits until that is acknowledged, and leaves.
+        Without a terminal each line of input is a message or a command (/help lists them), and what others say is printed. It,
+        too, goes on with another server, and prints what was missed. At the end of its input it waits until all of that is
+        stored or answered, and leaves.
 
           --server URL     ws://host:port, or wss://host:port for TLS; several nodes with commas [ws://127.0.0.1:8080]
           --room ROOM      [lobby]
@@ -63,7 +64,9 @@ enum Usage {
           --ascii          draw with ASCII alone
           --no-color       no colours on a terminal; NO_COLOR does the same
 
-        Exit status: 0 left, 1 not connected, refused, or not all was stored, 2 misused, 128 and its number after a signal.
+        Exit status: 0 left; 1 no server could be had at the beginning (10 s for each), a server refused the token or the room,
+        something from a pipe was refused, or was not stored within 30 s without progress after the end of input; 2 misused;
+        130 interrupted (on the full screen: 128 and the signal's number).
 
         """
 

@@ -24,12 +24,13 @@ public struct UnsentMessage: Hashable, Sendable {
 ///
 /// With a window of 1 nothing is sent before the answer to what is before it, so the order is kept also where a node is
 /// busy for a moment. A larger window is faster over a slow line, and gives that up: of what is in flight together one
-/// may be refused for now and the next one stored.
+/// may be refused for now and the next one stored. It opens when the node has stored the first message since the
+/// connection began, so a node that is just starting refuses that one alone.
 public struct Outbox: Sendable {
     public struct Options: Hashable, Sendable {
         /// How many may wait, in all rooms.
         public var limit = 1_000
-        /// How many of one room may be in flight.
+        /// How many of one room may be in flight, once the node has stored one.
         public var window = 1
         /// How long to wait after `busy` and `storage unavailable`.
         public var backoff = Backoff(first: .milliseconds(100), greatest: .seconds(10))
@@ -43,8 +44,14 @@ public struct Outbox: Sendable {
         case refused(String)
     }
 
+    private struct Waiting {
+        var message: UnsentMessage
+        /// Which one it is of all that came in: the order to keep.
+        var number: UInt64
+    }
+
     private struct Queue {
-        var messages: [UnsentMessage] = []
+        var messages: [Waiting] = []
         var inFlight = 0
         var failures = 0
         /// Nothing is sent before.
@@ -54,6 +61,9 @@ public struct Outbox: Sendable {
     private let options: Options
     private var generator: SeededGenerator
     private var queues: [String: Queue] = [:]
+    private var nextNumber: UInt64 = 0
+    /// The rooms whose node has stored something over the connection that there is.
+    private var proven: Set<String> = []
     /// How many wait in all rooms.
     public private(set) var count = 0
     /// The highest position that was seen in any room: what is written stands after it.
@@ -70,7 +80,7 @@ public struct Outbox: Sendable {
     public var rooms: [String] { queues.filter { !$0.value.messages.isEmpty }.keys.sorted() }
 
     /// What waits in a room, oldest first.
-    public func messages(in room: String) -> [UnsentMessage] { queues[room]?.messages ?? [] }
+    public func messages(in room: String) -> [UnsentMessage] { queues[room]?.messages.map(\.message) ?? [] }
 
     /// Puts a message behind those of its room. False, and nothing is put, where the outbox is full.
     @discardableResult
@@ -82,7 +92,8 @@ public struct Outbox: Sendable {
 
     /// Puts back what waited in an earlier life, whatever the limit is now.
     mutating func restore(_ message: UnsentMessage) {
-        queues[message.room, default: Queue()].messages.append(message)
+        queues[message.room, default: Queue()].messages.append(Waiting(message: message, number: nextNumber))
+        nextNumber += 1
         count += 1
     }
 
@@ -98,8 +109,9 @@ public struct Outbox: Sendable {
             return nil
         }
         // After a refusal for now one is tried alone.
-        guard queue.inFlight < (queue.failures > 0 ? 1 : options.window) else { return nil }
-        let message = queue.messages[queue.inFlight]
+        let mayGoTogether = queue.failures == 0 && proven.contains(room)
+        guard queue.inFlight < (mayGoTogether ? options.window : 1) else { return nil }
+        let message = queue.messages[queue.inFlight].message
         queue.inFlight += 1
         queues[room] = queue
         return message
@@ -116,12 +128,13 @@ public struct Outbox: Sendable {
 
     private func place(_ key: String, in room: String) -> Int? {
         guard let queue = queues[room] else { return nil }
-        return queue.messages[..<queue.inFlight].firstIndex { $0.key == key }
+        return queue.messages[..<queue.inFlight].firstIndex { $0.message.key == key }
     }
 
     /// A node has stored it.
     mutating func stored(_ key: String, in room: String) {
         guard let at = place(key, in: room) else { return }
+        proven.insert(room)
         queues[room]?.failures = 0
         queues[room]?.pausedUntil = 0
         remove(at, in: room)
@@ -134,13 +147,17 @@ public struct Outbox: Sendable {
             remove(at, in: room)
             return .refused(reason)
         }
-        // What is in flight behind it goes on: its answers are on their way. It comes to stand behind that, in front of what
-        // was not sent.
+        // What is in flight behind it goes on: its answers are on their way. It comes to stand behind that, in its order
+        // among what is not in flight.
         let message = queue.messages.remove(at: at)
         queue.inFlight -= 1
-        queue.messages.insert(message, at: queue.inFlight)
-        queue.failures = min(queue.failures + 1, 1_000)
-        queue.pausedUntil = now + options.backoff.delay(after: queue.failures - 1, &generator)
+        let rest = queue.messages[queue.inFlight...]
+        queue.messages.insert(message, at: rest.firstIndex { $0.number > message.number } ?? rest.endIndex)
+        // What was refused together has failed once.
+        if now >= queue.pausedUntil {
+            queue.failures = min(queue.failures + 1, 1_000)
+            queue.pausedUntil = now + options.backoff.delay(after: queue.failures - 1, &generator)
+        }
         queues[room] = queue
         return .again
     }
@@ -150,21 +167,22 @@ public struct Outbox: Sendable {
     mutating func tooBig(in room: String) -> UnsentMessage? {
         guard let queue = queues[room],
             let at = queue.messages[..<queue.inFlight].indices.max(by: {
-                queue.messages[$0].body.utf8.count < queue.messages[$1].body.utf8.count
+                queue.messages[$0].message.body.utf8.count < queue.messages[$1].message.body.utf8.count
             })
         else { return nil }
-        let message = queue.messages[at]
+        let message = queue.messages[at].message
         remove(at, in: room)
         return message
     }
 
     /// The connection is gone: what was in flight waits again, and is returned.
     mutating func connectionLost(in room: String) -> [UnsentMessage] {
+        proven.remove(room)
         guard let queue = queues[room] else { return [] }
         queues[room]?.inFlight = 0
         queues[room]?.failures = 0
         queues[room]?.pausedUntil = 0
-        return Array(queue.messages[..<queue.inFlight])
+        return queue.messages[..<queue.inFlight].map(\.message)
     }
 
     private mutating func remove(_ at: Int, in room: String) {

@@ -31,8 +31,9 @@ public struct LineFormat: Sendable {
     }
 
     /// The lines of one event; none for what is not shown.
-    public func lines(_ event: ChatEvent) -> [String] {
-        if isJSON { return LineJSON.lines(event) }
+    /// - Parameter isMissed: it was said while the connection was away: JSON says so.
+    public func lines(_ event: ChatEvent, isMissed: Bool = false) -> [String] {
+        if isJSON { return LineJSON.lines(event, isMissed: isMissed) }
         switch event {
         case .welcome(let welcome):
             let name = welcome.displayName.isEmpty ? "connected" : welcome.displayName
@@ -52,6 +53,17 @@ public struct LineFormat: Sendable {
         }
     }
 
+    /// The end of what was missed. People are told only what they would not see otherwise.
+    func resumed(_ room: String, recovered: Bool, missed: Int, documents: [String]) -> [String] {
+        if isJSON { return [LineJSON.resumed(room, recovered: recovered, missed: missed, documents: documents)] }
+        var lines: [String] = []
+        if !documents.isEmpty { lines.append(list("documents changed meanwhile", documents)) }
+        if !recovered { lines.append(notice("something may be missing before this line")) }
+        return lines
+    }
+
+    func status(_ status: LineStatus) -> String { isJSON ? LineJSON.status(status) : notice(status.words) }
+
     /// Something that the program says itself: dim, after dashes. Foreign parts of it are escaped.
     public func notice(_ text: String) -> String {
         isJSON ? LineJSON.notice(text) : painted("-- \(TerminalText.escaped(text))", "2")
@@ -63,11 +75,25 @@ public struct LineFormat: Sendable {
         return hasColours ? "\u{1B}[31m\(line)\u{1B}[0m" : line
     }
 
+    /// The same for the error output.
+    static func note(_ text: String, hasColours: Bool) -> String {
+        let line = "-- \(TerminalText.escaped(text))"
+        return hasColours ? "\u{1B}[2m\(line)\u{1B}[0m" : line
+    }
+
     private func list(_ title: String, _ items: [String]) -> String {
         notice("\(title) (\(items.count)): \(items.joined(separator: ", "))")
     }
 
     private func document(_ event: DocumentEvent) -> String {
+        switch event.type {
+        case "crdt_orset_values": return notice(DocumentReading.set(event.items).words(event.document))
+        case "crdt_lww_value": return notice(DocumentReading.register(event.body).words(event.document))
+        case "crdt_counter_value": return notice(DocumentReading.counter(event.value ?? 0).words(event.document))
+        case "crdt_counter_changed":
+            return notice("\(event.type) \(event.document): \(event.value ?? event.amount ?? 0)")
+        default: break
+        }
         let value = event.items.isEmpty ? event.body ?? "" : event.items.joined(separator: ", ")
         return notice("\(event.type) \(event.document): \(value)")
     }

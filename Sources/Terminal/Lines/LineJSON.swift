@@ -10,7 +10,8 @@ struct LineJSON: ~Copyable {
     private var isFirst = true
 
     /// The lines of one event; none for what is not shown.
-    static func lines(_ event: ChatEvent) -> [String] {
+    /// - Parameter isMissed: it was said while the connection was away.
+    static func lines(_ event: ChatEvent, isMissed: Bool = false) -> [String] {
         switch event {
         case .welcome(let welcome):
             return [
@@ -20,8 +21,8 @@ struct LineJSON: ~Copyable {
                     $0.add("display_name", welcome.displayName)
                 }
             ]
-        case .message(let line): return [object("message") { $0.add(line) }]
-        case .system(let line): return [object("system") { $0.add(line) }]
+        case .message(let line): return [self.line("message", line, isMissed ? "missed" : nil)]
+        case .system(let line): return [self.line("system", line, isMissed ? "missed" : nil)]
         case .history(let page): return page.entries.flatMap { entry(in: $0) }
         case .rooms(let rooms, _): return [object("rooms") { $0.add("rooms", rooms) }]
         case .users(let list, _):
@@ -48,23 +49,52 @@ struct LineJSON: ~Copyable {
     /// Something that the program says itself.
     static func notice(_ words: String) -> String { object("notice") { $0.add("body", words) } }
 
+    /// The connection was lost, or is live again.
+    static func connection(_ state: String, _ room: String, _ server: String, reason: String = "") -> String {
+        object("connection") {
+            $0.add("state", state)
+            $0.add("room", room)
+            $0.add("server", server)
+            $0.add("reason", reason)
+        }
+    }
+
+    /// All that was missed has come, or perhaps not all.
+    static func resumed(_ room: String, recovered: Bool, missed: Int, documents: [String]) -> String {
+        object("resumed") {
+            $0.add("room", room)
+            $0.add("recovered", recovered)
+            $0.add("missed", missed)
+            $0.add("docs", documents)
+        }
+    }
+
+    static func status(_ status: LineStatus) -> String {
+        object("status") {
+            $0.add("state", status.isLive ? "live" : "lost")
+            $0.add("room", status.room)
+            $0.add("user_id", status.userID)
+            $0.add("server", status.server)
+            $0.add("node", status.node ?? "")
+            if !status.isLive { $0.add("reason", status.reason) }
+            if let latency = status.latency { $0.add("latency_ms", Int(clamping: latency.milliseconds)) }
+            $0.add("unsent", status.unsent)
+        }
+    }
+
     private static func entry(in event: ChatEvent) -> [String] {
         switch event {
-        case .message(let line):
-            [
-                object("message") {
-                    $0.add(line)
-                    $0.add("history", true)
-                }
-            ]
-        case .system(let line):
-            [
-                object("system") {
-                    $0.add(line)
-                    $0.add("history", true)
-                }
-            ]
+        case .message(let line): [self.line("message", line, "history")]
+        case .system(let line): [self.line("system", line, "history")]
         default: []
+        }
+    }
+
+    /// - Parameter mark: says that it did not come live.
+    private static func line(_ type: String, _ line: ChatLine, _ mark: String?) -> String {
+        object(type) {
+            $0.add(line)
+            if let mark { $0.add(mark, true) }
         }
     }
 

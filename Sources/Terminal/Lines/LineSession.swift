@@ -3,77 +3,121 @@ import ConvergeWire
 
 /// Decides for the line client: what a line means, what is shown, when it may leave and with which exit status.
 ///
-/// A core: lines, events and the time go in, effects come out. Invariants: it takes input only while few requests are
-/// unanswered, so piping a large file needs little memory here and at the server; at the end of input it leaves with 0
-/// only if all that was sent has been answered.
+/// A core: lines, the client library's events and the time go in, effects come out. The library reconnects, fills gaps and
+/// keeps what is unsent; this says what of it is told. Invariants: few requests are unanswered at any time, so piping a
+/// large file needs little memory here and at the server; a command waits for everything before it, and what follows it for
+/// its answer; it leaves with 0 only if all that was read has been answered. While input may come it waits for a
+/// connection for ever, but for the first one; at the end of input only as long as something gets on.
 struct LineSession {
     enum Effect: Hashable {
-        case send(ChatCommand)
-        case ping
+        /// Follow a room, or follow it no more.
+        case join(String)
+        case leave(String)
+        case send(String, room: String)
+        case ask(LineQuestion, room: String)
         case print(String)
-        /// For the error output.
+        /// For the error output: how things stand.
+        case note(String)
+        /// For the error output: something has failed.
         case complain(String)
-        /// Begin the close handshake.
-        case close
         case exit(Int32)
     }
 
-    enum Phase { case connecting, chatting, finishing, closing, over }
-
-    private struct Request {
-        var ref: String
-        var command: ChatCommand
-        /// Seen in the room: as good as answered by a server that acknowledges nothing.
-        var isEchoed = false
-    }
+    enum Phase { case connecting, chatting, finishing, over }
 
     private static let second: UInt64 = 1_000_000_000
     static let inFlight = 64
-    /// How long the server may take for the welcome, and for each further answer at the end.
-    static let patience = 10 * second
-    static let closeWait = 2 * second
-    static let holdLimit = 3 * second
-    static let pingAfter = 30 * second
-    static let lostAfter = 75 * second
+    /// How long each server may take for the first connection.
+    static let connectLimit = 10 * second
+    /// After the end of input, how long nothing may get on.
+    static let patience = 30 * second
+    /// How long one's own messages, once stored, may take to come back through the room.
+    static let echoWait = second
+    /// After a question that the loss of the connection has answered.
+    static let askAgainAfter = second / 5
+    /// What a node says of documents when the library asks; what a person asks for is answered to the question.
+    private static let answers = ["crdt_orset_values", "crdt_lww_value", "crdt_counter_value"]
+    /// How many ids of one's own messages are kept.
+    private static let idLimit = 1_024
 
     private(set) var phase = Phase.connecting
+    private(set) var room: String
     private var format: LineFormat
     /// A person types: mistakes are told, but don't make the whole a failure.
     private let isInteractive: Bool
-    private var requests: [Request] = []
-    /// Commands that wait until the messages before them are answered: a message that is still on its way to the store
-    /// would be shown to a room that `/join` has left, and missing from `/history`.
-    private var held: [ChatCommand] = []
-    private var heldSince: UInt64 = 0
-    private var counter = 0
-    private var hasSeenAnswers = false
-    private var failures = 0
-    private var status: Int32 = 0
-    private var deadline: UInt64
-    private var heard: UInt64
-    private var pinged: UInt64
 
-    init(format: LineFormat, isInteractive: Bool, at now: UInt64) {
+    // How the connection stands.
+    private let servers: Int
+    private var tried: [ServerURL] = []
+    private var failed: [String] = []
+    /// The one that is tried now.
+    private var candidate: ServerURL?
+    /// The one that serves the room, or did last.
+    private var server = ""
+    private var node: String?
+    private var latency: Duration?
+    private var isLive = false
+    /// What was missed is still coming.
+    private var isResuming = false
+    private var lossReason = ""
+
+    // What is unanswered.
+    /// Messages that the library has and no node.
+    private var messages = 0
+    private var isAsking = false
+    private var question: LineQuestion?
+    /// The room that is being entered.
+    private var entering: String?
+    /// What waits for what is before it, in order.
+    private var held: [LineRequest] = []
+    private var askAgainAt: UInt64 = 0
+    private var failures = 0
+
+    // The end.
+    private var deadline: UInt64
+    private var progress: UInt64
+    /// Nobody can write more input than there is.
+    private var isInputWhole = false
+    /// Ids of own messages that were shown before they were acknowledged, and the other way round.
+    private var shown: Set<String> = []
+    private var unshown: Set<String> = []
+    private var echoUntil: UInt64 = 0
+
+    /// - Parameter servers: how many there are.
+    init(room: String, servers: Int, format: LineFormat, isInteractive: Bool, at now: UInt64) {
+        self.room = Text(room).trimmed().string
+        self.servers = max(servers, 1)
         self.format = format
         self.isInteractive = isInteractive
-        deadline = now + Self.patience
-        heard = now
-        pinged = now
+        progress = now
+        deadline = now + Self.connectLimit * UInt64(self.servers)
     }
 
-    var wantsInput: Bool { phase == .chatting && held.isEmpty && requests.count < Self.inFlight }
+    mutating func start(into effects: inout [Effect]) { effects.append(.join(room)) }
+
+    var wantsInput: Bool { phase == .chatting && unanswered < Self.inFlight }
 
     /// When `tick` is to be called, at the latest.
     var nextTick: UInt64 {
         switch phase {
-        case .connecting, .finishing, .closing: deadline
-        case .chatting:
-            min(
-                max(heard, pinged) + Self.pingAfter, heard + Self.lostAfter,
-                held.isEmpty ? .max : heldSince + Self.holdLimit)
-        case .over: .max
+        case .connecting: return deadline
+        case .over: return .max
+        case .chatting, .finishing:
+            var next = UInt64.max
+            if mayEnd { next = progress + Self.patience }
+            if phase == .finishing, isDone, !unshown.isEmpty { next = min(next, echoUntil) }
+            if case .ask? = held.first, isLive, !isResuming, !isAsking, messages == 0 { next = min(next, askAgainAt) }
+            return next
         }
     }
+
+    private var unanswered: Int { messages + held.count + (isAsking ? 1 : 0) }
+
+    /// Nothing is waited for, but perhaps the sight of one's own messages.
+    private var isDone: Bool { unanswered == 0 && !isResuming }
+
+    /// It is given up when nothing gets on.
+    private var mayEnd: Bool { phase == .finishing || (isInputWhole && unanswered > 0) }
 
     // MARK: Input
 
@@ -82,67 +126,81 @@ struct LineSession {
         guard case .text(let text) = line else {
             return mistake("that line is too long", &effects)
         }
-        switch LineInput(text) {
+        switch EnteredCommand(text) {
         case .nothing: break
         case .message(let body): request(.message(body), at: now, &effects)
-        case .join(let room): request(.join(room), at: now, &effects)
-        case .rooms: request(.rooms(), at: now, &effects)
-        case .users: request(.users(), at: now, &effects)
-        case .history(let limit): request(.history(limit: limit), at: now, &effects)
-        case .help: effects += LineInput.commandList.map { .print(format.notice($0)) }
+        case .join(let room): request(.join(Text(room).trimmed().string), at: now, &effects)
+        case .rooms: request(.ask(.rooms), at: now, &effects)
+        case .users: request(.ask(.users), at: now, &effects)
+        case .history(let limit): request(.ask(.history(limit)), at: now, &effects)
+        case .documents: request(.ask(.documents), at: now, &effects)
+        case .document(let change): request(.ask(.document(change)), at: now, &effects)
+        case .status: effects.append(.print(format.status(status)))
+        case .help: effects += Self.help.map { .print(format.notice($0)) }
         case .quit: endOfInput(at: now, into: &effects)
+        case .leave: mistake("/leave is for the full screen: /join goes to another room", &effects)
         case .mistake(let what): mistake(what, &effects)
         }
     }
 
+    static let help = [
+        "a line is sent to the room; lines that begin with / are commands:",
+        "/join ROOM     go to another room",
+        "/rooms         which rooms there are",
+        "/users         who is in this room",
+        "/history [N]   the last messages of this room",
+        "/doc [NAME [add|remove|set|clear|+N|-N …]]   shared documents: /doc tags add alpha",
+        "/status        how the connection stands",
+        "/quit          leave (or end of input: Ctrl-D)",
+        "//text         a message that begins with a slash",
+    ]
+
     mutating func endOfInput(at now: UInt64, into effects: inout [Effect]) {
         guard phase == .chatting else { return }
         phase = .finishing
-        deadline = now + Self.patience
-        leaveIfDone(at: now, &effects)
+        progress = now
+        if isInteractive, !isLive, unanswered > 0 {
+            effects.append(.note("\(unanswered) unsent: waiting for a connection; Ctrl-C leaves without"))
+        }
+        proceed(at: now, &effects)
+    }
+
+    /// Nobody writes to the input any more; what is left of it may be waiting to be read.
+    mutating func inputIsWhole(at now: UInt64) {
+        guard !isInputWhole else { return }
+        isInputWhole = true
+        progress = now
     }
 
     /// The user wants out, whatever is unanswered.
-    mutating func interrupt(at now: UInt64, into effects: inout [Effect]) {
-        switch phase {
-        case .chatting, .finishing: close(with: 130, at: now, &effects)
-        case .connecting, .closing: exit(130, &effects)
-        case .over: break
-        }
+    mutating func interrupt(into effects: inout [Effect]) { exit(130, &effects) }
+
+    private mutating func request(_ request: LineRequest, at now: UInt64, _ effects: inout [Effect]) {
+        if case .ask = request, isInteractive, !isLive, entering == nil { return mistake("not connected", &effects) }
+        if unanswered == 0 { progress = now }
+        held.append(request)
+        release(at: now, &effects)
     }
 
-    private mutating func request(_ command: ChatCommand, at now: UInt64, _ effects: inout [Effect]) {
-        if held.isEmpty && !mustWait(command) {
-            send(command, &effects)
-        } else {
-            if held.isEmpty { heldSince = now }
-            held.append(command)
-        }
-    }
-
-    private func mustWait(_ command: ChatCommand) -> Bool {
-        command.type != "message" && requests.contains { $0.command.type == "message" && !$0.isEchoed }
-    }
-
+    /// Lets go what need not wait: messages together, a command when all before it is answered.
     private mutating func release(at now: UInt64, _ effects: inout [Effect]) {
-        while let next = held.first, !mustWait(next) {
-            send(held.removeFirst(), &effects)
-            heldSince = now
+        while let next = held.first, !isAsking {
+            switch next {
+            case .message(let body):
+                guard messages < Self.inFlight else { return }
+                messages += 1
+                effects.append(.send(body, room: room))
+            case .join(let name):
+                guard messages == 0 else { return }
+                enter(name, &effects)
+            case .ask(let asked):
+                guard messages == 0, isLive, !isResuming, now >= askAgainAt else { return }
+                isAsking = true
+                question = asked
+                effects.append(.ask(asked, room: room))
+            }
+            held.removeFirst()
         }
-    }
-
-    /// The server doesn't answer messages; what waits for that goes all the same.
-    private mutating func releaseAll(_ effects: inout [Effect]) {
-        for command in held { send(command, &effects) }
-        held = []
-    }
-
-    private mutating func send(_ command: ChatCommand, _ effects: inout [Effect]) {
-        counter += 1
-        var command = command
-        command.ref = "c\(counter)"
-        requests.append(Request(ref: "c\(counter)", command: command))
-        effects.append(.send(command))
     }
 
     private mutating func mistake(_ what: String, _ effects: inout [Effect]) {
@@ -150,129 +208,267 @@ struct LineSession {
         effects.append(.complain(what))
     }
 
-    // MARK: The server
+    // MARK: Rooms
 
-    mutating func handle(_ event: ConnectionMachine.Event, at now: UInt64, into effects: inout [Effect]) {
-        heard = now
-        switch event {
-        case .opened, .pong: break
-        case .unreadable: effects.append(.complain("the server sent something that can't be read"))
-        case .ended(let end): ended(end, &effects)
-        case .chat(let event):
-            if case .welcome(let welcome) = event {
-                format.ownID = welcome.userID
-                if phase == .connecting { phase = .chatting }
-            }
-            if case .error(let text, _) = event { mistake(text, &effects) }
-            effects += format.lines(event).map { .print($0) }
-            settle(event)
-            release(at: now, &effects)
-            if phase == .finishing {
-                deadline = now + Self.patience
-                leaveIfDone(at: now, &effects)
-            }
-        }
+    private mutating func enter(_ name: String, _ effects: inout [Effect]) {
+        // The library takes such names for one.
+        guard name != room else { return tellJoined(&effects) }
+        isAsking = true
+        entering = name
+        effects.append(.join(name))
     }
 
-    /// Something came that isn't an event, such as a pong.
-    mutating func heard(at now: UInt64) { heard = now }
-
-    /// Takes off the list what the event answers.
-    private mutating func settle(_ event: ChatEvent) {
-        if let ref = event.ref {
-            hasSeenAnswers = true
-            requests.removeAll { $0.ref == ref }
+    /// A room that was to be entered can't be. Where it was the first, there is nothing to do.
+    mutating func notJoined(_ name: String, _ reason: String, at now: UInt64, into effects: inout [Effect]) {
+        guard name == entering else {
+            if name == room { giveUp(reason, &effects) }
             return
         }
-        // A server that knows no refs: the kind of an answer must do.
-        switch event {
-        case .rooms: settleFirst { $0.type == "rooms" }
-        case .users: settleFirst { $0.type == "users" }
-        case .history: settleFirst { $0.type == "history" }
-        case .error: settleFirst { _ in true }
-        case .message(let line) where line.userID == format.ownID:
-            echo { $0.type == "message" && $0.body == line.body }
-        case .system(let line) where line.userID == format.ownID: echo { $0.type == "join" && $0.room == line.room }
-        default: break
+        entering = nil
+        isAsking = false
+        mistake(reason, &effects)
+        proceed(at: now, &effects)
+    }
+
+    private mutating func tellJoined(_ effects: inout [Effect]) {
+        effects += format.lines(.joined(room: room, cursor: nil, ref: nil)).map { .print($0) }
+    }
+
+    /// Events of the room that is being entered: one stays where one was until it is there.
+    private mutating func arrive(_ event: RoomEvent, at now: UInt64, _ effects: inout [Effect]) {
+        guard case .connection(let state) = event, let name = entering else { return }
+        switch state {
+        case .live(let url, let node, let userID, _):
+            effects.append(.leave(room))
+            room = name
+            entering = nil
+            isAsking = false
+            isResuming = false
+            shown = []
+            unshown = []
+            let wasLive = isLive
+            isLive = false
+            live(url, node, userID)
+            if !wasLive { tellBack(&effects) }
+            tellJoined(&effects)
+            progress = now
+            proceed(at: now, &effects)
+        // Of an earlier stay.
+        case .ended(.left): break
+        case .ended(let reason): notJoined(name, reason.message, at: now, into: &effects)
+        case .connecting, .waiting: break
         }
     }
 
-    private mutating func settleFirst(where matches: (ChatCommand) -> Bool) {
-        guard !hasSeenAnswers, let index = requests.firstIndex(where: { matches($0.command) }) else { return }
-        requests.remove(at: index)
+    // MARK: The servers
+
+    mutating func handle(_ event: ClientEvent, at now: UInt64, into effects: inout [Effect]) {
+        guard phase != .over else { return }
+        if event.room == entering { return arrive(event.event, at: now, &effects) }
+        guard event.room == room else { return }
+        switch event.event {
+        case .connection(let state): connection(state, at: now, &effects)
+        case .message(let line, let isMissed):
+            show(.message(line), isMissed, at: now, &effects)
+            if isOwn(line.userID) { saw(line.id) }
+        case .presence(let line, _, let isMissed): show(.system(line), isMissed, at: now, &effects)
+        case .resumed(let recovered, let missed, let documents):
+            isResuming = false
+            progress = now
+            effects += format.resumed(room, recovered: recovered, missed: missed, documents: documents)
+                .map { .print($0) }
+        case .document(let change) where !Self.answers.contains(change.type):
+            show(.document(change), false, at: now, &effects)
+        case .document: break
+        case .sending(_, let state): sending(state, at: now, &effects)
+        case .latency(let time): latency = time
+        case .complaint(let what): mistake(what, &effects)
+        }
+        proceed(at: now, &effects)
     }
 
-    private mutating func echo(where matches: (ChatCommand) -> Bool) {
-        guard let index = requests.firstIndex(where: { !$0.isEchoed && matches($0.command) }) else { return }
-        requests[index].isEchoed = true
+    private mutating func show(_ event: ChatEvent, _ isMissed: Bool, at now: UInt64, _ effects: inout [Effect]) {
+        if isMissed { progress = now }
+        effects += format.lines(event, isMissed: isMissed).map { .print($0) }
+    }
+
+    private func isOwn(_ user: String) -> Bool { format.ownID.map { $0.utf8.elementsEqual(user.utf8) } ?? false }
+
+    private mutating func connection(_ state: ConnectionState, at now: UInt64, _ effects: inout [Effect]) {
+        switch state {
+        case .connecting(let url, _):
+            if phase == .connecting {
+                if let candidate, candidate != url { couldNot(candidate, "it sends its clients elsewhere") }
+                if !tried.contains(url) { tried.append(url) }
+            } else if isLive {
+                lost("the server sends its clients elsewhere", &effects)
+            }
+            candidate = url
+        case .live(let url, let node, let userID, let name):
+            let wasLive = isLive
+            live(url, node, userID)
+            guard !wasLive else { break }
+            if phase == .connecting {
+                phase = .chatting
+                progress = now
+                for reason in failed where !format.isJSON { effects.append(.note(reason)) }
+                effects += format.lines(.welcome(Welcome(room: room, userID: userID, displayName: name)))
+                    .map { .print($0) }
+            } else {
+                isResuming = true
+                tellBack(&effects)
+            }
+        case .waiting(_, let reason):
+            if phase == .connecting {
+                if let candidate { couldNot(candidate, reason) } else { failed.append(reason) }
+                candidate = nil
+                if tried.count >= servers || tried.isEmpty { giveUp(nil, &effects) }
+            } else if isLive {
+                lost(reason, &effects)
+            } else {
+                lossReason = reason
+            }
+        case .ended(.left): break
+        case .ended(let reason): giveUp(reason.message, &effects)
+        }
+    }
+
+    private mutating func live(_ url: ServerURL, _ node: String?, _ userID: String) {
+        candidate = nil
+        format.ownID = userID
+        server = url.authority
+        self.node = node
+        if !isLive { latency = nil }
+        isLive = true
+    }
+
+    private mutating func lost(_ reason: String, _ effects: inout [Effect]) {
+        isLive = false
+        isResuming = false
+        lossReason = reason
+        effects.append(
+            format.isJSON
+                ? .print(LineJSON.connection("lost", room, server, reason: reason))
+                : .note("not connected: \(reason); trying again"))
+    }
+
+    private func tellBack(_ effects: inout [Effect]) {
+        effects.append(
+            format.isJSON
+                ? .print(LineJSON.connection("live", room, server)) : .note("connected again, to \(server)"))
+    }
+
+    private mutating func couldNot(_ url: ServerURL, _ reason: String) {
+        failed.append("can't connect to \(url.authority): \(reason)")
+    }
+
+    private mutating func sending(_ state: SendState, at now: UInt64, _ effects: inout [Effect]) {
+        switch state {
+        case .queued, .sent: return
+        case .stored(let receipt): stored(receipt.id)
+        case .refused(let reason): mistake(reason, &effects)
+        }
+        messages = max(messages - 1, 0)
+        if messages == 0 { shown = [] }
+        progress = now
+        echoUntil = now + Self.echoWait
+    }
+
+    /// The library does not take a message.
+    mutating func notSent(_ reason: String, at now: UInt64, into effects: inout [Effect]) {
+        sending(.refused(reason), at: now, &effects)
+        proceed(at: now, &effects)
+    }
+
+    mutating func answered(_ answer: LineAnswer, at now: UInt64, into effects: inout [Effect]) {
+        guard phase != .over, let asked = question else { return }
+        question = nil
+        isAsking = false
+        switch answer {
+        case .shown(let events): effects += events.flatMap { format.lines($0) }.map { .print($0) }
+        case .refused(let reason): mistake(reason, &effects)
+        case .interrupted(let reason):
+            if isInteractive {
+                mistake(reason, &effects)
+            } else {
+                held.insert(.ask(asked), at: 0)
+                askAgainAt = now + Self.askAgainAfter
+                return
+            }
+        }
+        progress = now
+        proceed(at: now, &effects)
+    }
+
+    /// Something outside that can't be helped here, such as a token that can't be had just now.
+    mutating func trouble(_ what: String, into effects: inout [Effect]) {
+        if phase != .over { effects.append(.complain(what)) }
+    }
+
+    // MARK: One's own messages
+
+    /// The node says that a message is stored, and shows it to the room, in any order.
+    private mutating func saw(_ id: String) {
+        guard unshown.remove(id) == nil, messages > 0 else { return }
+        if shown.count < Self.idLimit { shown.insert(id) }
+    }
+
+    private mutating func stored(_ id: String) {
+        guard shown.remove(id) == nil else { return }
+        if unshown.count < Self.idLimit { unshown.insert(id) }
     }
 
     // MARK: The end
 
-    private mutating func leaveIfDone(at now: UInt64, _ effects: inout [Effect]) {
-        if !held.isEmpty { return }
-        if requests.isEmpty {
-            close(with: failures > 0 && !isInteractive ? 1 : 0, at: now, &effects)
-        } else if !hasSeenAnswers, requests.allSatisfy(\.isEchoed) {
-            // All of it came back through the room. An ack may be on its way, or there is none.
-            deadline = min(deadline, now + Self.second)
-        }
+    private mutating func proceed(at now: UInt64, _ effects: inout [Effect]) {
+        release(at: now, &effects)
+        guard phase == .finishing, isDone, unshown.isEmpty || now >= echoUntil else { return }
+        exit(failures > 0 && !isInteractive ? 1 : 0, &effects)
     }
 
-    private mutating func close(with status: Int32, at now: UInt64, _ effects: inout [Effect]) {
-        phase = .closing
-        self.status = status
-        deadline = now + Self.closeWait
-        effects.append(.close)
-    }
-
-    private mutating func exit(_ status: Int32, _ effects: inout [Effect]) {
-        phase = .over
-        effects.append(.exit(status))
+    /// The shell could do nothing for a while, since nobody took its output: that is nobody else's fault.
+    mutating func wasHeldUp(until now: UInt64) {
+        progress = now
+        if phase == .connecting { deadline = max(deadline, now + Self.connectLimit) }
     }
 
     mutating func tick(at now: UInt64, into effects: inout [Effect]) {
         guard now >= nextTick else { return }
         switch phase {
         case .connecting:
-            effects.append(.complain("the server does not answer"))
-            exit(1, &effects)
-        case .finishing where !held.isEmpty:
-            releaseAll(&effects)
-            deadline = now + Self.patience
-        case .finishing:
-            if !hasSeenAnswers, requests.allSatisfy(\.isEchoed) {
-                requests.removeAll()
-                leaveIfDone(at: now, &effects)
+            let reason = candidate.map { "can't connect to \($0.authority): the server does not answer" }
+            giveUp(reason ?? "the server does not answer", &effects)
+        case .chatting, .finishing:
+            if mayEnd, now >= progress + Self.patience {
+                giveUp(isLive ? "the server does not answer" : "not connected: \(lossReason)", &effects)
             } else {
-                effects.append(.complain(unanswered))
-                close(with: 1, at: now, &effects)
-            }
-        case .closing: exit(status, &effects)
-        case .chatting:
-            if now >= heard + Self.lostAfter {
-                ended(.lost, &effects)
-            } else if !held.isEmpty, now >= heldSince + Self.holdLimit {
-                releaseAll(&effects)
-            } else {
-                pinged = now
-                effects.append(.ping)
+                proceed(at: now, &effects)
             }
         case .over: break
         }
     }
 
-    private var unanswered: String {
-        "\(requests.count) of what was sent \(requests.count == 1 ? "was" : "were") not acknowledged"
+    private mutating func giveUp(_ reason: String?, _ effects: inout [Effect]) {
+        if phase == .connecting { effects += failed.map { .complain($0) } }
+        if let reason { effects.append(.complain(reason)) }
+        if unanswered > 0 {
+            let verb = unanswered == 1 ? "was" : "were"
+            effects.append(.complain("\(unanswered) of what was sent \(verb) not acknowledged"))
+        }
+        exit(1, &effects)
     }
 
-    private mutating func ended(_ end: ConnectionEnd, _ effects: inout [Effect]) {
-        if phase == .closing {
-            exit(status, &effects)
-        } else if phase != .over {
-            effects.append(.complain(end.explanation))
-            if !requests.isEmpty { effects.append(.complain(unanswered)) }
-            exit(1, &effects)
-        }
+    private mutating func exit(_ status: Int32, _ effects: inout [Effect]) {
+        guard phase != .over else { return }
+        phase = .over
+        effects.append(.exit(status))
+    }
+
+    // MARK: Telling
+
+    private var status: LineStatus {
+        LineStatus(
+            room: room, userID: format.ownID ?? "", server: server, node: node, latency: isLive ? latency : nil,
+            isLive: isLive, reason: lossReason, unsent: messages)
     }
 }

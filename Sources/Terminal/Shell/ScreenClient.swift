@@ -57,8 +57,8 @@ public struct ScreenClient: ~Copyable {
             let source: TokenSource
             do throws(TokenCommand.Failure) {
                 source = try TokenSource(
-                    token: options.token, command: settings.tokenCommand.map { TokenCommand(command: $0) },
-                    mailbox: mailbox)
+                    token: options.token, command: settings.tokenCommand.map { TokenCommand(command: $0) }
+                ) { mailbox.post(.answer(.failed(room: nil, $0))) }
             } catch {
                 return fail(error.message)
             }
@@ -315,17 +315,5 @@ public struct ScreenClient: ~Copyable {
         guard lost > 0 else { return status ?? 0 }
         _ = Self.fail("\(lost) unsent \(lost == 1 ? "message was" : "messages were") lost")
         return status == 0 ? 1 : status ?? 1
-    }
-}
-
-/// Lets a thread wait for a task.
-private final class OneShot: Sendable {
-    private let mailbox = try? Mailbox<Void>()
-
-    func signal() { mailbox?.post(()) }
-
-    func wait(milliseconds: Int32) {
-        var wait = pollfd(fd: mailbox?.descriptor ?? -1, events: Int16(POLLIN), revents: 0)
-        poll(&wait, 1, milliseconds)
     }
 }

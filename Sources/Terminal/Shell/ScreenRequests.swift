@@ -9,8 +9,6 @@ final class ScreenRequests {
     private let client: ChatClient
     private let mailbox: Mailbox<ScreenInput>
     private var rooms: [String: ChatRoom] = [:]
-    /// How long a document may take to be read.
-    private static let patience = Duration.seconds(10)
 
     init(client: ChatClient, mailbox: Mailbox<ScreenInput>) {
         self.client = client
@@ -129,16 +127,7 @@ final class ScreenRequests {
         let mailbox = mailbox
         Task {
             do throws(SendFailure) {
-                let document = request.name
-                // What has changed comes back as an event, to everybody in the room.
-                switch request.action {
-                case .show: break
-                case .add(let element): _ = try await room.set(document).add(element).stored()
-                case .remove(let element): _ = try await room.set(document).remove(element).stored()
-                case .set(let text): _ = try await room.register(document).set(text).stored()
-                case .clear: _ = try await room.register(document).set(nil).stored()
-                case .count(let amount): _ = try await room.counter(document).increment(by: amount).stored()
-                }
+                try await room.change(request)
             } catch {
                 mailbox.post(.answer(.failed(room: name, "\(request.name) was not changed: \(error.message)")))
             }
@@ -147,43 +136,13 @@ final class ScreenRequests {
 
     private func showDocument(_ document: String, _ name: String) {
         ask(name) { room throws(RequestFailure) in
-            let kinds = try await room.documents().filter { $0.name == document }.compactMap(\.sort)
-            guard !kinds.isEmpty else { return .failed(room: name, "there is no document \(document)") }
-            var words: [String] = []
-            for kind in kinds {
-                switch kind {
-                case .set:
-                    guard let elements = await Self.first(room.set(document).values) else { continue }
-                    words.append("\(document) (\(elements.count)): \(elements.joined(separator: ", "))")
-                case .register:
-                    guard let content = await Self.first(room.register(document).values) else { continue }
-                    if case .text(let text) = content {
-                        words.append("\(document) is \"\(text)\"")
-                    } else {
-                        words.append("\(document) is clear")
-                    }
-                case .counter:
-                    guard let value = await Self.first(room.counter(document).values) else { continue }
-                    words.append("\(document) stands at \(value)")
-                }
+            guard let readings = try await room.read(document: document) else {
+                return .failed(room: name, "there is no document \(document)")
             }
-            guard !words.isEmpty else { return .failed(room: name, "\(document) can't be read just now") }
-            return .note(room: name, words.joined(separator: "\n"))
+            guard !readings.isEmpty else { return .failed(room: name, "\(document) can't be read just now") }
+            return .note(room: name, readings.map { $0.words(document) }.joined(separator: "\n"))
         } failed: {
             .failed(room: name, "\(document) can't be read: \($0.message)")
-        }
-    }
-
-    /// The first that comes within `patience`.
-    private static func first<Value: Sendable>(_ values: EventStream<Value>) async -> Value? {
-        await withTaskGroup(of: Value?.self) { group in
-            group.addTask { await values.first { _ in true } }
-            group.addTask {
-                try? await Task.sleep(for: patience)
-                return nil
-            }
-            defer { group.cancelAll() }
-            return await group.next() ?? nil
         }
     }
 }

@@ -92,20 +92,3 @@ struct TokenCommand: Hashable, Sendable {
         }
     }
 }
-
-extension ChatSettings {
-    /// Why there is no token, in words.
-    public struct TokenProblem: Error, Hashable, Sendable {
-        public let text: String
-    }
-
-    /// Runs the token command, which may ask its questions on the terminal.
-    public func askForToken() throws(TokenProblem) -> String {
-        guard let tokenCommand else { throw TokenProblem(text: "there is no token command") }
-        do throws(TokenCommand.Failure) {
-            return try TokenCommand(command: tokenCommand).run(isInteractive: true)
-        } catch {
-            throw TokenProblem(text: error.message)
-        }
-    }
-}

@@ -3,20 +3,21 @@ import Synchronization
 
 /// Where the client gets its token: one for good, or a command's that is run again when a new one is wanted.
 ///
-/// The command is run first before the screen is taken, so that it can ask for a password; what fails later is told on the
-/// screen.
+/// The command is run first before anything is shown, so that it can ask for a password; what fails later is told
+/// as it happens.
 final class TokenSource: Sendable {
     private let fixed: String?
     private let command: TokenCommand?
     private let first: Mutex<String?>
-    private let mailbox: Mailbox<ScreenInput>
+    private let failed: @Sendable (String) -> Void
 
+    /// - Parameter failed: told when a later run of the command fails.
     init(
-        token: String?, command: TokenCommand?, mailbox: Mailbox<ScreenInput>
+        token: String?, command: TokenCommand?, failed: @escaping @Sendable (String) -> Void
     ) throws(TokenCommand.Failure) {
         fixed = token
         self.command = token == nil ? command : nil
-        self.mailbox = mailbox
+        self.failed = failed
         first = Mutex(try token == nil ? command?.run(isInteractive: true) : nil)
     }
 
@@ -32,9 +33,7 @@ final class TokenSource: Sendable {
         do {
             return try await Self.run(command)
         } catch {
-            if let failure = error as? TokenCommand.Failure {
-                mailbox.post(.answer(.failed(room: nil, failure.message)))
-            }
+            if let failure = error as? TokenCommand.Failure { failed(failure.message) }
             throw error
         }
     }

@@ -118,24 +118,7 @@ extension ChatScreen {
         drawLine(layout.roomsWidth, layout, &grid)
     }
 
-    private func drawMembers(_ room: RoomState, _ layout: ScreenLayout, _ grid: inout Grid) {
-        let height = layout.body.count
-        let isCut = room.memberCount > height
-        for (offset, member) in room.members.prefix(isCut ? max(height - 1, 0) : height).enumerated() {
-            let style = Style(
-                colour: NickColour.of(member.userID), attributes: member.userID == userID ? .bold : [])
-            var row = Row(member.name, style).cut(to: layout.membersWidth, mark: glyphs.more)
-            if member.sessions > 1, row.width + 3 < layout.membersWidth { row.append(" x\(member.sessions)", .dim) }
-            grid.draw(row, column: layout.membersColumn, row: layout.body.lowerBound + offset)
-        }
-        if isCut, height > 0 {
-            let more = room.memberCount - min(max(height - 1, 0), room.members.count)
-            grid.draw(Row("and \(more) more", .dim), column: layout.membersColumn, row: layout.body.upperBound - 1)
-        }
-        drawLine(layout.membersColumn - 1, layout, &grid)
-    }
-
-    private func drawLine(_ column: Int, _ layout: ScreenLayout, _ grid: inout Grid) {
+    func drawLine(_ column: Int, _ layout: ScreenLayout, _ grid: inout Grid) {
         for row in layout.body { grid.draw(Row(String(glyphs.vertical), .dim), column: column, row: row) }
     }
 }

@@ -15,6 +15,10 @@ extension ChatScreen {
         switch key {
         case .named(.enter, []): enter(&effects)
         case .named(.escape, _): scrollToEnd()
+        case .named(.pageUp, .alt) where layout.hasMembers: scrollMembers(by: membersPage)
+        case .named(.pageDown, .alt) where layout.hasMembers: scrollMembers(by: -membersPage)
+        case .wheel(let up, let column, let row) where isMembers(column: column, row: row):
+            scrollMembers(by: up ? 3 : -3)
         case .named(.pageUp, _), .alt("v"): scroll(by: max(messageRows - 1, 1), &effects)
         case .named(.pageDown, _), .control("v"): scroll(by: -max(messageRows - 1, 1), &effects)
         case .wheel(let up, _, _): scroll(by: up ? 3 : -3, &effects)
@@ -71,7 +75,7 @@ extension ChatScreen {
 
     private mutating func enter(_ effects: inout [ScreenEffect]) {
         let entered = rooms[current].editor.string
-        let command = ScreenCommand(entered)
+        let command = EnteredCommand(entered)
         if case .message = command, rooms[current].unsent.count >= Self.unsentLimit {
             // It stays in the draft.
             return note("\(Self.unsentLimit) messages wait to be sent: nothing more is taken", isError: true)
@@ -81,7 +85,7 @@ extension ChatScreen {
         run(command, &effects)
     }
 
-    private mutating func run(_ command: ScreenCommand, _ effects: inout [ScreenEffect]) {
+    private mutating func run(_ command: EnteredCommand, _ effects: inout [ScreenEffect]) {
         let name = rooms[current].name
         switch command {
         case .nothing: scrollToEnd()
@@ -117,7 +121,7 @@ extension ChatScreen {
     }
 
     private mutating func help() {
-        for (name, arguments, meaning) in ScreenCommand.list {
+        for (name, arguments, meaning) in EnteredCommand.list {
             note("/\(name)\(arguments.isEmpty ? "" : " ")\(arguments): \(meaning)")
         }
         for line in Self.keyHelp { note(line) }
@@ -127,7 +131,8 @@ extension ChatScreen {
         "//text: a message that begins with a slash. Alt-Enter: a new line in the message",
         "PgUp, PgDn, wheel: older and newer; Esc: the newest; Alt-J: to the first unread",
         "Alt-Up, Alt-Down, Alt-1 to Alt-0: other rooms; Alt-A: the next with something unread",
-        "F2: rooms, F4 or Alt-M: members, Alt-Z: messages alone; Tab completes; Ctrl-R finds what was typed",
+        "F2: rooms, F4 or Alt-M: members, which Alt-PgUp, Alt-PgDn and the wheel scroll; Alt-Z: messages alone",
+        "Tab completes; Ctrl-R finds what was typed",
     ]
 
     // MARK: Finding what was typed
@@ -181,7 +186,7 @@ extension ChatScreen {
     private func candidates(_ before: String, _ word: String) -> Completion.Candidates? {
         let room = rooms[current]
         if before.isEmpty, word.hasPrefix("/") {
-            return .init(words: ScreenCommand.list.map { "/\($0.name)" }, suffix: " ")
+            return .init(words: EnteredCommand.list.map { "/\($0.name)" }, suffix: " ")
         }
         let words = before.split(whereSeparator: \.isWhitespace)
         switch words.first {

@@ -64,7 +64,7 @@ struct ChatScreen: Sendable {
 
     /// Follows a room, or goes to it where it is followed.
     mutating func open(_ given: String, into effects: inout [ScreenEffect]) {
-        let name = ScreenCommand.trimmed(given[...])
+        let name = EnteredCommand.trimmed(given[...])
         if let index = index(of: name) { return show(index, &effects) }
         guard rooms.count < Self.roomLimit else {
             return note("no more than \(Self.roomLimit) rooms can be followed: /leave one first", isError: true)

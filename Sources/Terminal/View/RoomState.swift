@@ -40,6 +40,8 @@ struct RoomState: Sendable {
 
     var members: [ScreenMember] = []
     var memberCount = 0
+    /// How many members are above those that the pane shows.
+    var membersAbove = 0
     /// Who spoke, the last first, for completion.
     var speakers: [String] = []
     var documents: [String] = []

@@ -11,6 +11,15 @@ struct OutboxTests {
         return Outbox(options: options, generator: SeededGenerator(seed: 1))
     }
 
+    /// One whose room `a` has a node that has stored something.
+    private func proven(window: Int) -> Outbox {
+        var outbox = outbox(window: window)
+        outbox.add(message("0"))
+        _ = sendAll(&outbox)
+        outbox.stored("0", in: "a")
+        return outbox
+    }
+
     private func message(_ key: String, _ room: String = "a", body: String? = nil) -> UnsentMessage {
         UnsentMessage(key: key, room: room, body: body ?? key)
     }
@@ -61,12 +70,45 @@ struct OutboxTests {
     }
 
     @Test func `a lost connection sends all of it again, in order`() {
-        var outbox = outbox(window: 3)
-        for key in ["1", "2", "3", "4"] { outbox.add(message(key)) }
+        var outbox = proven(window: 3)
+        for key in ["1", "2", "3", "4", "5"] { outbox.add(message(key)) }
         #expect(sendAll(&outbox) == ["1", "2", "3"])
         outbox.stored("1", in: "a")
         #expect(outbox.connectionLost(in: "a").map(\.key) == ["2", "3"])
-        #expect(sendAll(&outbox) == ["2", "3", "4"])
+        #expect(sendAll(&outbox) == ["2"])
+        outbox.stored("2", in: "a")
+        #expect(sendAll(&outbox) == ["3", "4", "5"])
+    }
+
+    @Test func `the window opens when the node has stored one: a node that is starting refuses that one alone`() {
+        var outbox = outbox(window: 3)
+        for key in ["1", "2", "3"] { outbox.add(message(key)) }
+        #expect(sendAll(&outbox) == ["1"])
+        #expect(outbox.refused("1", "storage unavailable", in: "a", at: 1) == .again)
+        let retry = outbox.retryTime(in: "a") ?? 0
+        #expect(sendAll(&outbox, at: retry) == ["1"])
+        outbox.stored("1", in: "a")
+        #expect(sendAll(&outbox, at: retry) == ["2", "3"])
+        outbox.stored("2", in: "a")
+        outbox.stored("3", in: "a")
+        // Also where nothing has waited meanwhile.
+        for key in ["4", "5"] { outbox.add(message(key)) }
+        #expect(sendAll(&outbox) == ["4", "5"])
+        #expect(outbox.connectionLost(in: "a").count == 2)
+        #expect(sendAll(&outbox) == ["4"])
+    }
+
+    @Test func `what is refused together for now keeps its order, and has failed once`() {
+        var outbox = proven(window: 3)
+        for key in ["1", "2", "3", "4"] { outbox.add(message(key)) }
+        #expect(sendAll(&outbox) == ["1", "2", "3"])
+        for key in ["1", "2", "3"] { #expect(outbox.refused(key, "busy", in: "a", at: 1) == .again) }
+        #expect(outbox.messages(in: "a").map(\.key) == ["1", "2", "3", "4"])
+        let retry = outbox.retryTime(in: "a") ?? .max
+        #expect(retry <= 1 + 100_000_000)
+        #expect(sendAll(&outbox, at: retry) == ["1"])
+        outbox.stored("1", in: "a")
+        #expect(sendAll(&outbox, at: retry) == ["2", "3", "4"])
     }
 
     @Test func `a refusal for good takes it out, and the next one goes`() {
@@ -88,7 +130,7 @@ struct OutboxTests {
     }
 
     @Test func `of what is in flight the largest is what was too big`() {
-        var outbox = outbox(window: 3)
+        var outbox = proven(window: 3)
         for (key, body) in [("1", "x"), ("2", "xxx"), ("3", "xx")] { outbox.add(message(key, body: body)) }
         _ = sendAll(&outbox)
         #expect(outbox.tooBig(in: "a")?.key == "2")

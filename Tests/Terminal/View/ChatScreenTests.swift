@@ -266,21 +266,27 @@ struct ChatScreenTests {
         #expect(driver.screen.room?.editor.string == "draft")
     }
 
-    @Test(
-        "commands mean what they say",
-        arguments: [
-            ("/rooms", ScreenCommand.rooms), ("/join a b", .join("a b")), ("//x", .message("/x")), (" ", .nothing),
-            ("/history 5", .history(5)), ("/doc", .documents),
-            ("/doc tags", .document(.init(name: "tags", action: .show))),
-            ("/doc tags add alpha beta", .document(.init(name: "tags", action: .add("alpha beta")))),
-            ("/doc topic set a  b", .document(.init(name: "topic", action: .set("a  b")))),
-            ("/doc topic clear", .document(.init(name: "topic", action: .clear))),
-            ("/doc votes -3", .document(.init(name: "votes", action: .count(-3)))),
-            ("/quit", .quit), ("/nope", .mistake("there is no command /nope: /help shows them")),
-            ("/doc v +x", .mistake("a counter takes a whole number: /doc v +1")), ("hello", .message("hello")),
-        ])
-    func commands(entered: String, command: ScreenCommand) {
-        #expect(ScreenCommand(entered) == command)
+    @Test("the members scroll by the wheel over them and by Alt with the page keys, no further than there are any")
+    func members() {
+        var driver = ScreenDriver(columns: 80, rows: 24)
+        let all = (10..<60).map { ScreenMember(userID: "user\($0)", name: "User \($0)") }
+        driver.event(.members(room: "lobby", all, count: 50))
+        driver.press(.named(.function(4)))
+        for number in 0..<60 { driver.say("Bob", "number \(number)") }
+        #expect(driver.shows("User 10") && driver.shows("and 30 more") && driver.shows("number 59"))
+        for _ in 0..<9 { driver.press(.named(.pageDown, .alt)) }
+        #expect(driver.shows("User 59") && driver.shows("31-50 of 50") && driver.shows("number 59"))
+        driver.press(.wheel(up: true, column: 79, row: 3))
+        #expect(driver.shows("28-47 of 50") && !driver.shows("User 59"))
+        for _ in 0..<9 { driver.press(.named(.pageUp, .alt)) }
+        #expect(driver.shows("User 10") && driver.shows("and 30 more"))
+        // Elsewhere the wheel moves the messages.
+        driver.press(.wheel(up: true, column: 30, row: 3))
+        #expect(driver.shows("User 10") && !driver.shows("number 59"))
+        // Those who go leave no hole.
+        for _ in 0..<9 { driver.press(.named(.pageDown, .alt)) }
+        driver.event(.members(room: "lobby", Array(all.prefix(3)), count: 3))
+        #expect(driver.shows("User 10") && !driver.shows(" of 50"))
     }
 
     // MARK: Everything at once

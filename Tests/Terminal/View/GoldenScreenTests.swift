@@ -41,6 +41,20 @@ struct GoldenScreenTests {
         Golden.expect(driver.grid, "scrolled-80x24")
     }
 
+    @Test("more members than fit, scrolled")
+    func members() {
+        var driver = ScreenDriver.scene(columns: 80, rows: 24)
+        driver.event(
+            .members(
+                room: "lobby",
+                (10..<60).map { ScreenMember(userID: "user\($0)", name: "User \($0)", sessions: $0 == 40 ? 2 : 1) },
+                count: 70))
+        driver.press(.named(.function(4)))
+        driver.press(.named(.pageDown, .alt))
+        driver.press(.wheel(up: false, column: 75, row: 5))
+        Golden.expect(driver.grid, "members-80x24")
+    }
+
     @Test("a message of several lines that is typed, and the messages alone")
     func bare() {
         var driver = ScreenDriver.scene(columns: 80, rows: 24)

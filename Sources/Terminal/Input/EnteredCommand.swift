@@ -1,5 +1,6 @@
-/// What a person entered: a message, or a command after a slash. `//text` is a message that begins with a slash.
-enum ScreenCommand: Hashable, Sendable {
+/// What was entered on the full screen, or is a line of input: a message, or a command after a slash. `//text` is a message
+/// that begins with a slash.
+enum EnteredCommand: Hashable, Sendable {
     case nothing
     case message(String)
     case join(String)
@@ -42,7 +43,7 @@ enum ScreenCommand: Hashable, Sendable {
         self = Self.command(name, Self.trimmed(rest))
     }
 
-    private static func command(_ name: String, _ argument: String) -> ScreenCommand {
+    private static func command(_ name: String, _ argument: String) -> EnteredCommand {
         switch name {
         case "join", "j": argument.isEmpty ? .mistake("/join needs a room: /join ROOM") : .join(argument)
         case "leave", "part": argument.isEmpty ? .leave : .mistake("/leave takes nothing")
@@ -57,7 +58,7 @@ enum ScreenCommand: Hashable, Sendable {
         }
     }
 
-    private static func history(_ argument: String) -> ScreenCommand {
+    private static func history(_ argument: String) -> EnteredCommand {
         if argument.isEmpty { return .history(nil) }
         guard let count = Int(argument), count > 0, !argument.hasPrefix("+") else {
             return .mistake("/history takes a number of messages: /history 50")
@@ -65,7 +66,7 @@ enum ScreenCommand: Hashable, Sendable {
         return .history(count)
     }
 
-    private static func document(_ argument: String) -> ScreenCommand {
+    private static func document(_ argument: String) -> EnteredCommand {
         guard !argument.isEmpty else { return .documents }
         var rest = Substring(argument)
         let name = word(&rest)

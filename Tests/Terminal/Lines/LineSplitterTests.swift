@@ -1,33 +1,9 @@
 import Testing
 
-@testable import ConvergeClient
 @testable import ConvergeTerminal
 
-@Suite("What a person types")
-struct LineInputTests {
-    @Test(
-        "lines are messages, and commands after a slash",
-        arguments: [
-            ("hello", LineInput.message("hello")), ("  hello ", .message("  hello ")), ("", .nothing),
-            (" \t", .nothing),
-            ("//etc", .message("/etc")), ("/join dev", .join("dev")), ("/JOIN  my room ", .join("my room")),
-            ("/rooms", .rooms), ("/users ", .users), ("/history", .history(nil)), ("/history 20", .history(20)),
-            ("/help", .help), ("/quit", .quit), ("/q", .quit),
-        ])
-    func reads(line: String, input: LineInput) {
-        #expect(LineInput(line) == input)
-    }
-
-    @Test(
-        "what is not understood is not sent",
-        arguments: ["/", "/nope", "/join", "/join  ", "/history x", "/history -1", "/history 0", "/rooms x"])
-    func mistakes(line: String) {
-        guard case .mistake = LineInput(line) else {
-            Issue.record("\(line) is no mistake")
-            return
-        }
-    }
-
+@Suite("Input cut into lines")
+struct LineSplitterTests {
     @Test("lines come out whole however the bytes are cut")
     func splitting() {
         let text = "one\r\ntwo\n\nthree é"

@@ -1,0 +1,83 @@
+import ConvergeClient
+
+/// What a document holds.
+enum DocumentReading: Hashable, Sendable {
+    case set([String])
+    /// Nil: it is clear.
+    case register(String?)
+    case counter(Int)
+
+    /// For a person: `tags (2): alpha, beta`.
+    func words(_ name: String) -> String {
+        switch self {
+        case .set(let elements): "\(name) (\(elements.count)): \(elements.joined(separator: ", "))"
+        case .register(let text?): "\(name) is \"\(text)\""
+        case .register(nil): "\(name) is clear"
+        case .counter(let value): "\(name) stands at \(value)"
+        }
+    }
+
+    /// As a node answers.
+    func event(_ name: String, room: String) -> DocumentEvent {
+        switch self {
+        case .set(let elements):
+            DocumentEvent(type: "crdt_orset_values", room: room, document: name, items: elements)
+        case .register(let text): DocumentEvent(type: "crdt_lww_value", room: room, document: name, body: text)
+        case .counter(let value): DocumentEvent(type: "crdt_counter_value", room: room, document: name, value: value)
+        }
+    }
+}
+
+/// Carries out what is wanted of a room's documents, for the screen and for lines.
+extension ChatRoom {
+    /// How long a document may take to be read.
+    private static let patience = Duration.seconds(10)
+
+    /// Changes a document, and waits until that is stored. What has changed comes back as an event, to everybody in the room.
+    func change(_ request: DocumentRequest) async throws(SendFailure) {
+        let document = request.name
+        switch request.action {
+        case .show: break
+        case .add(let element): _ = try await set(document).add(element).stored()
+        case .remove(let element): _ = try await set(document).remove(element).stored()
+        case .set(let text): _ = try await register(document).set(text).stored()
+        case .clear: _ = try await register(document).set(nil).stored()
+        case .count(let amount): _ = try await counter(document).increment(by: amount).stored()
+        }
+    }
+
+    /// What the documents of one name hold: nil where there is none, nothing where none could be read in time.
+    func read(document: String) async throws(RequestFailure) -> [DocumentReading]? {
+        let kinds = try await documents().filter { $0.name == document }.compactMap(\.sort)
+        guard !kinds.isEmpty else { return nil }
+        var readings: [DocumentReading] = []
+        for kind in kinds {
+            switch kind {
+            case .set: if let elements = await Self.first(set(document).values) { readings.append(.set(elements)) }
+            case .register:
+                guard let content = await Self.first(register(document).values) else { continue }
+                if case .text(let text) = content {
+                    readings.append(.register(text))
+                } else {
+                    readings.append(.register(nil))
+                }
+            case .counter:
+                if let value = await Self.first(counter(document).values) { readings.append(.counter(value)) }
+            }
+        }
+        return readings
+    }
+
+    /// The first that comes within `patience`.
+    private static func first<Value: Sendable>(_ values: EventStream<Value>) async -> Value? {
+        await withTaskGroup(of: Value?.self) { group in
+            group.addTask { await values.first { _ in true } }
+            group.addTask {
+                try? await Task.sleep(for: patience)
+                return nil
+            }
+            defer { group.cancelAll() }
+            return await group.next() ?? nil
+        }
+    }
+}
