@@ -5,6 +5,19 @@ enum LineRequest: Hashable, Sendable {
     case message(String)
     case join(String)
     case ask(LineQuestion)
+
+    /// What can be entered.
+    static let help = [
+        "a line is sent to the room; lines that begin with / are commands:",
+        "/join ROOM     go to another room",
+        "/rooms         which rooms there are",
+        "/users         who is in this room",
+        "/history [N]   the last messages of this room",
+        "/doc [NAME [add|remove|set|clear|+N|-N …]]   shared documents: /doc tags add alpha",
+        "/status        how the connection stands",
+        "/quit          leave (or end of input: Ctrl-D)",
+        "//text         a message that begins with a slash",
+    ]
 }
 
 /// What a room's node answers, beside messages.

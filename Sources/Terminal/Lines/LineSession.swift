@@ -37,8 +37,6 @@ struct LineSession {
     static let askAgainAfter = second / 5
     /// What a node says of documents when the library asks; what a person asks for is answered to the question.
     private static let answers = ["crdt_orset_values", "crdt_lww_value", "crdt_counter_value"]
-    /// How many ids of one's own messages are kept.
-    private static let idLimit = 1_024
 
     private(set) var phase = Phase.connecting
     private(set) var room: String
@@ -47,11 +45,7 @@ struct LineSession {
     private let isInteractive: Bool
 
     // How the connection stands.
-    private let servers: Int
-    private var tried: [ServerURL] = []
-    private var failed: [String] = []
-    /// The one that is tried now.
-    private var candidate: ServerURL?
+    private var first: FirstConnection
     /// The one that serves the room, or did last.
     private var server = ""
     private var node: String?
@@ -78,19 +72,17 @@ struct LineSession {
     private var progress: UInt64
     /// Nobody can write more input than there is.
     private var isInputWhole = false
-    /// Ids of own messages that were shown before they were acknowledged, and the other way round.
-    private var shown: Set<String> = []
-    private var unshown: Set<String> = []
+    private var echoes = Echoes()
     private var echoUntil: UInt64 = 0
 
     /// - Parameter servers: how many there are.
     init(room: String, servers: Int, format: LineFormat, isInteractive: Bool, at now: UInt64) {
         self.room = Text(room).trimmed().string
-        self.servers = max(servers, 1)
+        first = FirstConnection(servers: max(servers, 1))
         self.format = format
         self.isInteractive = isInteractive
         progress = now
-        deadline = now + Self.connectLimit * UInt64(self.servers)
+        deadline = now + Self.connectLimit * UInt64(first.servers)
     }
 
     mutating func start(into effects: inout [Effect]) { effects.append(.join(room)) }
@@ -105,7 +97,7 @@ struct LineSession {
         case .chatting, .finishing:
             var next = UInt64.max
             if mayEnd { next = progress + Self.patience }
-            if phase == .finishing, isDone, !unshown.isEmpty { next = min(next, echoUntil) }
+            if phase == .finishing, isDone, echoes.areAwaited { next = min(next, echoUntil) }
             if case .ask? = held.first, isLive, !isResuming, !isAsking, messages == 0 { next = min(next, askAgainAt) }
             return next
         }
@@ -136,24 +128,12 @@ struct LineSession {
         case .documents: request(.ask(.documents), at: now, &effects)
         case .document(let change): request(.ask(.document(change)), at: now, &effects)
         case .status: effects.append(.print(format.status(status)))
-        case .help: effects += Self.help.map { .print(format.notice($0)) }
+        case .help: effects += LineRequest.help.map { .print(format.notice($0)) }
         case .quit: endOfInput(at: now, into: &effects)
         case .leave: mistake("/leave is for the full screen: /join goes to another room", &effects)
         case .mistake(let what): mistake(what, &effects)
         }
     }
-
-    static let help = [
-        "a line is sent to the room; lines that begin with / are commands:",
-        "/join ROOM     go to another room",
-        "/rooms         which rooms there are",
-        "/users         who is in this room",
-        "/history [N]   the last messages of this room",
-        "/doc [NAME [add|remove|set|clear|+N|-N …]]   shared documents: /doc tags add alpha",
-        "/status        how the connection stands",
-        "/quit          leave (or end of input: Ctrl-D)",
-        "//text         a message that begins with a slash",
-    ]
 
     mutating func endOfInput(at now: UInt64, into effects: inout [Effect]) {
         guard phase == .chatting else { return }
@@ -244,8 +224,7 @@ struct LineSession {
             entering = nil
             isAsking = false
             isResuming = false
-            shown = []
-            unshown = []
+            echoes = Echoes()
             let wasLive = isLive
             isLive = false
             live(url, node, userID)
@@ -270,7 +249,7 @@ struct LineSession {
         case .connection(let state): connection(state, at: now, &effects)
         case .message(let line, let isMissed):
             show(.message(line), isMissed, at: now, &effects)
-            if isOwn(line.userID) { saw(line.id) }
+            if isOwn(line.userID) { echoes.saw(line.id, mayBeUnstored: messages > 0) }
         case .presence(let line, _, let isMissed): show(.system(line), isMissed, at: now, &effects)
         case .resumed(let recovered, let missed, let documents):
             isResuming = false
@@ -298,12 +277,10 @@ struct LineSession {
         switch state {
         case .connecting(let url, _):
             if phase == .connecting {
-                if let candidate, candidate != url { couldNot(candidate, "it sends its clients elsewhere") }
-                if !tried.contains(url) { tried.append(url) }
+                first.tries(url)
             } else if isLive {
-                lost("the server sends its clients elsewhere", &effects)
+                lost(FirstConnection.sentAway, &effects)
             }
-            candidate = url
         case .live(let url, let node, let userID, let name):
             let wasLive = isLive
             live(url, node, userID)
@@ -311,7 +288,7 @@ struct LineSession {
             if phase == .connecting {
                 phase = .chatting
                 progress = now
-                for reason in failed where !format.isJSON { effects.append(.note(reason)) }
+                for reason in first.failures where !format.isJSON { effects.append(.note(reason)) }
                 effects += format.lines(.welcome(Welcome(room: room, userID: userID, displayName: name)))
                     .map { .print($0) }
             } else {
@@ -320,9 +297,8 @@ struct LineSession {
             }
         case .waiting(_, let reason):
             if phase == .connecting {
-                if let candidate { couldNot(candidate, reason) } else { failed.append(reason) }
-                candidate = nil
-                if tried.count >= servers || tried.isEmpty { giveUp(nil, &effects) }
+                first.failed(reason)
+                if first.isHopeless { giveUp(nil, &effects) }
             } else if isLive {
                 lost(reason, &effects)
             } else {
@@ -334,7 +310,6 @@ struct LineSession {
     }
 
     private mutating func live(_ url: ServerURL, _ node: String?, _ userID: String) {
-        candidate = nil
         format.ownID = userID
         server = url.authority
         self.node = node
@@ -358,18 +333,14 @@ struct LineSession {
                 ? .print(LineJSON.connection("live", room, server)) : .note("connected again, to \(server)"))
     }
 
-    private mutating func couldNot(_ url: ServerURL, _ reason: String) {
-        failed.append("can't connect to \(url.authority): \(reason)")
-    }
-
     private mutating func sending(_ state: SendState, at now: UInt64, _ effects: inout [Effect]) {
         switch state {
         case .queued, .sent: return
-        case .stored(let receipt): stored(receipt.id)
+        case .stored(let receipt): echoes.stored(receipt.id)
         case .refused(let reason): mistake(reason, &effects)
         }
         messages = max(messages - 1, 0)
-        if messages == 0 { shown = [] }
+        if messages == 0 { echoes.forgetSeen() }
         progress = now
         echoUntil = now + Self.echoWait
     }
@@ -405,24 +376,11 @@ struct LineSession {
         if phase != .over { effects.append(.complain(what)) }
     }
 
-    // MARK: One's own messages
-
-    /// The node says that a message is stored, and shows it to the room, in any order.
-    private mutating func saw(_ id: String) {
-        guard unshown.remove(id) == nil, messages > 0 else { return }
-        if shown.count < Self.idLimit { shown.insert(id) }
-    }
-
-    private mutating func stored(_ id: String) {
-        guard shown.remove(id) == nil else { return }
-        if unshown.count < Self.idLimit { unshown.insert(id) }
-    }
-
     // MARK: The end
 
     private mutating func proceed(at now: UInt64, _ effects: inout [Effect]) {
         release(at: now, &effects)
-        guard phase == .finishing, isDone, unshown.isEmpty || now >= echoUntil else { return }
+        guard phase == .finishing, isDone, !echoes.areAwaited || now >= echoUntil else { return }
         exit(failures > 0 && !isInteractive ? 1 : 0, &effects)
     }
 
@@ -436,8 +394,8 @@ struct LineSession {
         guard now >= nextTick else { return }
         switch phase {
         case .connecting:
-            let reason = candidate.map { "can't connect to \($0.authority): the server does not answer" }
-            giveUp(reason ?? "the server does not answer", &effects)
+            first.failed("the server does not answer")
+            giveUp(nil, &effects)
         case .chatting, .finishing:
             if mayEnd, now >= progress + Self.patience {
                 giveUp(isLive ? "the server does not answer" : "not connected: \(lossReason)", &effects)
@@ -449,7 +407,7 @@ struct LineSession {
     }
 
     private mutating func giveUp(_ reason: String?, _ effects: inout [Effect]) {
-        if phase == .connecting { effects += failed.map { .complain($0) } }
+        if phase == .connecting { effects += first.failures.map { .complain($0) } }
         if let reason { effects.append(.complain(reason)) }
         if unanswered > 0 {
             let verb = unanswered == 1 ? "was" : "were"
