@@ -4,8 +4,8 @@
 #
 #   cluster/demo.sh
 #
-# Ann, Bob and Cat each talk to a node of their own, by `converge chat`. Documents, which that knows no commands for, and
-# whole histories are asked for by WebSocket. Nothing is left behind; ports are any free ones.
+# Ann, Bob and Cat each talk to a node of their own, by `converge chat`. Documents and whole histories are asked for by
+# WebSocket, as a program would. Nothing is left behind; ports are any free ones.
 set -euo pipefail
 case ${1:-} in
 '') ;;
@@ -256,12 +256,18 @@ seen "history is the same on all nodes: $(wc -l <<<"$same") entries, each once, 
 same_everywhere "the list" items
 [ "$same" = '["bread","milk","salt"]' ] || missing "the list is $same"
 seen "and so is the set: $same"
+sees cat "connected again"
+for words in "while it was away" "and so did I"; do
+    for number in $(seq 20); do sees cat "$words, $number of 20"; done
+    [ "$(grep -c "$words, [0-9]* of 20" "$work/cat")" = 20 ] || missing "Cat sees something twice" "$work/cat"
+done
+seen "Cat's program is back by itself, and shows what she missed, each once"
 
 step "Node 2 stops gracefully: its users leave at once."
 kill -TERM "$(node_process 2)"
 await_end "$(folder 2)/process" 12 || missing "node 2 does not stop"
 sees ann "* Bob left"
-sees bob "error: the server"
+sees bob "not connected: the server is shutting down; trying again"
 seen "Bob is told, and Ann sees that he left"
 
 step "The others stop, too."
