@@ -1,7 +1,7 @@
 import ConvergeTransport
 import Glibc
 
-/// Lets a thread wait for a task.
+/// Lets a thread wait for a task. Where the system gives no descriptor for it, the thread waits its whole time.
 final class OneShot: Sendable {
     private let mailbox = try? Mailbox<Void>()
 

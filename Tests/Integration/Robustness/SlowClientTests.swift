@@ -80,6 +80,32 @@ import Testing
         }
     }
 
+    /// Whole frames without a gap from the first on, then why it ends; gives how many messages there were, and the last.
+    @discardableResult
+    private func expectClose(
+        _ reason: String, of slow: ChatSocket, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws -> (shown: Int, last: Frame?) {
+        var shown = 0
+        var wrong = 0
+        var last: Frame?
+        while true {
+            switch try slow.arrival() {
+            case .text(let text):
+                let frame = try Frame(text)
+                guard frame.type == "message" else { continue }
+                if Self.number(of: frame) != shown { wrong += 1 }
+                shown += 1
+                last = frame
+            case .close(let code, let told):
+                #expect(code == 1013 && told == reason, sourceLocation: sourceLocation)
+                #expect(wrong == 0, "\(wrong) of \(shown) out of place", sourceLocation: sourceLocation)
+                return (shown, last)
+            case .end: throw TestFailure("ended without a close after \(shown)")
+            case .ping, .pong: continue
+            }
+        }
+    }
+
     @Test func `who never drains is closed as too slow, and the room is told`() throws {
         try withNode {
             $0.writeWait = .milliseconds(500)
@@ -93,25 +119,7 @@ import Testing
                 sent += 50
                 if sent > 100_000 { throw TestFailure("never closed") }
             }
-            // Whole frames without a gap, then why.
-            var expected = 0
-            var wrong = 0
-            reading: while true {
-                switch try slow.arrival() {
-                case .text(let text):
-                    let frame = try Frame(text)
-                    guard frame.type == "message" else { continue }
-                    if Self.number(of: frame) != expected { wrong += 1 }
-                    expected += 1
-                case .close(let code, let reason):
-                    #expect(code == 1013)
-                    #expect(reason == "too slow")
-                    break reading
-                case .end: throw TestFailure("ended without a close after \(expected)")
-                case .ping, .pong: continue
-                }
-            }
-            #expect(wrong == 0)
+            try expectClose("too slow", of: slow)
             let events = try NodeProcess.history("lobby", by: fast).filter { $0.user == "slow" }
             #expect(events.map(\.body) == ["slow joined", "slow left"])
         }
@@ -131,31 +139,13 @@ import Testing
             #expect(try node.metric("slow_taken_off_total") >= 1)
             try node.wait("all that was said is dropped") { try node.metric("pruned_total") >= count }
 
-            var expected = 0
-            var wrong = 0
-            var last: Frame?
-            reading: while true {
-                switch try slow.arrival() {
-                case .text(let text):
-                    let frame = try Frame(text)
-                    guard frame.type == "message" else { continue }
-                    if Self.number(of: frame) != expected { wrong += 1 }
-                    expected += 1
-                    last = frame
-                case .close(let code, let reason):
-                    #expect(code == 1013)
-                    #expect(reason == "history is gone")
-                    break reading
-                case .end: throw TestFailure("ended without a close after \(expected)")
-                case .ping, .pong: continue
-                }
-            }
-            #expect(wrong == 0 && expected < count, "\(expected) shown, \(wrong) out of place")
+            let (shown, last) = try expectClose("history is gone", of: slow)
+            #expect(shown < count)
             #expect(try node.metric("slow_closed_total") == 1)
 
-            let shown = try #require(last)
+            let end = try #require(last)
             let again = try node.client("slow")
-            let cursor = "{\"\(try #require(shown["node"]))\":\(try #require(shown.number("seq")))}"
+            let cursor = "{\"\(try #require(end["node"]))\":\(try #require(end.number("seq")))}"
             try again.send(#"{"type":"resume","cursor":\#(cursor),"ref":"r"}"#)
             #expect(try again.next("resumed").bool("recovered") == false)
         }
