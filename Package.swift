@@ -90,6 +90,7 @@ let package = Package(
                 "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTerminal", "ConvergeTransport",
                 "ConvergeWire", "CSQLite", "COpenSSL",
             ]),
+        tests("Command", ["converge"]),
         simulationTarget,
     ],
     swiftLanguageModes: [.v6]

@@ -13,7 +13,7 @@ enum Subcommand: String, CaseIterable {
         }
         let rest = Array(words.dropFirst())
         switch first {
-        case "--help", "-h": return help(rest)
+        case "--help", "-h": return Help.run(rest)
         case "--version", "-v": return version(rest)
         default: break
         }
@@ -34,7 +34,7 @@ enum Subcommand: String, CaseIterable {
         case .status: ShowStatus.run(rest)
         case .backup: BackUp.run(rest)
         case .version: version(rest)
-        case .help: help(rest)
+        case .help: Help.run(rest)
         }
     }
 
@@ -50,22 +50,6 @@ enum Subcommand: String, CaseIterable {
     private static func version(_ rest: [String]) -> Int32 {
         guard rest.isEmpty else { return Console.misused("version takes nothing") }
         Console.say("converge \(ConvergeVersion.current)\n")
-        return 0
-    }
-
-    private static func help(_ rest: [String]) -> Int32 {
-        switch rest.count {
-        case 0: Console.say(Usage.overview)
-        case 1 where rest[0] == "settings": Console.say(Settings.markdown)
-        case 1:
-            guard let command = Subcommand(rawValue: rest[0]) else {
-                let nearest = Spelling.nearest(to: rest[0], among: allCases.map(\.rawValue))
-                let hint = nearest.map { ": did you mean \($0)?" } ?? ""
-                return Console.misused("there is no command \"\(Console.escaped(rest[0]))\"\(hint)")
-            }
-            Console.say(Usage.text(of: command))
-        default: return Console.misused("help takes one command")
-        }
         return 0
     }
 }

@@ -10,10 +10,13 @@ package struct Arguments: Hashable, Sendable {
         package let name: String
         /// Needs no value.
         package let isSwitch: Bool
+        /// Its value is a file's name.
+        package let isFile: Bool
 
-        package init(_ name: String, isSwitch: Bool = false) {
+        package init(_ name: String, isSwitch: Bool = false, isFile: Bool = false) {
             self.name = name
             self.isSwitch = isSwitch
+            self.isFile = isFile
         }
     }
 
@@ -69,7 +72,7 @@ extension Settings {
     package static var flags: [Arguments.Flag] {
         Setting.all.flatMap { setting in
             (setting.aliases + [setting.flag].compactMap(\.self)).map {
-                Arguments.Flag($0, isSwitch: setting.isSwitch)
+                Arguments.Flag($0, isSwitch: setting.isSwitch, isFile: setting.isFile)
             }
         }
     }

@@ -14,6 +14,8 @@ public struct Setting: Sendable {
     public let isSecret: Bool
     /// A flag without a value: `--echo` is `--echo=1`.
     public let isSwitch: Bool
+    /// The value is a file's name: shells complete it so.
+    public let isFile: Bool
     /// Shorter names for the flag.
     public let aliases: [String]
 
@@ -41,7 +43,7 @@ public struct Setting: Sendable {
 
     init(
         _ variable: String, _ group: Group, _ meaning: String, accepted: String, default defaultText: String? = nil,
-        secret: Bool = false, isSwitch: Bool = false, aliases: [String] = [],
+        secret: Bool = false, isSwitch: Bool = false, isFile: Bool = false, aliases: [String] = [],
         show: @escaping @Sendable (Settings) -> String,
         read: @escaping @Sendable (_ value: String, _ settings: inout Settings) -> String?
     ) {
@@ -52,6 +54,7 @@ public struct Setting: Sendable {
         self.defaultText = defaultText ?? show(Settings())
         self.isSecret = secret
         self.isSwitch = isSwitch
+        self.isFile = isFile
         self.aliases = aliases
         self.show = show
         self.read = read
@@ -118,10 +121,10 @@ extension Setting {
 
     /// Text of 1 to `limit` bytes without control characters.
     static func text(
-        _ variable: String, _ group: Group, _ meaning: String, _ field: Field<String?>, limit: Int
+        _ variable: String, _ group: Group, _ meaning: String, _ field: Field<String?>, limit: Int, isFile: Bool = false
     ) -> Setting {
         let accepted = "must be text of at most \(limit) bytes without control characters"
-        return Setting(variable, group, meaning, accepted: accepted, default: "") {
+        return Setting(variable, group, meaning, accepted: accepted, default: "", isFile: isFile) {
             $0[keyPath: field] ?? ""
         } read: { value, settings in
             guard value.utf8.count <= limit, value.isPrintable else { return accepted }

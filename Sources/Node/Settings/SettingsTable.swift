@@ -41,8 +41,8 @@ extension Setting {
         },
         .text(
             "CONVERGE_TLS_CERT", .listening, "a certificate (PEM): serve wss:// and https://", \.tlsCertificate,
-            limit: 4_096),
-        .text("CONVERGE_TLS_KEY", .listening, "its key (PEM, no passphrase)", \.tlsKey, limit: 4_096),
+            limit: 4_096, isFile: true),
+        .text("CONVERGE_TLS_KEY", .listening, "its key (PEM, no passphrase)", \.tlsKey, limit: 4_096, isFile: true),
     ]
 
     private static let storage: [Setting] = [
@@ -59,7 +59,10 @@ extension Setting {
             }
             return nil
         },
-        Setting("CONVERGE_DB_PATH", .storage, "SQLite file", accepted: "must be the path of a file", aliases: ["db"]) {
+        Setting(
+            "CONVERGE_DB_PATH", .storage, "SQLite file", accepted: "must be the path of a file", isFile: true,
+            aliases: ["db"]
+        ) {
             $0.sqlitePath
         } read: { value, settings in
             guard value.utf8.count <= 4_096, !value.utf8.contains(0), !value.hasSuffix("/") else {
@@ -107,7 +110,7 @@ extension Setting {
         },
         .text(
             "CONVERGE_JWT_SECRET_FILE", .access, "a file with that secret, instead of the variable", \.jwtSecretFile,
-            limit: 4_096),
+            limit: 4_096, isFile: true),
         .text("CONVERGE_JWT_ISSUER", .access, "what iss must be", \.options.jwtIssuer, limit: 1_024),
         .text("CONVERGE_JWT_AUDIENCE", .access, "what aud must contain", \.options.jwtAudience, limit: 1_024),
         Setting(

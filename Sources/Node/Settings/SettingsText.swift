@@ -20,7 +20,7 @@ extension Settings {
             for setting in Setting.all where setting.group == group {
                 var names = setting.aliases.map { "--\($0), " }.joined()
                 names += setting.flag.map { "--\($0)" } ?? "(no flag)"
-                text += "  \(names.padded(to: 24)) \(setting.variable.padded(to: 27)) \(setting.meaning)"
+                text += "  \(names.padded(to: 23))  \(setting.variable.padded(to: 26))  \(setting.meaning)"
                 text += setting.defaultText.isEmpty ? "\n" : " [\(setting.defaultText)]\n"
             }
             text += "\n"

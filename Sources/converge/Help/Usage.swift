@@ -25,8 +25,8 @@ enum Usage {
         case .secret: secret
         case .status: status
         case .backup: backup
-        case .version: "converge version: says which build this is\n"
-        case .help: "converge help [COMMAND]: says more about a command; help settings prints all settings as a table\n"
+        case .version: "converge version\n\nSays which build this is.\n"
+        case .help: help
         }
     }
 
@@ -122,6 +122,20 @@ enum Usage {
           --db PATH     the node's file [CONVERGE_DB_PATH, or converge.db]
 
         Exit status: 0 copied, 1 not copied, 2 misused.
+
+        """
+
+    private static let help = """
+        converge help [COMMAND]
+        converge help settings
+        converge help --man [COMMAND]
+        converge help --completions bash|zsh|fish
+
+        Says more about a command, or about all of them.
+
+          settings               all settings as a table, in Markdown
+          --man                  the same as a manual page, for man
+          --completions SHELL    what bash, zsh or fish completes after converge
 
         """
 }
