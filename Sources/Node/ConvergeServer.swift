@@ -42,10 +42,13 @@ public final class ConvergeServer: Sendable {
         if options.loops == 0 { options.loops = Int(clinux_usable_cores()) }
         options.loops = min(max(options.loops, 1), LoopSet.limit)
         self.options = options
-        log = Logger(level: options.logLevel, format: options.logFormat, node: Text(options.nodeName))
+        log = Logger(
+            level: options.logLevel, node: Text(options.nodeName),
+            sink: StandardErrorSink(format: options.logFormat))
     }
 
-    private static let stopLimit = Duration.seconds(9)
+    /// How long stopping may take: first for the threads, then for the log. Whoever reads the log may never read on.
+    private static let stopLimit = (threads: Duration.milliseconds(8_500), log: Duration.milliseconds(500))
 
     /// The port the node listens on; nil unless it runs.
     public var port: UInt16? {
@@ -96,14 +99,15 @@ public final class ConvergeServer: Sendable {
     public func stop() {
         guard let running = running.withLock({ $0 }) else { return }
         guard running.ended.begin() else {
-            running.ended.wait(for: nil)
+            running.ended.wait(for: Self.stopLimit.threads)
             return
         }
         log.write(.info, "stopping")
         running.metrics.stopping.set(1)
         for loop in running.loops { loop.post(.stopReading) }
-        running.ended.wait(for: Self.stopLimit)
+        running.ended.wait(for: Self.stopLimit.threads)
         log.write(.info, "stopped")
+        log.close(within: Self.stopLimit.log)
     }
 
     private func launch() throws(ServerError) -> Running {
@@ -121,8 +125,10 @@ public final class ConvergeServer: Sendable {
         }
         let gate = try options.cluster.map { (cluster) throws(ServerError) in try PeerGate(cluster) }
         do throws(SystemError) {
+            try log.start()
             return try launch(consume listener, gate, certificate)
         } catch {
+            log.close(within: Self.stopLimit.log)
             throw .system(error)
         }
     }
@@ -140,7 +146,7 @@ public final class ConvergeServer: Sendable {
         let metrics = Metrics(
             depths: QueueDepths(
                 core: { core.depth }, loops: { mailboxes.reduce(0) { $0 + $1.depth } },
-                readers: { reads.depth }))
+                readers: { reads.depth }, log: { [log] in log.depth }), logLinesDropped: log.dropped)
         let writer = StorageWriter(store: store, core: core, metrics: metrics)
         let readers = StorageReaders(
             store: store, queue: reads, core: core, loops: mailboxes, metrics: metrics, frameSeed: SecureRandom.word())
@@ -229,16 +235,17 @@ public final class ConvergeServer: Sendable {
         }.detach()
         log.write(
             .info, "listening for peers", ("address", gate.listening), ("advertised", gate.advertised),
-            ("encrypted", gate.loopOptions.tls == nil ? "no" : "yes"))
+            ("encrypted", gate.loopOptions.tls != nil))
     }
 
     private func announce(_ port: UInt16, _ certificate: ServedCertificate?) {
         log.write(
-            .info, "listening", ("host", options.host), ("port", String(port)), ("loops", String(options.loops)),
-            ("tls", certificate == nil ? "no" : "yes"))
+            .info, "listening", ("host", options.host), ("port", port), ("loops", options.loops),
+            ("tls", certificate != nil))
         if let certificate { log.write(.info, "certificate read", certificate.fields) }
         if options.host == "0.0.0.0", let address = NetworkAddress.own() {
-            log.write(.info, "Network access: \(certificate == nil ? "http" : "https")://\(address):\(port)")
+            log.write(
+                .info, "network access", ("url", "\(certificate == nil ? "http" : "https")://\(address):\(port)"))
         }
         if options.jwtSecret == nil { log.write(.warn, "no secret is set: every token is refused") }
     }

@@ -19,11 +19,13 @@ final class ServedCertificate: Sendable {
     var end: Int { current.certificateEnd ?? 0 }
 
     /// For the log.
-    var fields: [(String, String)] {
+    var fields: [LogField] {
         var end = ByteBuffer()
         var timestamps = TimestampWriter()
         timestamps.append(milliseconds: UInt64(clamping: self.end) * 1_000, to: &end)
-        return [("certificate", files.certificate), ("ends", String(decoding: end.bytes, as: UTF8.self))]
+        return [
+            LogField("certificate", files.certificate), LogField("ends", String(decoding: end.bytes, as: UTF8.self)),
+        ]
     }
 
     /// Reads the files anew. The old certificate stays where they can't be used.

@@ -89,7 +89,8 @@ public enum SystemEvents: String, CaseIterable, Sendable {
 public enum LogLevel: String, CaseIterable, Comparable, Sendable {
     case debug, info, warn, error
 
-    private var rank: Int {
+    /// From 0 for the least grave, without gaps.
+    var rank: Int {
         switch self {
         case .debug: 0
         case .info: 1
@@ -97,6 +98,9 @@ public enum LogLevel: String, CaseIterable, Comparable, Sendable {
         case .error: 3
         }
     }
+
+    /// The level of this rank, or the nearest that there is.
+    init(rank: Int) { self = Self.allCases[min(max(rank, 0), Self.allCases.count - 1)] }
 
     public static func < (a: LogLevel, b: LogLevel) -> Bool { a.rank < b.rank }
 }

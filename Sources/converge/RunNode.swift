@@ -35,10 +35,20 @@ extension Serve {
             return Console.failed("can't stop gracefully: \(error)")
         }
         guard let second = signals.wait(atMost: patience) else {
-            Console.complain("converge: stopping took longer than 10 s: ended without\n")
+            lastWords("converge: stopping took longer than 10 s: ended without\n", signals)
             _exit(1)
         }
         _exit(128 + second)
+    }
+
+    /// Says it, unless standard error takes nothing: that may be why stopping took so long.
+    private static func lastWords(_ text: String, _ signals: TerminationSignals) {
+        do throws(SystemError) {
+            try WorkerThread(name: "last words") { Console.complain(text) }.detach()
+            _ = signals.wait(atMost: .milliseconds(200))
+        } catch {
+            return
+        }
     }
 
     private static func store(_ settings: Settings) -> any Store {

@@ -67,7 +67,7 @@ extension ClientLoop {
             markDirty(slot)
             schedule(slot)
         case .refuse(let accept, let reason):
-            log.debug("session refused", [("reason", reason.string)])
+            log.debug("session refused", [("reason", reason)])
             upgrade(slot, accept, options.webSocket)
             connection.pointee.phase = .closing
             close(slot, .policyViolation, reason)
@@ -78,7 +78,7 @@ extension ClientLoop {
             connection.pointee.sessionKnown = true
             log.debug(
                 "session opened",
-                [("session", String(id(of: slot).rawValue)), ("user", user.string), ("room", room.string)])
+                [("session", id(of: slot).description), ("user", user), ("room", room)])
             outgoing.append(.session(id(of: slot), .entered(user: user, displayName: displayName, room: room)))
             schedule(slot)
         }

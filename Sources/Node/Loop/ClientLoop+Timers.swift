@@ -46,7 +46,7 @@ extension ClientLoop {
     mutating func closeAsSlow(_ slot: UInt32, _ reason: Text) {
         let connection = connections[slot]
         metrics.slowClosed.add(1)
-        log.write(.info, "slow client closed", ("session", "\(id(of: slot).rawValue)"), ("reason", "\(reason)"))
+        log.write(.info, "slow client closed", ("session", id(of: slot).description), ("reason", reason))
         connection.pointee.dropWaiting()
         close(slot, .tryAgainLater, reason)
         connection.pointee.progressed = now

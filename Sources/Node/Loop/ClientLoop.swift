@@ -238,7 +238,7 @@ struct ClientLoop: ~Copyable {
         leaveRoom(slot)
         guard connection.pointee.sessionKnown else { return }
         connection.pointee.sessionKnown = false
-        log.debug("session closed", [("session", String(id(of: slot).rawValue))])
+        log.debug("session closed", [("session", id(of: slot).description)])
         outgoing.append(.session(id(of: slot), .left))
     }
 

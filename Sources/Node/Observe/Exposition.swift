@@ -41,6 +41,7 @@ extension Metrics {
         gauge("core_mailbox", "Events that wait for the core.", depths.core())
         gauge("loop_mailbox", "Batches of frames that wait for a loop, of all loops.", depths.loops())
         gauge("reader_queue", "Reads that wait for a free reader.", depths.readers())
+        gauge("log_queue", "Log lines that wait to be written.", depths.log())
         gauge("store_ready", "Whether the store can be written (1) or not (0).", storeReady.current)
         if certificateEnd.current > 0 {
             gauge(
@@ -79,6 +80,11 @@ extension Metrics {
         counter("reads_failed_total", "Reads of the store that failed.", readsFailed.current)
         counter("pruned_total", "Entries dropped because they were older than the retention.", pruned.current)
         counter("batches_failed_total", "Batches that could not be stored.", batchesFailed.current)
+
+        counter(
+            "log_lines_dropped_total",
+            "Log lines lost because whoever reads the log fell behind, or it can't be written.",
+            logLinesDropped.current)
 
         histogram("commit_seconds", "How long a commit took.", commitSeconds)
         histogram("commit_entries", "Entries in a commit.", batchEntries)

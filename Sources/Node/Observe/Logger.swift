@@ -1,69 +1,77 @@
 import ConvergeTransport
 import ConvergeWire
-import Glibc
+import Synchronization
 
-/// Writes one line for each event to standard error, as text or as JSON. Never a token, a secret or a message's body.
+/// What all parts of a node log with. A copy logs to the same place. Never a token, a secret or a message's body.
+///
+/// A line costs its caller the making of a record and a lock that is never held for long; the log's own thread writes it
+/// (`LogDesk`). What is below the level is not even made.
 struct Logger: Sendable {
-    let level: LogLevel
-    let format: LogFormat
-    let node: Text
+    private let desk: LogDesk
+    private let threshold: Threshold
+    private let node: Text
+
+    /// The level, which may be changed while the node runs.
+    private final class Threshold: Sendable {
+        let rank: Atomic<Int>
+        init(_ level: LogLevel) { rank = Atomic(level.rank) }
+    }
+
+    init(level: LogLevel, node: Text, sink: any LogSink, limits: LogBacklog.Limits = LogBacklog.Limits()) {
+        self.node = node
+        threshold = Threshold(level)
+        desk = LogDesk(sink, limits: limits) { lines in
+            LogRecord(
+                time: SystemClock.wallMilliseconds(), level: .warn, event: "log lines dropped",
+                fields: [LogField("node", node), LogField("lines", lines)])
+        }
+    }
+
+    /// Starts the thread that writes; what was logged before is written then.
+    func start() throws(SystemError) { try desk.start() }
+
+    /// Takes nothing more, and waits until what there is has been written, but no longer than this.
+    /// - Returns: false where it was not written in that time.
+    @discardableResult
+    func close(within limit: Duration) -> Bool { desk.close(within: limit) }
+
+    /// Lines that could not be written, or found no room to wait in.
+    var dropped: Counter { desk.dropped }
+    /// How many lines wait to be written.
+    var depth: Int { desk.depth }
+
+    /// The least grave lines that are written.
+    var level: LogLevel { LogLevel(rank: threshold.rank.load(ordering: .relaxed)) }
+
+    /// From now on, for all threads.
+    func setLevel(_ level: LogLevel) { threshold.rank.store(level.rank, ordering: .relaxed) }
 
     /// For what happens often: the fields are not even made unless they are written.
     @inline(__always)
-    func debug(_ event: String, _ fields: @autoclosure () -> [(String, String)]) {
-        guard level <= .debug else { return }
-        put(line(.debug, event, fields(), at: SystemClock.wallMilliseconds()))
+    func debug(_ event: StaticString, _ fields: @autoclosure () -> [(String, any LogValueConvertible)]) {
+        guard writes(.debug) else { return }
+        post(.debug, event, fields().map { LogField($0, $1) })
     }
 
-    func write(_ level: LogLevel, _ event: String, _ fields: (String, String)...) {
-        write(level, event, fields)
+    /// Whether lines of this level are written now.
+    @inline(__always)
+    func writes(_ level: LogLevel) -> Bool { level.rank >= threshold.rank.load(ordering: .relaxed) }
+
+    /// - Parameter event: a fixed text. What varies is a field.
+    func write(_ level: LogLevel, _ event: StaticString, _ fields: (String, any LogValueConvertible)...) {
+        guard writes(level) else { return }
+        post(level, event, fields.map { LogField($0, $1) })
     }
 
-    func write(_ level: LogLevel, _ event: String, _ fields: [(String, String)]) {
-        guard level >= self.level else { return }
-        put(line(level, event, fields, at: SystemClock.wallMilliseconds()))
+    func write(_ level: LogLevel, _ event: StaticString, _ fields: [LogField]) {
+        guard writes(level) else { return }
+        post(level, event, fields)
     }
 
-    private func put(_ line: consuming ByteBuffer) {
-        // One write, so that lines of several threads don't mix. What can't be written is lost: there is nobody to tell.
-        _ = Glibc.write(2, line.bytes.baseAddress, line.count)
-    }
-
-    /// The line with its end. Whatever the words are, there is no other line end in it.
-    func line(
-        _ level: LogLevel, _ event: String, _ fields: [(String, String)], at milliseconds: UInt64
-    ) -> ByteBuffer {
-        var line = ByteBuffer(capacity: 256)
-        var timestamps = TimestampWriter()
-        let fields = [("node", node.string)] + fields
-        switch format {
-        case .text:
-            timestamps.append(milliseconds: milliseconds, to: &line)
-            line.append(" \(level.rawValue.uppercased()) ")
-            line.append(event)
-            for (name, value) in fields {
-                line.append(" \(name)=")
-                if Self.isPlain(value) { line.append(value) } else { line.appendJSONString(Text(value)) }
-            }
-        case .json:
-            line.append("{\"time\":\"")
-            timestamps.append(milliseconds: milliseconds, to: &line)
-            line.append("\",\"level\":\"\(level.rawValue)\",\"event\":")
-            line.appendJSONString(Text(event))
-            for (name, value) in fields {
-                line.append(",")
-                line.appendJSONString(Text(name))
-                line.append(":")
-                line.appendJSONString(Text(value))
-            }
-            line.append("}")
-        }
-        line.append("\n")
-        return line
-    }
-
-    /// Whether a value can stand in a text line as it is, told from the next field and from a quoted one.
-    private static func isPlain(_ value: String) -> Bool {
-        !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7F }
+    private func post(_ level: LogLevel, _ event: StaticString, _ fields: [LogField]) {
+        desk.post(
+            LogRecord(
+                time: SystemClock.wallMilliseconds(), level: level, event: event.description,
+                fields: [LogField("node", node)] + fields))
     }
 }

@@ -47,6 +47,7 @@ struct QueueDepths: Sendable {
     var core: @Sendable () -> Int = { 0 }
     var loops: @Sendable () -> Int = { 0 }
     var readers: @Sendable () -> Int = { 0 }
+    var log: @Sendable () -> Int = { 0 }
 }
 
 /// What a node counts. Loops and the core add once a turn, not once a message.
@@ -97,8 +98,13 @@ final class Metrics: Sendable {
 
     /// How much waits where, asked when somebody looks.
     let depths: QueueDepths
+    let logLinesDropped: Counter
 
-    init(depths: QueueDepths) { self.depths = depths }
+    /// - Parameter logLinesDropped: the log's own count.
+    init(depths: QueueDepths, logLinesDropped: Counter = Counter()) {
+        self.depths = depths
+        self.logLinesDropped = logLinesDropped
+    }
 
     func committed(entries: Int, nanoseconds: UInt64) {
         commitSeconds.observe(Int(clamping: nanoseconds))

@@ -5,8 +5,8 @@ import ConvergeTransport
 struct ReportLog {
     struct Line {
         let level: LogLevel
-        let event: String
-        var fields: [(String, String)] = []
+        let event: StaticString
+        var fields: [LogField] = []
     }
 
     private let log: Logger
@@ -25,7 +25,7 @@ struct ReportLog {
     /// The lines of a report; none where they are left out.
     mutating func lines(_ report: CoreReport, store: String, at now: UInt64) -> [Line] {
         var lines = report.lines(store: store)
-        guard let event = lines.first?.event else { return [] }
+        guard let event = lines.first?.event.description else { return [] }
         let left: Int?
         switch report.cause {
         case .node: left = 0
@@ -33,7 +33,7 @@ struct ReportLog {
         case .stranger: left = strangers.take(event, at: now)
         }
         guard let left else { return [] }
-        if left > 0 { lines[0].fields.append(("left_out", String(left))) }
+        if left > 0 { lines[0].fields.append(LogField("left_out", left)) }
         return lines
     }
 }
@@ -51,25 +51,27 @@ extension CoreReport {
     }
 
     fileprivate func lines(store: String) -> [ReportLog.Line] {
-        func line(_ level: LogLevel, _ event: String, _ fields: (String, String)...) -> [ReportLog.Line] {
-            [ReportLog.Line(level: level, event: event, fields: fields)]
+        func line(
+            _ level: LogLevel, _ event: StaticString, _ fields: (String, any LogValueConvertible)...
+        ) -> [ReportLog.Line] {
+            [ReportLog.Line(level: level, event: event, fields: fields.map { LogField($0, $1) })]
         }
         switch self {
         case .storeOpened(let replica, let head, let boot, let adopted):
             let opened = line(
-                .info, "store opened", ("store", store), ("replica", replica.description), ("head", String(head)),
-                ("boot", String(boot)))
+                .info, "store opened", ("store", store), ("replica", replica.description), ("head", head),
+                ("boot", boot))
             guard adopted > 0 else { return opened }
-            return opened + line(.info, "rows of the earlier server taken over", ("rows", String(adopted)))
+            return opened + line(.info, "rows of the earlier server taken over", ("rows", adopted))
         case .identityRenewed(let reason):
             return line(.warn, "going on under a new replica", ("reason", reason.rawValue))
         case .storeUnavailable(let error, let wait):
             return line(
                 .error, "store unavailable", ("store", store), ("error", error.message),
-                ("retry_in", "\(wait.milliseconds)ms"))
+                ("retry_in", wait))
         case .peerLinked(let peer, let name, let address):
             return line(
-                .info, "peer linked", ("peer", peer.description), ("name", name.string), ("address", address.string))
+                .info, "peer linked", ("peer", peer.description), ("name", name), ("address", address))
         case .peerUnlinked(let peer):
             return line(.info, "peer link lost", ("peer", peer.description))
         case .memberChanged(let member, let state):
@@ -79,7 +81,7 @@ extension CoreReport {
         case .ownLogForeign(let peer, let seq):
             return line(
                 .error, "a peer knows this node's log otherwise; going on under a new replica",
-                ("peer", peer.description), ("seq", String(seq)))
+                ("peer", peer.description), ("seq", seq))
         case .twin:
             return line(.error, "another process uses this node's replica; going on under a new one")
         case .renewalDoubted:
@@ -87,18 +89,18 @@ extension CoreReport {
                 .warn, "a peer claims this node's replica, which is new: not believed, for it can be nobody else's")
         case .forked(let replica, let seq, let peer):
             return line(
-                .error, "two copies of a log differ", ("replica", replica.description), ("seq", String(seq)),
+                .error, "two copies of a log differ", ("replica", replica.description), ("seq", seq),
                 ("peer", peer.description))
         case .peerViolation(let what):
             return line(.warn, "a peer broke the protocol", ("error", what))
         case .snapshotInstalled(let floors):
-            return line(.info, "snapshot installed", ("logs", String(floors.components.count)))
+            return line(.info, "snapshot installed", ("logs", floors.components.count))
         case .reloaded:
             return line(.warn, "another log of the same name stays: a peer's state was taken over")
         case .clockSkewed(let milliseconds):
             return line(
                 .error, "this node's clock is too far from its peers': writes are refused",
-                ("ahead", "\(milliseconds)ms"))
+                ("ahead", Duration.milliseconds(milliseconds)))
         case .clockMended:
             return line(.info, "this node's clock agrees with its peers' again")
         }

@@ -8,16 +8,16 @@ struct Complaints {
     /// - Parameters:
     ///   - event: a fixed text; its kind.
     ///   - now: monotonic nanoseconds.
-    mutating func write(_ event: String, address: String, _ reason: String = "", at now: UInt64) {
-        guard let left = budget.take(event, at: now) else { return }
-        var fields: [(String, String)] = []
-        if !address.isEmpty { fields.append(("address", address)) }
-        if !reason.isEmpty { fields.append(("error", reason)) }
-        if left > 0 { fields.append(("left_out", String(left))) }
+    mutating func write(_ event: StaticString, address: String, _ reason: String = "", at now: UInt64) {
+        guard let left = budget.take(event.description, at: now) else { return }
+        var fields: [LogField] = []
+        if !address.isEmpty { fields.append(LogField("address", address)) }
+        if !reason.isEmpty { fields.append(LogField("error", reason)) }
+        if left > 0 { fields.append(LogField("left_out", left)) }
         log.write(.warn, event, fields)
     }
 
-    func debug(_ event: String, address: String, _ reason: String) {
+    func debug(_ event: StaticString, address: String, _ reason: String) {
         log.debug(event, [("address", address), ("error", reason)])
     }
 }

@@ -22,9 +22,10 @@ final class NodeProcess {
     /// - Parameters:
     ///   - openFiles: the most descriptors that it may have.
     ///   - wrapper: a command, found on the PATH, that becomes the one that is named behind it.
+    ///   - standardError: where it complains and logs to, instead of what `output` has.
     init(
         _ words: [String], environment: [String: String] = [:], openFiles: Int? = nil, host: String = "127.0.0.1",
-        wrapper: [String] = []
+        wrapper: [String] = [], standardError: Int32? = nil
     ) throws {
         self.host = host
         var ends: [Int32] = [-1, -1]
@@ -39,7 +40,16 @@ final class NodeProcess {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+        posix_spawn_file_actions_adddup2(&actions, standardError ?? ends[1], 2)
+        // Whoever runs the tests may ignore signals, as nohup does: the node would ignore them, too.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var defaults = sigset_t()
+        sigemptyset(&defaults)
+        for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE] { sigaddset(&defaults, signal) }
+        posix_spawnattr_setsigdefault(&attributes, &defaults)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
 
         var arguments = wrapper + [Self.command] + words
         if let openFiles {
@@ -51,7 +61,7 @@ final class NodeProcess {
         var envp = variables.map { strdup($0) } + [nil]
         defer { for text in argv + envp { free(text) } }
         var pid = pid_t()
-        let code = posix_spawnp(&pid, arguments[0], &actions, nil, &argv, &envp)
+        let code = posix_spawnp(&pid, arguments[0], &actions, &attributes, &argv, &envp)
         guard code == 0 else { throw TestFailure("\(arguments[0]): \(String(cString: strerror(code)))") }
         self.pid = pid
     }
@@ -80,10 +90,13 @@ final class NodeProcess {
         guard let port = line.firstMatch(of: /port=(\d+)/).flatMap({ UInt16($0.1) }) else {
             throw TestFailure("no port in: \(line)")
         }
-        node.port = port
+        node.serves(at: port)
         if waits { try node.waitUntilReady() }
         return node
     }
+
+    /// The port that its log told.
+    func serves(at port: UInt16) { self.port = port }
 
     // MARK: Its output
 
