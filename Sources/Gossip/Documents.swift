@@ -53,8 +53,8 @@ public enum DocumentChange: Hashable, Sendable {
 public struct Documents: Sendable {
     public typealias Mark = UndoLog<Undo>.Mark
 
-    private var rooms: [Text: Room] = [:]
-    private var undoLog = UndoLog<Undo>()
+    var rooms: [Text: Room] = [:]
+    var undoLog = UndoLog<Undo>()
     private var contents = DocumentsDigest()
     private let limits: DocumentLimits
     private let planted: PlantedFaults
@@ -268,7 +268,7 @@ public struct Documents: Sendable {
     /// since its replicas' totals only grow. So these two count for the limit.
     ///
     /// What has to outlive an empty set (which entries touched it) is the store's affair and has no place in here.
-    private struct Room: Sendable {
+    struct Room: Sendable {
         var sets: [Text: DotMap<Text>] = [:]
         var registers: [Text: LWWRegister<Text>] = [:]
         /// None is empty.

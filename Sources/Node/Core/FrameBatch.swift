@@ -31,6 +31,8 @@ struct FrameRecord: Sendable {
     let dot: Dot?
     /// The frame gets a cursor as its last member: how far the logs have been handed out where it stands.
     var wantsCursor = false
+    /// It answers a question about documents, which can be answered otherwise.
+    var isAnswer = false
 
     var range: Range<Int> { start..<end }
 
@@ -142,6 +144,17 @@ struct FrameBatchBuilder: ~Copyable {
         }
         other.records.removeAll(where: \.isMove)
     }
+
+    /// Adds what answers a question about documents.
+    mutating func appendAnswer(to session: SessionID, _ encode: (inout ByteBuffer) -> Void) {
+        guard let range = appendFrame(encode) else { return }
+        add(
+            FrameRecord(
+                target: .session(session), start: range.lowerBound, end: range.upperBound, dot: nil, isAnswer: true))
+    }
+
+    /// Takes those out again.
+    mutating func dropAnswers() { records.removeAll(where: \.isAnswer) }
 
     /// Adds a record without a frame.
     mutating func append(to target: FrameRecord.Target, dot: Dot? = nil) {

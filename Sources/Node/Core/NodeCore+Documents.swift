@@ -3,7 +3,7 @@ import ConvergeGossip
 import ConvergeStorage
 import ConvergeWire
 
-/// Documents: writes become entries like messages, reads are answered in one order with the live frames.
+/// Writes to documents become entries like messages. What is asked about documents: NodeCore+DocumentReads.swift.
 extension NodeCore {
     mutating func handleDocument(
         _ command: ClientCommand, ref: Text?, from id: SessionID, _ session: Session, at now: UInt64
@@ -34,58 +34,13 @@ extension NodeCore {
                 (documents, replica) throws(DocumentRefusal) in
                 try documents.deltaForCount(write.amount, in: document, by: replica)
             }
-        case .setValues(let doc):
-            let items = documents.elements(of: document(.orSet, doc))
-            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
-                encoder.setValues(stamp, room: room, doc: doc, items: items, ref: ref, to: &frame)
-            }
-        case .registerGet(let doc):
-            let value = documents.value(of: document(.register, doc))
-            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
-                encoder.registerValue(stamp, room: room, doc: doc, value: value, ref: ref, to: &frame)
-            }
-        case .counterGet(let doc):
-            let value = documents.count(of: document(.counter, doc)) ?? 0
-            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
-                encoder.counterValue(stamp, room: room, doc: doc, value: value, ref: ref, to: &frame)
-            }
-        case .documents:
-            let all = documents.documents(in: room)
-            replyInOrder(to: id, ref: ref, at: now) { encoder, stamp, frame in
-                encoder.documents(stamp, room: room, documents: all, ref: ref, to: &frame)
-            }
+        case .setValues(let doc): read(.elements(document(.orSet, doc)), ref: ref, for: id, at: now)
+        case .registerGet(let doc): read(.value(document(.register, doc)), ref: ref, for: id, at: now)
+        case .counterGet(let doc): read(.count(document(.counter, doc)), ref: ref, for: id, at: now)
+        case .documents: read(.list(room: room), ref: ref, for: id, at: now)
         default: break
         }
     }
-
-    /// Puts a reply behind everything that the state it tells of is made of: it must not show what is not stored.
-    private mutating func replyInOrder(
-        to session: SessionID, ref: Text?, at now: UInt64,
-        _ encode: (inout ServerFrameEncoder, FrameStamp, inout ByteBuffer) -> Void
-    ) {
-        guard open.frames.byteCount + inFlight.frames.byteCount + ready.byteCount < Self.pendingBytes else {
-            refuse(.busy, session, ref: ref, at: now)
-            return
-        }
-        let stamp = stamp(at: now)
-        if !open.isEmpty {
-            open.waiting.append((session, ref))
-        } else if committing {
-            inFlight.waiting.append((session, ref))
-        }
-        if inDoubt {
-            // Whether it may be shown is known when the batch in doubt is settled.
-            inFlight.frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
-        } else {
-            inOrder(for: session) { frames, encoder in
-                frames.append(to: .session(session)) { encode(&encoder, stamp, &$0) }
-            }
-        }
-    }
-
-    /// How many bytes of frames may wait for a commit before documents are not read any more: one large set asked for again
-    /// and again must not fill the memory.
-    private static var pendingBytes: Int { 32 << 20 }
 
     private mutating func write(
         to document: DocumentID, after: Position?, copies: Int?, ref: Text?, from id: SessionID, _ session: Session,

@@ -7,7 +7,7 @@ import ConvergeWire
 ///
 /// One batch is on its way at a time. If it fails, it and everything placed after it fails: the log's head and the
 /// documents go back to what is stored, and everybody who waits is told. If its outcome is unknown it is neither until the
-/// store, opened anew, says where the log ends.
+/// store, opened anew, says where the log ends; who only asked how documents stand is answered in any case.
 extension NodeCore {
     mutating func handle(_ event: StoreEvent, at now: UInt64, into effects: inout [CoreEffect]) {
         switch event {
@@ -33,8 +33,10 @@ extension NodeCore {
             staging.failed()
             if case .unknownOutcome = error, committing, !options.planted.has(.unknownTakenAsFailed) {
                 inDoubt = true
-                // Whether it is stored may be open for long; where sessions are is not, and stays in order.
+                // Whether it is stored may be open for long; where sessions are is not, and stays in order. Nor need those
+                // wait who only asked how documents stand.
                 ready.takeMoves(of: &inFlight.frames)
+                interruptedReads.append(contentsOf: inFlight.takeReads())
             } else {
                 fail(takeInFlight(), at: now)
             }
@@ -100,6 +102,7 @@ extension NodeCore {
     mutating func fail(_ batch: consuming OpenBatch, at now: UInt64) {
         var batch = batch
         ready.takeMoves(of: &batch.frames)
+        interruptedReads.append(contentsOf: batch.takeReads())
         for (session, ref) in batch.waiting { refuse(.storageUnavailable, session, ref: ref, at: now) }
         for id in batch.keys {
             for again in keyed.settle(id) { refuse(.storageUnavailable, again.session, ref: again.ref, at: now) }
@@ -109,6 +112,7 @@ extension NodeCore {
 
     /// Takes back everything placed after what is stored or, while that is in doubt, after what may be.
     mutating func rollBack(at now: UInt64, into effects: inout [CoreEffect]) {
+        defer { answerInterruptedReads(at: now) }
         guard log != nil else { return }
         documents.rollBack(to: inFlight.documents ?? documents.settled)
         attendance.rollBack(to: inFlight.attendance ?? attendance.settled, at: monotonic)

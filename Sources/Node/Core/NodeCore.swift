@@ -54,6 +54,10 @@ struct NodeCore: ~Copyable {
     var readyLoops = LoopSet()
     /// The batch on its way has an unknown outcome: the next opening tells.
     var inDoubt = false
+    /// What documents were before it; nil where nothing is in doubt.
+    var beforeDoubt: DocumentsBefore?
+    /// Questions about documents whose answers were dropped with a batch.
+    var interruptedReads: [DocumentRead] = []
 
     /// How many loops have stopped reading, and how far stopping has come.
     var stoppedLoops = 0

@@ -12,12 +12,15 @@ func exchange<Value: ~Copyable>(_ place: inout Value, for new: consuming Value) 
 /// What becomes one transaction, and what is to be shown once it is durable.
 ///
 /// Frames wait in it in the order of their entries; replies that must not overtake those frames, or tell of something that
-/// is not stored yet, wait among them. If the batch fails, all of that is dropped and everybody in `waiting` is told.
+/// is not stored yet, wait among them. If the batch fails, all of that is dropped, everybody in `waiting` is told, and the
+/// `reads` are answered anew.
 struct OpenBatch: ~Copyable {
     var batch = Batch()
     var frames = FrameBatchBuilder()
     /// Who has to hear of a failure.
     var waiting: [(session: SessionID, ref: Text?)] = []
+    /// What was asked about documents, and is answered among the frames.
+    var reads: [DocumentRead] = []
     /// Messages with a key in this batch.
     var keys: [MessageID] = []
     /// The room of each entry.
@@ -32,6 +35,12 @@ struct OpenBatch: ~Copyable {
     var commands = 0
 
     var isEmpty: Bool { batch.entries.isEmpty }
+
+    /// Takes out the questions about documents, and the answers that wait for them.
+    mutating func takeReads() -> [DocumentRead] {
+        frames.dropAnswers()
+        return exchange(&reads, for: [])
+    }
 
     /// What is to be shown, the rest given up.
     consuming func takeFrames() -> FrameBatchBuilder { frames }

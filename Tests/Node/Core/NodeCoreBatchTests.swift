@@ -212,26 +212,6 @@ import Testing
         #expect(node.violations == [])
     }
 
-    @Test("a reply about a document stands behind the writes that it shows, and is refused with them")
-    func documentReplies() {
-        let node = CoreUnderTest()
-        let ann = node.enter("ann")
-        let bob = node.enter("bob")
-        node.settle()
-        node.forgetShown()
-        node.send(ann, .add("x"), ref: "1")
-        node.send(bob, .setValues(doc: "d"), ref: "2")
-        node.send(ann, .add("y"), ref: "3")
-        node.send(bob, .setValues(doc: "d"), ref: "4")
-        #expect(node.words(bob) == [])
-        node.commit()
-        #expect(node.words(bob) == ["crdt_orset_added x", "values x"])
-        node.store.inject(.refuse(.full("disk")))
-        node.commit()
-        #expect(node.words(bob) == ["error storage unavailable 4"])
-        #expect(node.violations == [])
-    }
-
     @Test("a full save queue refuses with busy and takes again when it has drained")
     func busy() {
         let node = CoreUnderTest(saveBuffer: 4)

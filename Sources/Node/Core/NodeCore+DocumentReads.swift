@@ -1,0 +1,90 @@
+import ConvergeGossip
+import ConvergeWire
+
+/// A question about documents.
+enum DocumentQuestion: Hashable, Sendable {
+    case elements(DocumentID)
+    case value(DocumentID)
+    case count(DocumentID)
+    case list(room: Text)
+}
+
+/// One that is answered behind a batch: so it can be answered anew, without what that batch writes.
+struct DocumentRead: Sendable {
+    let question: DocumentQuestion
+    let session: SessionID
+    let ref: Text?
+}
+
+/// Documents are read from memory, in one order with the live frames.
+///
+/// Two things hold: an answer never shows what is not stored, and none waits for a store that is away. Memory is ahead of
+/// the store by what is in the batch on its way and in the open one, so an answer waits among their frames. If they fail, it
+/// is given anew from what is left. While the outcome of a batch is unknown, which may last as long as the store is away,
+/// answers are given at once, from what the documents were before that batch; its frames, if it turns out to be stored,
+/// follow them.
+extension NodeCore {
+    mutating func read(_ question: DocumentQuestion, ref: Text?, for session: SessionID, at now: UInt64) {
+        guard open.frames.byteCount + inFlight.frames.byteCount + ready.byteCount < Self.pendingBytes else {
+            refuse(.busy, session, ref: ref, at: now)
+            return
+        }
+        answer(DocumentRead(question: question, session: session, ref: ref), at: now)
+    }
+
+    /// How many bytes of frames may wait for a commit before documents are not read any more: one large set asked for again
+    /// and again must not fill the memory.
+    private static var pendingBytes: Int { 32 << 20 }
+
+    /// A batch was dropped, or is in doubt: what was to be answered behind it is answered from what stands without it. The
+    /// documents are rolled back before.
+    mutating func answerInterruptedReads(at now: UInt64) {
+        beforeDoubt = inDoubt ? documents.beforeUnsettled : nil
+        guard !interruptedReads.isEmpty else { return }
+        for read in exchange(&interruptedReads, for: []) { answer(read, at: now) }
+    }
+
+    private mutating func answer(_ read: DocumentRead, at now: UInt64) {
+        let answer = Answer(to: read.question, documents, before: beforeDoubt)
+        let stamp = stamp(at: now)
+        if inDoubt {
+            ready.appendAnswer(to: read.session) { answer.encode(by: &encoder, stamp, ref: read.ref, to: &$0) }
+            return
+        }
+        if !open.isEmpty { open.reads.append(read) } else if committing { inFlight.reads.append(read) }
+        inOrder(for: read.session) { frames, encoder in
+            frames.appendAnswer(to: read.session) { answer.encode(by: &encoder, stamp, ref: read.ref, to: &$0) }
+        }
+    }
+}
+
+/// What stands, before it is a frame.
+private enum Answer {
+    case elements(DocumentID, [Text])
+    case value(DocumentID, Text?)
+    case count(DocumentID, Int64)
+    case list(room: Text, [(name: Text, kind: DocumentKind)])
+
+    /// - Parameter before: what stood before all that is not settled, where that is what is asked for.
+    init(to question: DocumentQuestion, _ documents: borrowing Documents, before: DocumentsBefore?) {
+        switch question {
+        case .elements(let document): self = .elements(document, documents.elements(of: document, before: before))
+        case .value(let document): self = .value(document, documents.value(of: document, before: before))
+        case .count(let document): self = .count(document, documents.count(of: document, before: before) ?? 0)
+        case .list(let room): self = .list(room: room, documents.documents(in: room, before: before))
+        }
+    }
+
+    func encode(by encoder: inout ServerFrameEncoder, _ stamp: FrameStamp, ref: Text?, to frame: inout ByteBuffer) {
+        switch self {
+        case .elements(let document, let items):
+            encoder.setValues(stamp, room: document.room, doc: document.name, items: items, ref: ref, to: &frame)
+        case .value(let document, let value):
+            encoder.registerValue(stamp, room: document.room, doc: document.name, value: value, ref: ref, to: &frame)
+        case .count(let document, let value):
+            encoder.counterValue(stamp, room: document.room, doc: document.name, value: value, ref: ref, to: &frame)
+        case .list(let room, let documents):
+            encoder.documents(stamp, room: room, documents: documents, ref: ref, to: &frame)
+        }
+    }
+}
