@@ -11,7 +11,8 @@ struct Simulate {
     private var minutes: Double?
     private var mode = Mode.runs
     private var lines = 60
-    private var rewinds = false
+    private var rewinds: Bool?
+    private var generation = Scenario.Generation.current
 
     private enum Mode {
         case runs
@@ -24,6 +25,7 @@ struct Simulate {
     static let usage = """
         simulate [--seeds N] [--from S] [--nodes N] [--minutes M]   runs, on all cores
         … --rewinds                                                 with disks set back so that logs fork
+        … --generation G                                            by the rules of an earlier generation of seeds
         simulate --trace SEED [--nodes N] [--lines N]               one run, told from the beginning
         simulate --hash SEED [--nodes N]                            the hash of one run's trace
         simulate --plant NAME|all                                   how many seeds it takes to find a planted fault
@@ -65,10 +67,17 @@ struct Simulate {
             case "--hash":
                 guard let seed = UInt64(value) else { return nil }
                 mode = .hash(seed)
+            case "--generation":
+                guard let number = Int(value), let known = Scenario.Generation(rawValue: number) else { return nil }
+                generation = known
             case "--plant": mode = .plant(value)
             default: return nil
             }
         }
+    }
+
+    private func scenario(_ seed: UInt64) -> Scenario {
+        Scenario(seed: seed, nodes: nodes, rewinds: rewinds, generation: generation)
     }
 
     func run() -> Int32 {
@@ -93,7 +102,7 @@ struct Simulate {
             while true {
                 let seed = next.add(1, ordering: .relaxed).oldValue
                 if let until { if Date() >= until { return } } else if seed >= from + seeds { return }
-                let outcome = Runner.run(Scenario(seed: seed, nodes: nodes, rewinds: rewinds))
+                let outcome = Runner.run(scenario(seed))
                 results.withLock {
                     $0.total.add(outcome.counts)
                     $0.runs += 1
@@ -114,8 +123,8 @@ struct Simulate {
 
     /// What went wrong in a run, and the last part of its trace.
     private func explain(_ outcome: Runner.Outcome) {
-        let (again, trace) = Runner.trace(Scenario(seed: outcome.seed, nodes: nodes, rewinds: rewinds), lines: lines)
-        print("\n" + Scenario(seed: outcome.seed, nodes: nodes, rewinds: rewinds).words)
+        let (again, trace) = Runner.trace(scenario(outcome.seed), lines: lines)
+        print("\n" + scenario(outcome.seed).words)
         for violation in outcome.violations.prefix(5) { print("  \(violation)") }
         if again.hash != outcome.hash { print("  and it does not run the same way twice") }
         print("the end of its trace (all of it: scripts/simulate.sh --trace \(outcome.seed)):")
@@ -123,8 +132,8 @@ struct Simulate {
     }
 
     private func tell(_ seed: UInt64) -> Int32 {
-        let (outcome, trace) = Runner.trace(Scenario(seed: seed, nodes: nodes, rewinds: rewinds))
-        print(Scenario(seed: seed, nodes: nodes, rewinds: rewinds).words)
+        let (outcome, trace) = Runner.trace(scenario(seed))
+        print(scenario(seed).words)
         for line in trace { print(line) }
         print("trace \(String(outcome.hash, radix: 16))")
         for violation in outcome.violations { print(violation) }
@@ -132,7 +141,7 @@ struct Simulate {
     }
 
     private func hash(_ seed: UInt64) -> Int32 {
-        print(String(Runner.run(Scenario(seed: seed, nodes: nodes, rewinds: rewinds)).hash, radix: 16))
+        print(String(Runner.run(scenario(seed)).hash, radix: 16))
         return 0
     }
 

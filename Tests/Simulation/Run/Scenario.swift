@@ -9,6 +9,7 @@ import ConvergeStorage
 /// limits meet what large ones hide (Groce et al.: "Swarm Testing", 2012).
 struct Scenario {
     var seed: UInt64
+    var generation: Generation
     var nodes: Int
     var clients: Int
     /// How many clients run the library's own machines.
@@ -63,6 +64,9 @@ struct Scenario {
         case rewoundDisk
 
         var name: String { "\(self)" }
+
+        /// What the first generation draws, all in one stream: a kind that comes later is drawn in another.
+        static let first = allCases.filter { $0.rawValue <= Fault.rewoundDisk.rawValue }
     }
 
     struct Faults {
@@ -76,9 +80,11 @@ struct Scenario {
         }
     }
 
-    /// With `rewinds` disks are also set back without a trace, so that logs fork.
-    init(seed: UInt64, nodes: Int? = nil, rewinds: Bool = false) {
+    /// - Parameter rewinds: disks are also set back without a trace, so that logs fork; nil for what the generation has.
+    init(seed: UInt64, nodes: Int? = nil, rewinds: Bool? = nil, generation: Generation = .current) {
         self.seed = seed
+        self.generation = generation
+        let rewinds = rewinds ?? generation.rewinds(seed)
         var random = SplitMix64(seed, .scenario)
         let usual = [1, 2, 3, 3, 3, 4, 5]
         let count = random.pick(usual)
@@ -86,7 +92,7 @@ struct Scenario {
         clients = 3 + random.below(6)
         users = 2 + random.below(4)
         rooms = 1 + random.below(3)
-        for fault in Fault.allCases where random.chance(45) {
+        for fault in Fault.first where random.chance(45) {
             faults[fault] = 1 + random.below(6)
         }
         // What costs a disk is rare: otherwise hardly anything would be left to check.
@@ -130,7 +136,8 @@ struct Scenario {
     var words: String {
         let kinds = Fault.allCases.filter { faults[$0] > 0 }.map { "\($0.name) \(faults[$0])" }
         return
-            "seed \(seed): \(nodes) nodes, \(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
+            "seed \(seed) of generation \(generation.rawValue): \(nodes) nodes, "
+            + "\(clients) clients, \(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
             + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
@@ -141,7 +148,7 @@ struct Scenario {
 
     /// A healthy cluster with nothing going wrong.
     static func healthy(seed: UInt64, nodes: Int) -> Scenario {
-        var scenario = Scenario(seed: seed, nodes: nodes)
+        var scenario = Scenario(seed: seed, nodes: nodes, generation: .first)
         scenario.faults = Faults()
         scenario.sync = .full
         scenario.retention = 0

@@ -19,7 +19,7 @@ import Testing
 
     @Test("seeds that failed once", arguments: KeptSeeds.mended)
     func kept(_ kept: KeptSeeds.Kept) {
-        let outcome = Runner.run(Scenario(seed: kept.seed))
+        let outcome = Runner.run(kept.scenario)
         #expect(outcome.violations.isEmpty, "\(kept.seed), which once showed: \(kept.showed)")
     }
 
@@ -47,9 +47,16 @@ import Testing
 enum KeptSeeds {
     struct Kept: Sendable, CustomStringConvertible {
         let seed: UInt64
+        /// What the seed was run in; what was asked for beside it.
+        var generation = Scenario.Generation.first
+        var rewinds: Bool?
         let showed: String
 
-        var description: String { "seed \(seed)" }
+        var scenario: Scenario {
+            Scenario(seed: seed, rewinds: rewinds, generation: generation)
+        }
+
+        var description: String { "seed \(seed) of generation \(generation.rawValue)" }
     }
 
     static let mended: [Kept] = [
