@@ -262,6 +262,12 @@ struct MemoryContents: Sendable {
 
     /// What opening tells, under this identity.
     func recovered(_ identity: StoredIdentity, renewal: RenewalReason?, attendanceLimit: Int) -> Recovered {
+        recovered(identity.replica, boot: identity.boot, renewal: renewal, attendanceLimit: attendanceLimit)
+    }
+
+    func recovered(
+        _ replica: ReplicaID, boot: UInt64, renewal: RenewalReason?, attendanceLimit: Int
+    ) -> Recovered {
         let left = attendance.values.filter { !$0.isJoined }.map(\.position).sorted()
         let complete = left.count <= attendanceLimit
         let earliest = complete ? nil : attendanceLimit > 0 ? left[left.count - attendanceLimit] : nil
@@ -269,9 +275,8 @@ struct MemoryContents: Sendable {
             record.isJoined || complete || earliest.map { record.position >= $0 } ?? false
         }
         return Recovered(
-            replica: identity.replica, boot: identity.boot, vector: vector,
-            headHash: logs[identity.replica]?.lastHash ?? .zero, clock: clock, ends: ends, floors: floors,
-            documents: rows, attendance: told, attendanceComplete: complete,
+            replica: replica, boot: boot, vector: vector, headHash: logs[replica]?.lastHash ?? .zero, clock: clock,
+            ends: ends, floors: floors, documents: rows, attendance: told, attendanceComplete: complete,
             members: members.values.sorted { $0.address < $1.address }, renewal: renewal)
     }
 

@@ -7,7 +7,7 @@ import ConvergeCRDT
 import ConvergeWire
 import Synchronization
 
-public final class MemoryStore: Store {
+public final class MemoryStore: Store, MemorySource {
     /// Something that goes wrong once.
     public enum Fault: Hashable, Sendable {
         /// The next append throws this and stores nothing.
@@ -143,7 +143,7 @@ public final class MemoryStore: Store {
         }
     }
 
-    fileprivate func read<R: Sendable>(
+    func read<R: Sendable>(
         _ body: (borrowing MemoryContents) throws(StoreError) -> sending R
     ) throws(StoreError) -> R {
         try locked.withLock { state throws(StoreError) in
@@ -293,48 +293,4 @@ private final class MemoryWriter: StoreWriter {
     }
 
     func close() { store.close(epoch: epoch) }
-}
-
-private final class MemoryReader: StoreReader {
-    private let store: MemoryStore
-
-    init(_ store: MemoryStore) { self.store = store }
-
-    func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
-        try store.read { $0.history(room: room, before: before, limit: limit) }
-    }
-
-    func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
-        -> (entries: [Entry], through: VersionVector)
-    {
-        try store.read { ($0.entries(room: room, after: cursor, limit: limit), $0.vector) }
-    }
-
-    func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {
-        try store.read { $0.entries(of: replica, from: seq, limit: limit) }
-    }
-
-    func range(_ ranges: [LogRange], limit bytes: Int) throws(StoreError) -> RangeRead {
-        try store.read { (contents) throws(StoreError) in try contents.range(ranges, limit: bytes) }
-    }
-
-    func snapshot(_ want: SnapshotWant) throws(StoreError) -> SnapshotChunk {
-        try store.read { (contents) throws(StoreError) in try SnapshotPass.read(want, from: copy contents) }
-    }
-
-    func positions(of ids: [MessageID]) throws(StoreError) -> [MessageID: Position] {
-        try store.read { $0.positions(of: ids) }
-    }
-
-    func horizon() throws(StoreError) -> VersionVector { try store.read { $0.horizon } }
-
-    func documents(of room: Text, beyond cursor: VersionVector, limit: Int) throws(StoreError) -> [DocumentID] {
-        try store.read { $0.documents(of: room, beyond: cursor, limit: limit) }
-    }
-
-    func attendance(of seats: [(room: Text, user: Text)]) throws(StoreError) -> [AttendanceRecord] {
-        try store.read { $0.attendance(of: seats) }
-    }
-
-    func hash(of dot: Dot) throws(StoreError) -> EntryHash? { try store.read { $0.hash(of: dot) } }
 }

@@ -12,6 +12,14 @@ public struct StoreFaults: Hashable, Sendable {
     public var dropsChunk = false
     /// Entries of kinds that this build does not know are folded, and gone.
     public var foldsUnknownKinds = false
+    /// In a shared database a batch goes in under whatever epoch the replica's row has.
+    public var ignoresEpoch = false
+    /// A shared database does not look whether it has what a batch depends on.
+    public var ignoresDependencies = false
+    /// What follows from an entry that is in a shared database already is done once more.
+    public var repeatsEffects = false
+    /// Opening a shared database does not look whether that has all that the process knew to be there.
+    public var forgetsWhatWasHeld = false
 
     public init(
         keepsTwins: Bool = false, emptiesUnsent: Bool = false, installsByChunk: Bool = false,

@@ -225,7 +225,7 @@ struct SharedDatabaseRandomTests {
 
     @Test(
         "documents are what the entries make, and each log is whole and stands on what it depends on",
-        arguments: StoreUnderTest.shared, [UInt64(1), 2])
+        arguments: StoreUnderTest.onServer, [UInt64(1), 2])
     func converges(_ kind: StoreUnderTest, seed: UInt64) async throws {
         let database = try PostgresTestDatabase(on: StoreUnderTest.postgresDSN ?? "")
         defer { database.remove() }

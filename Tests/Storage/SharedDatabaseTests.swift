@@ -8,18 +8,57 @@ import Testing
 
 /// A database and the ways to it.
 private final class SharedDatabase {
-    let database: PostgresTestDatabase
-    let dsn: String
-
-    init(_ kind: StoreUnderTest) throws {
-        database = try PostgresTestDatabase(on: StoreUnderTest.postgresDSN ?? "")
-        dsn = kind == .pooled ? try database.dsn(through: StoreUnderTest.poolerDSN ?? "") : database.dsn
+    private enum Kind {
+        case memory(SharedMemoryDatabase)
+        case server(PostgresTestDatabase, dsn: String)
     }
 
-    deinit { database.remove() }
+    private let kind: Kind
+    private var processes: Int64 = 0
+    private var standby: SharedMemoryDatabase.Standby?
+
+    init(_ kind: StoreUnderTest) throws {
+        guard kind != .sharedMemory else {
+            self.kind = .memory(SharedMemoryDatabase())
+            return
+        }
+        let database = try PostgresTestDatabase(on: StoreUnderTest.postgresDSN ?? "")
+        let dsn = kind == .pooled ? try database.dsn(through: StoreUnderTest.poolerDSN ?? "") : database.dsn
+        self.kind = .server(database, dsn: dsn)
+    }
+
+    deinit { if case .server(let database, _) = kind { database.remove() } }
 
     /// A process of its own.
-    func store(timeout: Duration = .seconds(5)) -> PostgresStore { PostgresStore(dsn: dsn, timeout: timeout) }
+    func store() -> any Store {
+        processes += 1
+        return switch kind {
+        case .memory(let database): SharedMemoryStore(database, holder: processes)
+        case .server(_, let dsn): PostgresStore(dsn: dsn, timeout: .seconds(5))
+        }
+    }
+
+    /// What a standby has from here on.
+    func mark() { if case .memory(let database) = kind { standby = database.standby() } }
+
+    /// The standby takes over: all third entries are gone.
+    func failOver() throws {
+        switch kind {
+        case .memory(let database):
+            database.failOver(to: try #require(standby), unnoticed: true)
+        case .server(let database, _):
+            try database.execute("DELETE FROM converge_entry WHERE seq = 3")
+            try database.execute("UPDATE converge_replica SET head = 2 WHERE head = 3")
+        }
+    }
+
+    var server: PostgresTestDatabase? { if case .server(let database, _) = kind { database } else { nil } }
+    var dsn: String? { if case .server(_, let dsn) = kind { dsn } else { nil } }
+
+    func heads() throws -> StoreHeads { try #require(try store().openReader().heads()) }
+
+    /// How often anybody has written.
+    func beats() throws -> Int64 { try heads().beats.reduce(0) { $0 + $1.count } }
 
     func open(
         _ node: String, _ fresh: ReplicaID, held: WriterStart.Held? = nil
@@ -32,7 +71,7 @@ private final class SharedDatabase {
     }
 }
 
-@Suite("Shared database", .needsPostgres)
+@Suite("Shared database")
 struct SharedDatabaseTests {
     @Test(
         "what another node has stored is left as it is, and nothing is written for it", arguments: StoreUnderTest.shared
@@ -50,10 +89,10 @@ struct SharedDatabaseTests {
         let delete = StoreEffect.delete(set, element: "x", dots: [add.dot])
         try one.append(Batch(entries: [remove], effects: [delete, .touch(set, remove.dot)]))
 
-        let before = try shared.database.execute("SELECT sum(beat) FROM converge_replica")
+        let before = try shared.beats()
         try two.append(Batch(entries: [add], effects: [insert, .touch(set, add.dot)]))
         try two.append(Batch(entries: [remove], effects: [delete, .touch(set, remove.dot), .hide(remove.dot)]))
-        #expect(try shared.database.execute("SELECT sum(beat) FROM converge_replica") == before)
+        #expect(try shared.beats() == before)
 
         // Its own stands on them, with some of another's between, of which the database has a part.
         let late = log.entry(at: 20)
@@ -88,43 +127,27 @@ struct SharedDatabaseTests {
             #expect((thrown == nil) == isThere, "\(String(describing: thrown))")
             two.writer.close()
         }
-        #expect(try shared.database.execute("SELECT head FROM converge_replica ORDER BY replica") == ["2", "1"])
+        #expect(try shared.heads().ends.map(\.dot.seq) == [2, 1])
     }
 
     @Test("another entry under a number that is taken is refused as a fork", arguments: StoreUnderTest.shared)
     func fork(_ kind: StoreUnderTest) throws {
-        let shared = try SharedDatabase(kind)
-        let one = try shared.open("one", .a).writer
-        var log = TestLog(.a)
-        let entries = log.entries(3, from: 10)
-        try one.append(Batch(entries: entries))
         // At the head, below it, and where more follows that isn't there.
         for (count, extra) in [(3, 0), (2, 0), (3, 1)] {
-            let two = try shared.open("two", .b)
+            let shared = try SharedDatabase(kind)
+            // The writer does not know them: they come while it is open.
+            let two = try shared.open("two", .b).writer
+            var log = TestLog(.a)
+            let entries = log.entries(3, from: 10)
+            try shared.open("one", .a).writer.append(Batch(entries: entries))
             var taken = Array(entries[..<count])
             taken[count - 1].hash = EntryHash(high: 1, low: 2)
             var more = TestLog(.a, after: 3)
             taken += more.entries(extra, from: 20)
-            let fresh = try PostgresStore(dsn: shared.dsn, timeout: .seconds(5)).openReader()
-            // The writer must not know them: it is as if they had come while it was open.
-            let thrown = error { () throws(StoreError) in
-                try Self.forgetful(shared).append(Batch(entries: taken))
-            }
+            let thrown = error { () throws(StoreError) in try two.append(Batch(entries: taken)) }
             #expect(thrown?.message.contains("another one in the database") == true, "\(String(describing: thrown))")
-            #expect(try fresh.entries(of: .a, from: 1, limit: 9) == entries)
-            two.writer.close()
-        }
-    }
-
-    /// A writer that was opened before anything of the first log was there.
-    private static func forgetful(_ shared: SharedDatabase) throws(StoreError) -> any StoreWriter {
-        let hide = "UPDATE converge_replica SET head = -head WHERE node_name = 'one'"
-        do {
-            try shared.database.execute(hide)
-            defer { _ = try? shared.database.execute(hide) }
-            return try shared.store().openWriter(SharedDatabase.start("late", .c)).writer
-        } catch {
-            throw .failed("\(error)")
+            #expect(try shared.store().openReader().entries(of: .a, from: 1, limit: 9) == entries)
+            two.close()
         }
     }
 
@@ -159,12 +182,13 @@ struct SharedDatabaseTests {
         let two = try stores[1].openWriter(SharedDatabase.start("two", .b)).writer
         var log = TestLog(.a)
         let entries = log.entries(3, from: 10)
-        try one.append(Batch(entries: entries))
+        try one.append(Batch(entries: Array(entries[..<2])))
         var own = TestLog(.b)
         try two.append(Batch(entries: [own.entry(at: 11)]))
+        shared.mark()
+        try one.append(Batch(entries: [entries[2]]))
         try two.append(Batch(entries: entries))
-        try shared.database.execute("DELETE FROM converge_entry WHERE seq = 3")
-        try shared.database.execute("UPDATE converge_replica SET head = 2 WHERE head = 3")
+        try shared.failOver()
 
         // Nothing is stored that stands on what is gone.
         var answer = own.entry(at: 20)
@@ -180,12 +204,50 @@ struct SharedDatabaseTests {
         #expect(firsts.recovered.renewal == .behind && firsts.recovered.replica == .c)
     }
 
+    @Test("a commit that comes after its writer has opened anew is refused, and one that comes before is there")
+    func lateCommit() throws {
+        let database = SharedMemoryDatabase()
+        let store = SharedMemoryStore(database, holder: 1)
+        var log = TestLog(.a)
+        for (opensFirst, head) in [(true, UInt64(0)), (false, 1)] {
+            let writer = try store.openWriter(SharedDatabase.start("one", .a, held: nil)).writer
+            store.inject(.unknownOutcome(.later))
+            var next = log
+            let entry = next.entry(at: 10)
+            #expect(
+                error { () throws(StoreError) in try writer.append(Batch(entries: [entry])) }?.name == "unknownOutcome")
+            let held = WriterStart.Held(replica: .a, committed: log.seq)
+            if opensFirst { _ = try store.openWriter(SharedDatabase.start("one", .b, held: held)) }
+            #expect(database.lateCommitsArrive() == (opensFirst ? [] : [entry]))
+            if !opensFirst { log = next }
+            let recovered = try store.openWriter(SharedDatabase.start("one", .b, held: held)).recovered
+            #expect(recovered.head == head && recovered.replica == .a)
+        }
+    }
+
+    @Test("whose row another process has taken is fenced, and goes on under a fresh replica")
+    func takenOver() throws {
+        let database = SharedMemoryDatabase()
+        let (one, other) = (SharedMemoryStore(database, holder: 1), SharedMemoryStore(database, holder: 2))
+        let writer = try one.openWriter(SharedDatabase.start("one", .a)).writer
+        var log = TestLog(.a)
+        try writer.append(Batch(entries: [log.entry(at: 10)]))
+        #expect(try other.openWriter(SharedDatabase.start("one", .b)).recovered.replica == .a)
+        #expect(error { () throws(StoreError) in try writer.append(Batch()) }?.name == "fenced")
+        let again = try one.openWriter(SharedDatabase.start("one", .c, held: .init(replica: .a, committed: 1)))
+        #expect(again.recovered.replica == .c && again.recovered.renewal == .fenced)
+    }
+}
+
+@Suite("Shared database on a server", .needsPostgres)
+struct SharedDatabaseOnServerTests {
     @Test("the answer to a commit is lost, another node has read the entry meanwhile, and it is stored once")
     func lostReply() throws {
         let shared = try SharedDatabase(.postgres)
-        let proxy = try PostgresProxy(to: shared.database.port)
+        let database = try #require(shared.server)
+        let proxy = try PostgresProxy(to: database.port)
         defer { proxy.stop() }
-        let store = PostgresStore(dsn: try shared.database.dsn(port: proxy.port), timeout: .seconds(5))
+        let store = PostgresStore(dsn: try database.dsn(port: proxy.port), timeout: .seconds(5))
         let one = try store.openWriter(SharedDatabase.start("one", .a)).writer
         let two = try shared.open("two", .b).writer
         var log = TestLog(.a)
@@ -208,20 +270,21 @@ struct SharedDatabaseTests {
         #expect(try reader.history(room: "room", before: nil, limit: 9).map(\.dot.seq) == [1, 1, 2])
     }
 
-    @Test("nodes that open a Go server's table together have its rows once", arguments: StoreUnderTest.shared)
+    @Test("nodes that open a Go server's table together have its rows once", arguments: StoreUnderTest.onServer)
     func goTable(_ kind: StoreUnderTest) async throws {
         let shared = try SharedDatabase(kind)
-        try shared.database.execute(
+        let database = try #require(shared.server)
+        try database.execute(
             """
             CREATE TABLE messages (id text PRIMARY KEY, type text, room text, user_id text, display_name text,
                 body text, ts timestamptz)
             """)
-        try shared.database.execute(
+        try database.execute(
             """
             INSERT INTO messages SELECT n::text, 'message', 'general', 'u', 'U', 'm' || n,
                 '2024-01-01'::timestamptz + n * interval '1 s' FROM generate_series(1, 50) AS n
             """)
-        let dsn = shared.dsn
+        let dsn = try #require(shared.dsn)
         let opened = try await withThrowingTaskGroup(of: Recovered.self) { group in
             for index in UInt64(1)...3 {
                 group.addTask {

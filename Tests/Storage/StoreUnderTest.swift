@@ -8,6 +8,8 @@ import Testing
 
 enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible {
     case memory
+    /// The model of a database that several nodes write.
+    case sharedMemory
     case sqlite
     case postgres
     /// PostgreSQL through PgBouncer in transaction mode.
@@ -17,7 +19,7 @@ enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible
     /// `CONVERGE_TEST_PGBOUNCER` how to reach that server's databases through a pooler.
     static let available = allCases.filter { kind in
         switch kind {
-        case .memory, .sqlite: true
+        case .memory, .sharedMemory, .sqlite: true
         case .postgres: postgresDSN != nil
         case .pooled: postgresDSN != nil && poolerDSN != nil
         }
@@ -29,8 +31,9 @@ enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible
     /// Those whose data lies in one place that can be copied.
     static let inOnePlace = available.filter { $0 == .memory || $0 == .sqlite }
 
-    /// Those that several nodes write at once.
-    static let shared = available.filter { $0 == .postgres || $0 == .pooled }
+    /// Those that several nodes write at once, and of these the ones on a server.
+    static let shared = available.filter { $0 == .sharedMemory || $0 == .postgres || $0 == .pooled }
+    static let onServer = shared.filter { $0 != .sharedMemory }
 
     var testDescription: String { rawValue }
 
@@ -39,6 +42,8 @@ enum StoreUnderTest: String, Sendable, CaseIterable, CustomTestStringConvertible
         switch self {
         case .memory:
             return FreshStore(MemoryStore(sync: sync))
+        case .sharedMemory:
+            return FreshStore(SharedMemoryStore(SharedMemoryDatabase(), holder: 1))
         case .sqlite:
             let folder = try TemporaryFolder()
             let store = SQLiteStore(path: folder.path("converge.db"), sync: sync, timeout: .seconds(5))
