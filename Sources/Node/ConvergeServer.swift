@@ -20,7 +20,7 @@ public final class ConvergeServer: Sendable {
     private let store: any Store
     private let options: ServerOptions
     private let running: Mutex<Running?> = Mutex(nil)
-    private let log: Logger
+    let log: Logger
 
     private struct Running: Sendable {
         let port: UInt16
@@ -62,6 +62,10 @@ public final class ConvergeServer: Sendable {
 
     /// Whether the node runs and can store: what `/ready` says.
     public var isReady: Bool { running.withLock { $0?.metrics.isReady ?? false } }
+
+    var hasCertificate: Bool { options.tls != nil }
+    /// Nil before the start.
+    var metrics: Metrics? { running.withLock { $0?.metrics } }
 
     /// Listens, starts the node's threads and returns. Clients can connect from then on.
     /// - Throws: `ServerError` where it can't listen, or has been started before.
@@ -111,6 +115,10 @@ public final class ConvergeServer: Sendable {
     }
 
     private func launch() throws(ServerError) -> Running {
+        let limit = ProcessFigures.descriptorLimit
+        guard limit >= neededDescriptors else {
+            throw .tooFewDescriptors(limit: limit, needed: neededDescriptors)
+        }
         let certificate: ServedCertificate?
         do throws(TLSError) {
             certificate = try options.tls.map { (files) throws(TLSError) in try ServedCertificate(files) }
@@ -132,6 +140,11 @@ public final class ConvergeServer: Sendable {
             throw .system(error)
         }
     }
+
+    /// What a node has open before its first client comes: about, and rounded up.
+    private var neededDescriptors: Int { 32 + 2 * options.loops + (options.cluster == nil ? 0 : 48) }
+    /// With fewer a node that is more than a trial will run out of them.
+    private static let fewDescriptors = 4_096
 
     private func launch(
         _ listener: consuming Listener, _ gate: PeerGate?, _ certificate: ServedCertificate?
@@ -156,6 +169,8 @@ public final class ConvergeServer: Sendable {
             mailbox: core, options: coreOptions(gate), writer: writer, readers: readers, loops: mailboxes, peers: peers,
             machine: .read(), metrics: metrics, log: log)
         let socket = SharedListener(listener)
+        // What each thread that can fail to start has to say: nil where it didn't.
+        let starts = WorkQueue<SystemError?>(capacity: options.loops + 2)
         let options = options
         let log = log
 
@@ -183,31 +198,33 @@ public final class ConvergeServer: Sendable {
                     {
                         log.debug("a loop shares its descriptors", [("error", "\(SystemError("unshare"))")])
                     }
+                    _ = starts.put(nil)
                     var loop = ClientLoop(
                         options: loopOptions, listener: socket.descriptor, mailbox: mailbox, core: core,
                         readers: readers, metrics: metrics, log: log,
                         admission: Self.admission(options, loopOptions.limits), poller: poller)
                     loop.run()
                 } catch {
-                    log.write(.error, "a loop can't start", ("error", "\(error)"))
                     core.post(.loopStopped)  // so that stopping does not wait for it
+                    _ = starts.put(error)
                 }
                 ended.threadEnded()
             }.detach()
         }
         if let gate, let peers {
-            try launch(gate, peers, core: core, metrics: metrics, ended: ended)
+            try launch(gate, peers, core: core, metrics: metrics, starts: starts, ended: ended)
         }
         try WorkerThread(name: "core") {
             do throws(SystemError) {
-                try coreThread.run()
+                try coreThread.run { _ = starts.put(nil) }
             } catch {
-                log.write(.error, "the core can't start", ("error", "\(error)"))
+                _ = starts.put(error)
             }
             readers.finish()
             writer.finish()
             ended.threadEnded()
         }.detach()
+        try waitForThreads(starts, count: options.loops + (gate == nil ? 1 : 2), mailboxes, ended)
         metrics.certificateEnd.set(certificate?.end ?? 0)
         announce(port, certificate)
         return Running(
@@ -215,9 +232,27 @@ public final class ConvergeServer: Sendable {
         )
     }
 
+    /// A node that lacks a thread would look as if it ran: it ends instead.
+    private func waitForThreads(
+        _ starts: WorkQueue<SystemError?>, count: Int, _ loops: [Mailbox<LoopMessage>], _ ended: Ending
+    ) throws(SystemError) {
+        var failure: SystemError?
+        for _ in 0..<count {
+            if let outcome = starts.take(), let error = outcome { failure = failure ?? error }
+        }
+        guard let failure else { return }
+        for loop in loops {
+            loop.post(.stopReading)
+            loop.post(.finish)
+        }
+        ended.wait(for: .seconds(1))
+        throw failure
+    }
+
     /// The threads of the peer links. The resolver's is not waited for: it may be in a name that nobody answers for.
     private func launch(
-        _ gate: PeerGate, _ peers: PeerDesk, core: Mailbox<CoreEvent>, metrics: Metrics, ended: Ending
+        _ gate: PeerGate, _ peers: PeerDesk, core: Mailbox<CoreEvent>, metrics: Metrics,
+        starts: WorkQueue<SystemError?>, ended: Ending
     ) throws(SystemError) {
         let resolver = AddressResolver(answers: peers.mailbox)
         try WorkerThread(name: "resolver") { resolver.run() }.detach()
@@ -227,9 +262,9 @@ public final class ConvergeServer: Sendable {
                 var loop = PeerLoop(
                     options: gate.loopOptions, listener: gate.descriptor, mailbox: peers.mailbox, core: core,
                     inflow: peers.inflow, resolver: resolver, counters: metrics.peers, log: log, poller: try Poller())
-                try loop.run()
+                try loop.run { _ = starts.put(nil) }
             } catch {
-                log.write(.error, "peer links can't be served", ("error", "\(error)"))
+                _ = starts.put(error)
             }
             ended.threadEnded()
         }.detach()
@@ -246,6 +281,11 @@ public final class ConvergeServer: Sendable {
         if options.host == "0.0.0.0", let address = NetworkAddress.own() {
             log.write(
                 .info, "network access", ("url", "\(certificate == nil ? "http" : "https")://\(address):\(port)"))
+        }
+        let limit = ProcessFigures.descriptorLimit
+        if limit < Self.fewDescriptors {
+            log.write(
+                .warn, "few descriptors: that is how many clients a loop can have, raise the limit", ("limit", limit))
         }
         if options.jwtSecret == nil { log.write(.warn, "no secret is set: every token is refused") }
     }
@@ -306,6 +346,8 @@ public enum ServerError: Error, Sendable {
     /// The certificate or its key can't be used.
     case certificate(TLSError)
     case system(SystemError)
+    /// The process may not open as many files and sockets as the node needs for itself.
+    case tooFewDescriptors(limit: Int, needed: Int)
     /// A server is started once; make another one.
     case alreadyStarted
 
@@ -319,6 +361,9 @@ public enum ServerError: Error, Sendable {
         case .peerEncryption(let reason): "links to peers can't be encrypted: \(reason)"
         case .certificate(let error): "no TLS with this certificate and key: \(error)"
         case .system(let error): "the system refuses: \(error)"
+        case .tooFewDescriptors(let limit, let needed):
+            "the limit of descriptors is \(limit), and the node needs \(needed) for itself and one for each client: "
+                + "raise it (ulimit -n 65536)"
         case .alreadyStarted: "the server has been started before"
         }
     }

@@ -22,6 +22,10 @@ enum Chat {
             let word = Console.escaped(arguments.positional[0])
             return Console.misused("chat takes flags only, not \"\(word)\": converge help chat")
         }
+        for (descriptor, name) in [(Int32(0), "input"), (1, "output")]
+        where StandardDescriptors.closedAtStart.contains(descriptor) {
+            return Console.failed("standard \(name) is closed, and chat needs it (/dev/null will do)")
+        }
         let environment = Console.environment
         var settings: ChatSettings
         switch read(arguments.values["config"], environment) {
@@ -70,7 +74,7 @@ enum Chat {
         options.authorityFile = settings.authorityFile
         options.isPlain = !settings.hasColours || isDumb
         options.isJSON = isJSON
-        return LineClient.run(options, interruptions: TerminationSignals.descriptor)
+        return LineClient.run(options, interruptions: AwaitedSignals.interruptions)
     }
 
     // MARK: The file

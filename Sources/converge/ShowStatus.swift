@@ -66,12 +66,12 @@ enum ShowStatus {
         return (answers, ClusterVerdict(answers))
     }
 
-    /// Until an interruption ends the process. On a terminal each page takes the place of the last.
+    /// Until an interruption ends the process, or nobody reads any more. On a terminal each page takes the place of the last.
     private static func watch(
         _ urls: [ServerURL], _ authorityFile: String?, every pause: Duration, isJSON: Bool
     ) -> Never {
         let clears = isatty(1) == 1 && !isJSON
-        while true {
+        while Console.isHeard {
             let (answers, verdict) = ask(urls, authorityFile)
             let page = isJSON ? StatusJSON.text(answers, verdict) : StatusText.page(answers, verdict)
             Console.say(clears ? "\u{1B}[H\u{1B}[2J" + page : isJSON ? page : page + "\n")
@@ -79,6 +79,7 @@ enum ShowStatus {
                 tv_sec: Int(pause.milliseconds / 1_000), tv_nsec: Int(pause.milliseconds % 1_000) * 1_000_000)
             nanosleep(&rest, nil)
         }
+        exit(Console.end(with: 1))
     }
 
     /// The node that `converge serve` would run with this environment.

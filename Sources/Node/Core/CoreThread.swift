@@ -32,9 +32,11 @@ final class CoreThread: Sendable {
     }
 
     /// The thread's body: ends when the core has finished.
-    func run() throws(SystemError) {
+    /// - Parameter started: called when nothing can throw any more.
+    func run(started: () -> Void) throws(SystemError) {
         let poller = try Poller(capacity: 8)
         try poller.add(mailbox.descriptor, .read, tag: 0)
+        started()
         var core = NodeCore(options)
         var effects: [CoreEffect] = []
         var events: [CoreEvent] = []

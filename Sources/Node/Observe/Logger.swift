@@ -68,6 +68,9 @@ struct Logger: Sendable {
         post(level, event, fields)
     }
 
+    /// Writes whatever the level is: what somebody has asked for.
+    func tell(_ event: StaticString, _ fields: [LogField]) { post(.info, event, fields) }
+
     private func post(_ level: LogLevel, _ event: StaticString, _ fields: [LogField]) {
         desk.post(
             LogRecord(

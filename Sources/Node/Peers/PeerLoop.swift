@@ -60,8 +60,10 @@ struct PeerLoop: ~Copyable {
     deinit { buffer.deallocate() }
 
     /// The thread's body: ends after `finish`.
-    mutating func run() throws(SystemError) {
+    /// - Parameter started: called when nothing can throw any more.
+    mutating func run(started: () -> Void) throws(SystemError) {
         try poller.add(mailbox.descriptor, .read, tag: Self.mailboxTag)
+        started()
         accept(isOn: true)
         var messages: [PeerMessage] = []
         while true {

@@ -263,12 +263,19 @@ public struct LineClient: ~Copyable {
     private mutating func complain(_ line: String) { _ = write(line + "\n", to: options.errors) }
 
     private mutating func show(_ lines: inout String) {
-        if !lines.isEmpty, !write(lines, to: options.output) { exitStatus = exitStatus ?? 1 }
+        if !lines.isEmpty, let error = write(lines, to: options.output) {
+            // Where nobody reads any more, a shell sees what it would of SIGPIPE.
+            if error != EPIPE {
+                let reason = "standard output can't be written: \(String(cString: strerror(error)))"
+                complain(LineFormat.error(reason, hasColours: redErrors))
+            }
+            exitStatus = exitStatus ?? (error == EPIPE ? 128 + SIGPIPE : 1)
+        }
         lines = ""
     }
 
-    /// Writes all of it, or until an interruption; false where nobody reads any more.
-    private mutating func write(_ text: String, to descriptor: Int32) -> Bool {
+    /// Writes all of it, or until an interruption; the system's error where that can't be.
+    private mutating func write(_ text: String, to descriptor: Int32) -> Int32? {
         var bytes = Array(text.utf8)[...]
         let began = SystemClock.monotonic()
         while !bytes.isEmpty {
@@ -279,7 +286,7 @@ public struct LineClient: ~Copyable {
             guard poll(&waits, nfds_t(waits.count), -1) >= 0 else { continue }
             guard waits[0].revents != 0 else {
                 exitStatus = 130
-                return true
+                return nil
             }
             // A pipe that has room for anything takes so much without blocking.
             let piece = bytes.prefix(Int(PIPE_BUF))
@@ -287,12 +294,12 @@ public struct LineClient: ~Copyable {
             if count >= 0 {
                 bytes = bytes.dropFirst(count)
             } else if errno != EINTR, errno != EAGAIN {
-                return false
+                return errno
             }
         }
         let now = SystemClock.monotonic()
         if now - began > 100_000_000 { session.wasHeldUp(until: now) }
-        return true
+        return nil
     }
 
     /// Lets the connection close, for a moment.

@@ -14,6 +14,8 @@ enum Usage {
           converge version                             say which build this is
           converge help [COMMAND]                      say more about one of these
 
+        Where what a command says can't be written to the last byte, it ends with 1, or 141 where nobody reads any more.
+
 
         """
 
@@ -34,9 +36,9 @@ enum Usage {
         """
         converge serve [--check] [FLAGS]
 
-        Runs a node until SIGINT or SIGTERM, which stop it gracefully; a second one ends it at once. With CONVERGE_TLS_CERT,
-        SIGHUP has it read the certificate and the key anew. Settings come from environment variables; a flag overrides its
-        variable. Secrets have no flags, since flags show in ps.
+        Runs a node until SIGINT or SIGTERM, which stop it gracefully; a second one ends it at once. SIGHUP has it read the
+        certificate anew, SIGQUIT log how it is, SIGUSR1 log more and SIGUSR2 less. Settings come from environment variables;
+        a flag overrides its variable. Secrets have no flags, since flags show in ps.
 
           --check                  check the settings, print them with secrets masked, and end
 

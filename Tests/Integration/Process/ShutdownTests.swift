@@ -6,7 +6,7 @@ import Glibc
 import Testing
 
 @Suite struct ShutdownTests {
-    @Test("a signal closes every client as going away, and ends with 0", arguments: [SIGTERM, SIGINT, SIGHUP])
+    @Test("a signal closes every client as going away, and ends with 0", arguments: [SIGTERM, SIGINT])
     func graceful(signal: Int32) throws {
         let folder = try TemporaryFolder()
         let database = folder.path("converge.db")

@@ -20,6 +20,29 @@ import Testing
         #expect(second.output.contains("in use"))
     }
 
+    @Test("too few descriptors end with 1 and say how many it takes", arguments: [7, 20, 33])
+    func fewDescriptors(limit: Int) throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess(
+            ["serve"],
+            environment: [
+                "CONVERGE_ADDR": "127.0.0.1:0", "CONVERGE_DB_PATH": folder.path("a.db"), "CONVERGE_JWT_SECRET": "x",
+                "CONVERGE_LOOPS": "1",
+            ], openFiles: limit)
+        #expect(try node.waitForExit() == 1)
+        #expect(node.output.contains("the limit of descriptors is \(limit), and the node needs 34 for itself"))
+        #expect(!node.output.contains("listening"))
+    }
+
+    @Test func `as many descriptors as are asked for serve a client, and few are warned of`() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(
+            database: folder.path("a.db"), environment: ["CONVERGE_LOOPS": "1"], openFiles: 34)
+        #expect(try node.waitForLine(containing: "few descriptors").contains(" WARN "))
+        let ann = try node.client("ann")
+        #expect(try ann.ask(#"{"body":"hello","ref":"r"}"#, ref: "r").type == "ack")
+    }
+
     @Test(
         "a bad setting ends with 2 and names its variable",
         arguments: [

@@ -335,7 +335,7 @@ func withCluster<R>(
 }
 
 /// Ports that nothing listens on, below those that the system gives to connections by itself.
-private struct FreePorts {
+struct FreePorts {
     private var given: Set<UInt16> = []
 
     mutating func next() throws -> UInt16 {

@@ -22,10 +22,11 @@ final class NodeProcess {
     /// - Parameters:
     ///   - openFiles: the most descriptors that it may have.
     ///   - wrapper: a command, found on the PATH, that becomes the one that is named behind it.
+    ///   - standardOutput: where its results go, instead of to what `output` has.
     ///   - standardError: where it complains and logs to, instead of what `output` has.
     init(
         _ words: [String], environment: [String: String] = [:], openFiles: Int? = nil, host: String = "127.0.0.1",
-        wrapper: [String] = [], standardError: Int32? = nil
+        wrapper: [String] = [], standardOutput: Int32? = nil, standardError: Int32? = nil
     ) throws {
         self.host = host
         var ends: [Int32] = [-1, -1]
@@ -39,9 +40,9 @@ final class NodeProcess {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+        posix_spawn_file_actions_adddup2(&actions, standardOutput ?? ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, standardError ?? ends[1], 2)
-        // Whoever runs the tests may ignore signals, as nohup does: the node would ignore them, too.
+        // Whoever runs the tests may ignore signals, as nohup does, or block them: the node would, too.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -49,7 +50,10 @@ final class NodeProcess {
         sigemptyset(&defaults)
         for signal in [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE] { sigaddset(&defaults, signal) }
         posix_spawnattr_setsigdefault(&attributes, &defaults)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF))
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
 
         var arguments = wrapper + [Self.command] + words
         if let openFiles {

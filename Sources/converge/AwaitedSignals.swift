@@ -1,17 +1,27 @@
 import ConvergeTransport
 import Glibc
 
-/// SIGINT, SIGTERM and SIGHUP as something to wait for. They are blocked, so no handler interrupts anything.
-struct TerminationSignals: Sendable {
+/// Signals as something to wait for. They are blocked, so no handler interrupts anything.
+///
+/// One that was ignored when the process was started stays so: that is how `nohup` and shells say that it is not meant
+/// for this process.
+struct AwaitedSignals: Sendable {
     private let signals: sigset_t
 
     /// Blocks the signals, for the calling thread and those it starts afterwards: make this before any other thread.
-    init() {
+    init(_ numbers: [Int32]) {
         var signals = sigset_t()
         sigemptyset(&signals)
-        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
+        for number in numbers where !Self.isIgnored(number) { sigaddset(&signals, number) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         self.signals = signals
+    }
+
+    private static func isIgnored(_ number: Int32) -> Bool {
+        var action = sigaction()
+        guard sigaction(number, nil, &action) == 0 else { return false }
+        // SIG_IGN is the address 1 and can't be called, so it is compared as a number.
+        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
     /// Waits for the next signal, and says which; nil when the time is over first.
@@ -34,15 +44,16 @@ struct TerminationSignals: Sendable {
         }
     }
 
-    /// A descriptor that becomes readable at each signal; -1 where there can be none, and signals act as ever.
-    static func descriptor() -> Int32 {
+    /// A descriptor that becomes readable at each SIGINT, SIGTERM and SIGHUP; -1 where there can be none, and signals act
+    /// as ever.
+    static func interruptions() -> Int32 {
         var ends: (read: Int32, write: Int32) = (-1, -1)
         guard withUnsafeMutableBytes(of: &ends, { pipe($0.baseAddress?.assumingMemoryBound(to: Int32.self)) }) == 0
         else {
             return -1
         }
         let writeEnd = ends.write
-        let waiting = TerminationSignals()
+        let waiting = AwaitedSignals([SIGINT, SIGTERM, SIGHUP])
         do throws(SystemError) {
             try WorkerThread(name: "signals") {
                 var byte: UInt8 = 1
