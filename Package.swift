@@ -88,7 +88,7 @@ let package = Package(
             "Integration",
             [
                 "ConvergeNode", "ConvergeStorage", "ConvergeClient", "ConvergeTerminal", "ConvergeTransport",
-                "ConvergeWire", "CSQLite", "COpenSSL",
+                "ConvergeWire", "CSQLite", "CPostgres", "COpenSSL",
             ]),
         tests("Command", ["converge"]),
         simulationTarget,

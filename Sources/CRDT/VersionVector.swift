@@ -59,6 +59,13 @@ public struct VersionVector: Hashable, Sendable {
         }
     }
 
+    /// What both cover: the componentwise minimum. O(n log n).
+    public func limited(to bound: VersionVector) -> VersionVector {
+        var both = VersionVector()
+        for dot in components { both.advance(to: Dot(replica: dot.replica, seq: min(dot.seq, bound[dot.replica]))) }
+        return both
+    }
+
     /// Covers `dot` and all before it of its replica.
     public mutating func advance(to dot: Dot) {
         let at = position(of: dot.replica)

@@ -76,6 +76,14 @@ extension PlantedFaults {
     public static let cursorAdvancedByHistory = PlantedFaults(rawValue: 1 << 36)
     /// A message that was received is handed out before it is stored.
     public static let shownBeforeStored = PlantedFaults(rawValue: 1 << 37)
+    /// History, pages and repeats are read from the store whatever this node has applied of it.
+    public static let readBeyondApplied = PlantedFaults(rawValue: 1 << 39)
+    /// What waits in the turn in which the store opens is handed out as if what the store has had been handed out before.
+    public static let handedOutByOpening = PlantedFaults(rawValue: 1 << 40)
+    /// Pages are read before the node knows what it has, and what they lack is not owed.
+    public static let pagesBeforeOpening = PlantedFaults(rawValue: 1 << 41)
+    /// A cursor is taken at its word for the log of the node that answers, too.
+    public static let ownCursorTrusted = PlantedFaults(rawValue: 1 << 42)
     /// A redaction is not passed on.
     public static let redactionForgotten = PlantedFaults(rawValue: 1 << 38)
 }

@@ -292,12 +292,12 @@ struct MemoryContents: Sendable {
             attendance: sortedAttendance, keys: sortedKeys)
     }
 
-    func history(room: Text, before: Position?, limit: Int) -> [Entry] {
+    func history(room: Text, before: Position?, limit: Int, within bound: VersionVector) -> [Entry] {
         guard limit > 0, let room = rooms[room] else { return [] }
-        return room.history(before: before, limit: limit).compactMap { entry($0.dot) }
+        return room.history(before: before, limit: limit, within: bound).compactMap { entry($0.dot) }
     }
 
-    func entries(room: Text, after cursor: VersionVector, limit: Int) -> [Entry] {
+    func entries(room: Text, after cursor: VersionVector, limit: Int, within bound: VersionVector) -> [Entry] {
         guard limit > 0, let room = rooms[room] else { return [] }
         // No entry that the cursor lacks stands before this: a replica's timestamps grow with its seq.
         var earliest: HybridTimestamp?
@@ -308,7 +308,9 @@ struct MemoryContents: Sendable {
         guard let earliest else { return [] }
         var missed: [Entry] = []
         room.forEach(from: earliest) { position in
-            if !cursor.covers(position.dot), let entry = entry(position.dot) { missed.append(entry) }
+            if !cursor.covers(position.dot), bound.covers(position.dot), let entry = entry(position.dot) {
+                missed.append(entry)
+            }
             return missed.count < limit
         }
         return missed

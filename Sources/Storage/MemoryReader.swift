@@ -22,14 +22,19 @@ final class MemoryReader<Source: MemorySource>: StoreReader {
 
     init(_ store: Source) { self.store = store }
 
-    func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
-        try store.read { $0.history(room: room, before: before, limit: limit) }
+    func history(
+        room: Text, before: Position?, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> [Entry] {
+        try store.read { $0.history(room: room, before: before, limit: limit, within: bound ?? $0.vector) }
     }
 
-    func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
-        -> (entries: [Entry], through: VersionVector)
-    {
-        try store.read { ($0.entries(room: room, after: cursor, limit: limit), $0.vector) }
+    func entries(
+        room: Text, after cursor: VersionVector, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> (entries: [Entry], through: VersionVector) {
+        try store.read { contents in
+            let bound = bound ?? contents.vector
+            return (contents.entries(room: room, after: cursor, limit: limit, within: bound), contents.vector)
+        }
     }
 
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {

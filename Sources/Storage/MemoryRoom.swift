@@ -24,9 +24,15 @@ struct MemoryRoom: Sendable {
         return false
     }
 
-    func history(before: Position?, limit: Int) -> ArraySlice<Position> {
-        let end = before.map { history.firstIndex(notBefore: $0) } ?? history.count
-        return history[max(0, end - limit)..<end]
+    /// The newest `limit` before `before` that `bound` covers, in order.
+    func history(before: Position?, limit: Int, within bound: VersionVector) -> [Position] {
+        var at = before.map { history.firstIndex(notBefore: $0) } ?? history.count
+        var newest: [Position] = []
+        while at > 0, newest.count < limit {
+            at -= 1
+            if bound.covers(history[at].dot) { newest.append(history[at]) }
+        }
+        return newest.reversed()
     }
 
     /// The shown positions from `moment` on, in order, until `body` returns false.

@@ -20,45 +20,55 @@ final class PostgresReader: StoreReader {
 
     // MARK: The contract
 
-    func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
+    func history(
+        room: Text, before: Position?, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
         let last = Position(
             timestamp: HybridTimestamp(rawValue: .max), dot: Dot(replica: ReplicaID(rawValue: .max), seq: .max))
         let before = before ?? last
-        let rows = try read([
-            PostgresStatement(
-                """
-                SELECT \(Self.columns) FROM converge_entry
-                WHERE room = $1 AND shelf = 1 AND (ts, replica, seq) < ($2, $3, $4)
-                ORDER BY ts DESC, replica DESC, seq DESC LIMIT $5
-                """
-            ).binding(room).binding(before.timestamp.postgres).binding(before.dot.replica.postgres)
-                .binding(before.dot.postgresSeq).binding(Int64(limit))
-        ])[0]
+        // A value for each row, no join: the rows go on coming in the index's order, and only as many as are wanted.
+        let isWithin = """
+            AND seq <= (SELECT b.seq FROM unnest($6::bigint[], $7::bigint[]) AS b (replica, seq)
+                WHERE b.replica = converge_entry.replica)
+            """
+        var statement = PostgresStatement(
+            """
+            SELECT \(Self.columns) FROM converge_entry
+            WHERE room = $1 AND shelf = 1 AND (ts, replica, seq) < ($2, $3, $4) \(bound == nil ? "" : isWithin)
+            ORDER BY ts DESC, replica DESC, seq DESC LIMIT $5
+            """
+        ).binding(room).binding(before.timestamp.postgres).binding(before.dot.replica.postgres)
+            .binding(before.dot.postgresSeq).binding(Int64(limit))
+        if let bound { statement = statement.binding(dots: bound.components) }
+        let rows = try read([statement])[0]
         return try (0..<rows.count).reversed().map { (row) throws(StoreError) in try rows.entry(row) }
     }
 
-    func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
-        -> (entries: [Entry], through: VersionVector)
-    {
+    func entries(
+        room: Text, after cursor: VersionVector, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> (entries: [Entry], through: VersionVector) {
         // Along one replica's log timestamps grow, so the first of each log are enough to find the first of all.
+        var missed = PostgresStatement(
+            """
+            SELECT \(Self.columns.split(separator: ", ").map { "e." + $0 }.joined(separator: ", "))
+            FROM converge_replica AS r
+            LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS c (replica, seq) ON c.replica = r.replica
+            \(bound == nil ? "" : "JOIN unnest($5::bigint[], $6::bigint[]) AS b (replica, seq) ON b.replica = r.replica")
+            CROSS JOIN LATERAL (
+                SELECT \(Self.columns) FROM converge_entry
+                WHERE room = $1 AND replica = r.replica AND seq > coalesce(c.seq, 0) AND shelf <> 0
+                    \(bound == nil ? "" : "AND seq <= b.seq")
+                ORDER BY seq LIMIT $4
+            ) AS e
+            ORDER BY e.ts, e.replica, e.seq LIMIT $4
+            """
+        ).binding(room).binding(dots: cursor.components).binding(Int64(max(limit, 0)))
+        if let bound { missed = missed.binding(dots: bound.components) }
         let results = try read([
             PostgresStatement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
             PostgresStatement("SELECT replica, head FROM converge_replica WHERE head > 0"),
-            PostgresStatement(
-                """
-                SELECT \(Self.columns.split(separator: ", ").map { "e." + $0 }.joined(separator: ", "))
-                FROM converge_replica AS r
-                LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS c (replica, seq) ON c.replica = r.replica
-                CROSS JOIN LATERAL (
-                    SELECT \(Self.columns) FROM converge_entry
-                    WHERE room = $1 AND replica = r.replica AND seq > coalesce(c.seq, 0) AND shelf <> 0
-                    ORDER BY seq LIMIT $4
-                ) AS e
-                ORDER BY e.ts, e.replica, e.seq LIMIT $4
-                """
-            ).binding(room).binding(each: cursor.components, int8: \.replica.postgres)
-                .binding(each: cursor.components, int8: \.postgresSeq).binding(Int64(max(limit, 0))),
+            missed,
             PostgresStatement("COMMIT"),
         ])
         var through = VersionVector()

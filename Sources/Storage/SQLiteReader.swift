@@ -59,7 +59,7 @@ package final class SQLiteReader: StoreReader {
     package static let historySQL = """
         SELECT \(columns) FROM entry
         WHERE room = ?1 AND shown = 1 AND (ts, replica, seq) < (?2, ?3, ?4)
-        ORDER BY ts DESC, replica DESC, seq DESC LIMIT ?5
+        ORDER BY ts DESC, replica DESC, seq DESC
         """
 
     /// Of the indexes alone, so that entries which the cursor covers cost little.
@@ -76,7 +76,9 @@ package final class SQLiteReader: StoreReader {
 
     // MARK: The contract
 
-    package func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
+    package func history(
+        room: Text, before: Position?, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
         try start()
         let last = Position(
@@ -84,15 +86,19 @@ package final class SQLiteReader: StoreReader {
         var entries: [Entry] = []
         history.bind(1, copying: room)
         history.bind(2, before ?? last)
-        history.bind(5, Int64(limit))
-        try history.forEachRow { (row) throws(StoreError) in entries.append(try row.entry(connection.path)) }
+        defer { history.reset() }
+        // From the newest on: what is not within the bound is at the end of the room, and little.
+        while entries.count < limit, try history.step() {
+            if let bound, !bound.covers(Dot(replica: history.replica(0), seq: history.unsigned(1))) { continue }
+            entries.append(try history.entry(connection.path))
+        }
         entries.reverse()
         return entries
     }
 
-    package func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
-        -> (entries: [Entry], through: VersionVector)
-    {
+    package func entries(
+        room: Text, after cursor: VersionVector, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> (entries: [Entry], through: VersionVector) {
         try start()
         return try inOneView { () throws(StoreError) in
             let through = try vector()
@@ -102,7 +108,9 @@ package final class SQLiteReader: StoreReader {
             self.room.bind(2, clamping: earliest.rawValue)
             defer { self.room.reset() }
             while entries.count < limit, try self.room.step() {
-                if cursor.covers(self.room.position(0).dot) { continue }
+                let dot = self.room.position(0).dot
+                if cursor.covers(dot) { continue }
+                if let bound, !bound.covers(dot) { continue }
                 entry.bind(1, self.room.int(3))
                 try entry.forEachRow { (row) throws(StoreError) in entries.append(try row.entry(connection.path)) }
             }

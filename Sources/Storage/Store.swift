@@ -112,14 +112,22 @@ public protocol StoreWriter: AnyObject {
 
 /// Entries of another namespace than 0 are kept, and served by `entries(of:)`, `range` and `snapshot` alone. A `limit`
 /// below 1 gives nothing.
+///
+/// A store may be ahead of its node: others write into it, or a commit's answer is still on its way. What is read *within* a
+/// vector leaves out what is beyond that; nil is all that is there. It is not in each case what a store that covers just the
+/// vector has: of two entries with one id the later stays hidden where the earlier one is beyond it.
 public protocol StoreReader: AnyObject {
-    /// The newest `limit` shown messages and system events of `room` that stand before `before`, oldest first.
-    func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry]
+    /// The newest `limit` shown messages and system events of `room` within `bound` that stand before `before`, oldest
+    /// first.
+    func history(
+        room: Text, before: Position?, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> [Entry]
 
-    /// Shown entries of `room`, of every kind, that `cursor` does not cover, in order of position, at most `limit`;
-    /// `through` is what the store covered when it looked (one consistent view).
-    func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
-        -> (entries: [Entry], through: VersionVector)
+    /// Shown entries of `room` within `bound`, of every kind, that `cursor` does not cover, in order of position, at most
+    /// `limit`; `through` is what the store covered when it looked (one consistent view).
+    func entries(
+        room: Text, after cursor: VersionVector, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> (entries: [Entry], through: VersionVector)
 
     /// The entries of `replica` from `seq` on, without gaps, at most `limit`. Nothing comes
     /// where `seq` is not above the log's floor, whatever is retained below it.
@@ -154,6 +162,20 @@ public protocol StoreReader: AnyObject {
 
     /// How far each log is, in a store that other nodes write, too; nil in one that only this node writes.
     func heads() throws(StoreError) -> StoreHeads?
+}
+
+extension StoreReader {
+    /// `history` of all that is there.
+    public func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
+        try history(room: room, before: before, limit: limit, within: nil)
+    }
+
+    /// `entries` of all that is there.
+    public func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
+        -> (entries: [Entry], through: VersionVector)
+    {
+        try entries(room: room, after: cursor, limit: limit, within: nil)
+    }
 }
 
 /// When a commit is on the disk.

@@ -41,8 +41,7 @@ public struct RoomSession: Sendable {
     enum Phase: Hashable {
         case away
         case welcoming(until: UInt64)
-        /// - Parameter isUsable: the cursor that was given is one that servers read.
-        case resuming(isUsable: Bool)
+        case resuming
         case live
     }
 
@@ -238,8 +237,7 @@ public struct RoomSession: Sendable {
         effects.append(.live(welcome))
         ping(at: now, &effects)
         if hasBegun, let cursor, welcome.cursor != nil {
-            let isUsable = Self.isUsable(cursor)
-            phase = .resuming(isUsable: isUsable)
+            phase = .resuming
             if urlCursor == nil { effects.append(.send(.resume(from: cursor, ref: "resume"))) }
         } else {
             phase = .live
@@ -249,10 +247,6 @@ public struct RoomSession: Sendable {
         }
         hasBegun = true
         pump(at: now, &outbox, into: &effects)
-    }
-
-    private static func isUsable(_ cursor: VersionVector) -> Bool {
-        cursor.components.count <= ClientCursor.componentLimit && cursor.cursorText.utf8.count <= ClientCursor.textLimit
     }
 
     private func covers(_ cursor: VersionVector, _ dot: Dot?) -> Bool { dot.map(cursor.covers) ?? false }
@@ -270,7 +264,7 @@ public struct RoomSession: Sendable {
     }
 
     private mutating func hand(_ event: ChatEvent, _ line: ChatLine, isMissed: Bool, _ effects: inout [Effect]) {
-        guard seen.insert(line.id) else { return }
+        guard seen.insert(line) else { return }
         if isMissed { missed += 1 }
         if case .message = event {
             effects.append(.event(.message(line, isMissed: isMissed)))
@@ -296,15 +290,20 @@ public struct RoomSession: Sendable {
             }
             entries.sort { Self.precedes($0.1, $1.1) }
         }
-        for (entry, line, isMissed) in entries { show(entry, line, isMissed: isMissed, &outbox, &effects) }
-        if let reached = page.cursor { cursor?.merge(reached) }
+        // A node gives what the cursor does not cover, and besides what it could not take the cursor's word for: there the
+        // ids tell what was shown.
+        for (entry, line, isMissed) in entries {
+            if let position = line.position { outbox.saw(position) }
+            hand(entry, line, isMissed: isMissed, &effects)
+        }
+        if let reached = page.cursor, cursor != nil { cursor = reached }
     }
 
     private mutating func resumed(_ end: Resumed, _ outbox: inout Outbox, _ effects: inout [Effect]) {
-        guard case .resuming(let isUsable) = phase else { return }
+        guard case .resuming = phase else { return }
         if let reached = end.cursor {
-            // What could not be used is begun anew.
-            if isUsable { cursor?.merge(reached) } else { cursor = reached }
+            // It has all of what was given, save what could not be used: that is begun anew.
+            cursor = reached
         }
         let recovered = isRecovered && end.isRecovered
         phase = .live

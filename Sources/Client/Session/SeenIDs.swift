@@ -12,6 +12,17 @@ struct SeenIDs: Sendable {
 
     init(capacity: Int = 4_096) { self.capacity = max(capacity, 1) }
 
+    /// True where the line is new; one without an id always is.
+    ///
+    /// An id that is just the place in a log names two lines where a node's disk was set back and the log written anew from
+    /// there: those stand at different times.
+    mutating func insert(_ line: ChatLine) -> Bool {
+        guard let position = line.position, Self.number(line.id) == MessageID(position.dot) else {
+            return insert(line.id)
+        }
+        return insert("\(line.id)@\(position.timestamp.rawValue)")
+    }
+
     /// True where the id is new; ids that are empty always are.
     mutating func insert(_ text: String) -> Bool {
         guard !text.isEmpty else { return true }

@@ -7,6 +7,8 @@ struct CoreCounters: Sendable {
     var refused = 0
     var batchesFailed = 0
     var pruned = 0
+    /// Answers of the store that had something this node had not come to.
+    var readsAhead = 0
 
     var sessions = 0
     var rooms = 0

@@ -13,6 +13,8 @@ enum CoreEvent: Sendable {
     case tick
     /// A history that this session asked for has been answered, or has failed.
     case historyAnswered(SessionID)
+    /// What was read for a session is ahead of what had been handed out when it was asked for.
+    case readAhead(ReadAhead)
     /// A loop has stopped reading for good: from it nothing comes any more but departures.
     case loopStopped
 
@@ -88,6 +90,8 @@ enum CoreEffect: Sendable {
 
     /// Hand these frames to these loops.
     case deliver(FrameBatch, LoopSet)
+    /// Hand a session's loop what a reader has read for it.
+    case pass(LoopMessage, to: SessionID)
     case report(CoreReport)
     /// All loops have stopped reading, and what was taken is stored, or can't be: close every connection.
     case closeSessions
@@ -97,7 +101,7 @@ enum CoreEffect: Sendable {
 
 /// What a reader thread is asked for.
 enum ReadRequest: Sendable {
-    case history(SessionID, ref: Text?, room: Text, before: Position?, limit: Int)
+    case history(HistoryReader)
     case keys([MessageID])
     /// A page of what a session has not been shown of a room, of at most `limit` entries.
     case feed(SessionID, Feed.Question, room: Text, limit: Int)

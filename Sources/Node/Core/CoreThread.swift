@@ -114,7 +114,7 @@ final class CoreThread: Sendable {
             case .dial(let address): forPeers.append(.dial(address))
             case .send(let link, let bytes, let isBulk): forPeers.append(.send(link, bytes, bulk: isBulk))
             case .closeLink(let link): forPeers.append(.close(link))
-            case .deliver, .read, .report, .closeSessions, .finished: break
+            case .deliver, .pass, .read, .report, .closeSessions, .finished: break
             }
         }
         if !forPeers.isEmpty {
@@ -128,6 +128,8 @@ final class CoreThread: Sendable {
                 for (index, loop) in loops.enumerated() where wanted.contains(index) {
                     loop.post(.frames(frames))
                 }
+            case .pass(let message, let session):
+                loops[session.loop].post(message)
             case .read(let request):
                 readers.submit(request)
             case .report(let report):

@@ -66,11 +66,17 @@ final class FrameBatch: @unchecked Sendable {
     let records: [FrameRecord]
     /// What of all logs was handed out before this batch.
     let position: VersionVector
+    /// The end of this node's own log, beyond which nobody can have been shown anything of it; nil where it isn't known,
+    /// since the store was never open, and in batches that are not the core's.
+    let own: Dot?
 
-    fileprivate init(buffer: consuming ByteBuffer, records: [FrameRecord], position: VersionVector) {
+    fileprivate init(
+        buffer: consuming ByteBuffer, records: [FrameRecord], position: VersionVector, own: Dot?
+    ) {
         self.buffer = buffer
         self.records = records
         self.position = position
+        self.own = own
     }
 
     func bytes(of record: FrameRecord) -> UnsafeRawBufferPointer { buffer.bytes(record.range) }
@@ -171,10 +177,12 @@ struct FrameBatchBuilder: ~Copyable {
         records.append(record)
     }
 
-    /// - Parameter position: what of all logs has been handed out before.
-    consuming func finish(position: VersionVector = VersionVector()) -> FrameBatch {
+    /// - Parameters:
+    ///   - position: what of all logs has been handed out before.
+    ///   - own: the end of this node's own log.
+    consuming func finish(position: VersionVector = VersionVector(), own: Dot? = nil) -> FrameBatch {
         if wantsCursors { writeCursors(from: position) }
-        return FrameBatch(buffer: buffer, records: records, position: position)
+        return FrameBatch(buffer: buffer, records: records, position: position, own: own)
     }
 }
 

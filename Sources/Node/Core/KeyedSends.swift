@@ -1,3 +1,4 @@
+import ConvergeCRDT
 import ConvergeStorage
 import ConvergeWire
 
@@ -9,6 +10,9 @@ import ConvergeWire
 ///
 /// An id is in at most one of two states: asked for, or placed. It can become stored only from placed, and only after its
 /// own look-up, so a look-up's answer is never out of date when it comes.
+///
+/// Others may write into the store, too. What a look-up finds there and this node has not applied is not told before it is:
+/// its clock does not know that message yet, and what its sender writes next would stand before it.
 struct KeyedSends {
     /// How many commands one session may have waiting behind a look-up.
     static let backlog = 1_024
@@ -21,6 +25,8 @@ struct KeyedSends {
     private var asked: [MessageID: [SessionID]] = [:]
     private var placed: [MessageID: [Repeat]] = [:]
     private var blocked: [SessionID: [SessionEvent]] = [:]
+    /// Ids that are asked for and were found where this node has not come yet; not waited for beyond `until`.
+    private var ahead: [(id: MessageID, position: Position, until: UInt64)] = []
     /// Ids to ask the store for at the end of this turn.
     private var wanted: [MessageID] = []
 
@@ -66,6 +72,30 @@ struct KeyedSends {
     mutating func holdAgain(_ events: ArraySlice<SessionEvent>, of session: SessionID) {
         blocked[session]!.append(contentsOf: events)
         held += events.count
+    }
+
+    /// How many ids wait to be applied.
+    var aheadCount: Int { ahead.count }
+
+    /// Keeps the answer of a look-up until what it found is applied.
+    mutating func wait(for id: MessageID, at position: Position, until: UInt64) {
+        ahead.append((id, position, until))
+    }
+
+    /// The kept answers that are due: with a position where that is applied now, with nil where it is not in time.
+    mutating func takeDue(applied: VersionVector, at now: UInt64, givingUp: Bool) -> [(id: MessageID, Position?)] {
+        var due: [(id: MessageID, Position?)] = []
+        ahead.removeAll { found in
+            if applied.covers(found.position.dot) {
+                due.append((found.id, found.position))
+            } else if givingUp || now >= found.until {
+                due.append((found.id, nil))
+            } else {
+                return false
+            }
+            return true
+        }
+        return due
     }
 
     mutating func place(_ id: MessageID) { placed[id] = [] }

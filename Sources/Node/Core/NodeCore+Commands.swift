@@ -30,10 +30,10 @@ extension NodeCore {
                 return
             }
             histories[id, default: 0] += 1
-            effects.append(
-                .read(
-                    .history(
-                        id, ref: ref, room: room ?? rooms.name(of: session.room), before: before, limit: limit)))
+            let page = HistoryReader(
+                session: id, ref: ref, room: room ?? rooms.name(of: session.room), before: before, limit: limit,
+                position: position)
+            effects.append(.read(.history(page)))
         case .resume(let room, let cursor):
             resume(room, cursor, ref: ref, id, at: now, into: &effects)
         case .setAdd, .setRemove, .setValues, .registerSet, .registerGet, .counterAdd, .counterGet, .documents:
@@ -184,16 +184,48 @@ extension NodeCore {
         into effects: inout [CoreEffect]
     ) {
         for id in ids {
-            for (session, events) in keyed.answered(id) {
-                guard case .command(let ref, .message(let message))? = events.first else { continue }
-                settleKeyed(id, message, found.map { $0[id] }, ref: ref, from: session, at: now)
-                for (at, event) in events.enumerated().dropFirst() {
-                    if keyed.isBlocked(session) {
-                        keyed.holdAgain(events[at...], of: session)
-                        break
-                    }
-                    handle(event, of: session, at: now, into: &effects)
+            let found = found.map { $0[id] }
+            if case .success(let position?) = found, !replicator.applied.covers(position.dot),
+                !options.planted.has(.readBeyondApplied)
+            {
+                // Another node has put it into the store since this one last looked.
+                counters.readsAhead &+= 1
+                keyed.wait(for: id, at: position, until: monotonic + Self.patienceForRepeats)
+                shared.hurry()
+            } else {
+                answer(id, found, at: now, into: &effects)
+            }
+        }
+        if keyed.aheadCount > 0 { lookIntoSharedStore(into: &effects) }
+    }
+
+    /// Milliseconds that the repeat of a message waits for this node to apply that message.
+    private static var patienceForRepeats: UInt64 { 5_000 }
+
+    /// Repeats of what has been applied by now are answered; those that have waited too long are refused.
+    mutating func answerRepeatsAhead(at now: UInt64, into effects: inout [CoreEffect]) {
+        guard keyed.aheadCount > 0 else { return }
+        for (id, position) in keyed.takeDue(
+            applied: replicator.applied, at: monotonic, givingUp: store != .ready)
+        {
+            let found: Result<Position?, StoreError> =
+                if let position { .success(position) } else { .failure(.timeout("not applied in time")) }
+            answer(id, found, at: now, into: &effects)
+        }
+    }
+
+    private mutating func answer(
+        _ id: MessageID, _ found: Result<Position?, StoreError>, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
+        for (session, events) in keyed.answered(id) {
+            guard case .command(let ref, .message(let message))? = events.first else { continue }
+            settleKeyed(id, message, found, ref: ref, from: session, at: now)
+            for (at, event) in events.enumerated().dropFirst() {
+                if keyed.isBlocked(session) {
+                    keyed.holdAgain(events[at...], of: session)
+                    break
                 }
+                handle(event, of: session, at: now, into: &effects)
             }
         }
     }

@@ -62,8 +62,8 @@ extension NodeCore {
 
     private mutating func committed(at now: UInt64, into effects: inout [CoreEffect]) {
         guard committing else { return }
-        let batch = takeInFlight()
         deliverReady(into: &effects)
+        let batch = takeInFlight()
         let before = position
         for entry in batch.batch.entries {
             position.advance(to: entry.dot)
@@ -80,7 +80,7 @@ extension NodeCore {
         for wait in batch.copies { copies.add(wait) }
         let wantsStored = !batch.copies.isEmpty
         let frames = batch.takeFrames()
-        if loops != LoopSet() { effects.append(.deliver(frames.finish(position: before), loops)) }
+        if loops != LoopSet() { effects.append(.deliver(frames.finish(position: before, own: ownEnd), loops)) }
         if !keys.isEmpty { answerRepeats(of: stored, at: now) }
         replicate(.stored(stored.entries, wantsStored: wantsStored), at: now, into: &effects)
     }
@@ -143,6 +143,8 @@ extension NodeCore {
     // MARK: Opened
 
     private mutating func opened(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
+        // What waits says nothing of what the store has beyond what was handed out: a resume among it is owed that.
+        if !options.planted.has(.handedOutByOpening) { deliverReady(into: &effects) }
         settleDoubt(recovered, at: now, into: &effects)
         let isSame = isAt(Dot(replica: recovered.replica, seq: recovered.head)) && recovered.vector == position
         let isFirst = log == nil
@@ -152,7 +154,7 @@ extension NodeCore {
             load(recovered)
         }
         replicator.mendsForks = recovered.canReload
-        if isFirst, !recovered.vector.isEmpty, rooms.occupied > 0 {
+        if isFirst, rooms.occupied > 0 {
             for room in rooms.occupiedRooms { readyLoops.formUnion(rooms.loops(in: room)) }
             ready.append(to: .begin)
         } else if !isFirst, reloading || !before.covers(recovered.vector) {
@@ -235,7 +237,7 @@ extension NodeCore {
         }
         if loops != LoopSet() {
             let frames = exchange(&ready, for: FrameBatchBuilder())
-            effects.append(.deliver(frames.finish(position: before), loops))
+            effects.append(.deliver(frames.finish(position: before, own: ownEnd), loops))
         }
     }
 

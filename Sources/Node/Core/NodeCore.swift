@@ -50,6 +50,7 @@ struct NodeCore: ~Copyable {
     var doubtsUntil: UInt64 = 0
     /// A peer's state has taken the place of the store's, which is opened anew for that.
     var reloading = false
+    var readsAhead = ReadsAhead()
     var ready = FrameBatchBuilder()
     var readyLoops = LoopSet()
     /// The batch on its way has an unknown outcome: the next opening tells.
@@ -124,6 +125,7 @@ struct NodeCore: ~Copyable {
         case .store(let event): handle(event, at: now, into: &effects)
         case .keysFound(let ids, let found): handleFound(ids, found, at: now, into: &effects)
         case .historyAnswered(let session): historyAnswered(session)
+        case .readAhead(let read): readAhead(read, into: &effects)
         case .link(let link, let event): handle(event, of: link, at: now, into: &effects)
         case .dialFailed(let address): dialFailed(address, at: now, into: &effects)
         case .rangeRead(let ticket, let read):
@@ -144,6 +146,7 @@ struct NodeCore: ~Copyable {
 
     /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
     mutating func endTurn(at now: UInt64, into effects: inout [CoreEffect]) {
+        answerRepeatsAhead(at: now, into: &effects)
         flushPresence(at: now, into: &effects)
         settleDueAttendance(at: now)
         giveWriterWork(at: now, into: &effects)
@@ -153,6 +156,7 @@ struct NodeCore: ~Copyable {
         let wanted = keyed.takeWanted()
         if !wanted.isEmpty { effects.append(.read(.keys(wanted))) }
         deliverReady(into: &effects)
+        passReads(into: &effects)
         counters.rooms = rooms.occupied
         counters.sessions = sessions.count
         counters.documents = documents.documentCount
@@ -225,7 +229,20 @@ struct NodeCore: ~Copyable {
         loops.formUnion(ready.loops)
         let frames = exchange(&ready, for: FrameBatchBuilder())
         readyLoops = LoopSet()
-        effects.append(.deliver(frames.finish(position: position ?? self.position), loops))
+        effects.append(.deliver(frames.finish(position: position ?? self.position, own: ownEnd), loops))
+    }
+
+    /// The end of this replica's log as anybody may have been shown it; nil until the store has been opened.
+    var ownEnd: Dot? {
+        guard let log else { return nil }
+        var end = Dot(replica: log.replica, seq: log.committedSeq)
+        // Who writes into the same store may have read there what is not known here to be stored.
+        if shared.isShared, committing {
+            for entry in inFlight.batch.entries where entry.dot.replica == end.replica {
+                end = Dot(replica: end.replica, seq: max(end.seq, entry.dot.seq))
+            }
+        }
+        return end
     }
 
     var queuedCommands: Int { open.commands + inFlight.commands }

@@ -46,6 +46,9 @@ struct SharedStore {
         if !isShared { writers = [] }
     }
 
+    /// Somebody waits for what another node has put there: the store is asked as soon as it is not being asked.
+    mutating func hurry() { nextLook = 0 }
+
     /// Whether the store is to be asked now; it is then being asked, until `answered`.
     mutating func look(at now: UInt64, position: VersionVector) -> Bool {
         guard isShared, !isAsked, now >= nextLook else { return false }

@@ -6,6 +6,7 @@ import ConvergeWire
 extension ClientLoop {
     mutating func deliver(_ batch: FrameBatch) {
         position.merge(batch.position)
+        if let own = batch.own { self.own = own }
         for record in batch.records {
             switch record.target {
             case .room(let room):

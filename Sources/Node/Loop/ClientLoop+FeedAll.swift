@@ -3,7 +3,8 @@ import ConvergeCRDT
 /// The store has got entries of a room that were never handed out, by a snapshot: whoever is in the room is fed from the
 /// store from where it is, like a slow client, and comes back live when nothing is missing any more.
 extension ClientLoop {
-    /// The store has been opened: who came before has been shown nothing of what is in it, and is not owed it.
+    /// The store has been opened: who came before has been shown nothing of what is in it, and is not owed it. Who resumes
+    /// has waited for this, and is.
     mutating func beginAll() {
         turnStart.merge(position)
         for room in 0..<UInt32(rooms.count) where !rooms[room].pointee.isEmpty {
@@ -15,7 +16,8 @@ extension ClientLoop {
             for slot in rooms[room].pointee.slow {
                 connections[slot].pointee.entered.merge(position)
                 connections[slot].pointee.base.merge(position)
-                connections[slot].pointee.feed?.feed.begin(at: position)
+                connections[slot].pointee.feed?.feed.begin(at: position, own: own)
+                markDirty(slot)
             }
         }
     }

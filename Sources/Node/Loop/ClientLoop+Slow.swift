@@ -83,7 +83,7 @@ extension ClientLoop {
             since: connection.pointee.entered, position: position, feed: connection.pointee.feed?.feed, cursor: cursor,
             unshown: rooms[connection.pointee.room].pointee.unshown.except(connection.pointee.fedUnshown))
         removeMember(slot)
-        addSlowMember(slot, FeedQueue(Feed(resumingFrom: cursor, shown: shown), ref: ref))
+        addSlowMember(slot, FeedQueue(Feed(resumingFrom: cursor, shown: shown, own: own), ref: ref))
         markDirty(slot)  // flushed, it asks for the first page
     }
 
@@ -119,7 +119,7 @@ extension ClientLoop {
     mutating func askForFeed(_ slot: UInt32) {
         let connection = connections[slot]
         guard let queue = connection.pointee.feed, !connection.pointee.isRead, connection.pointee.phase == .chat,
-            connection.pointee.backlog < Self.lowWater, let question = queue.feed.ask(asks + 1)
+            connection.pointee.backlog < Self.lowWater, let question = queue.feed.ask(asks + 1, at: position)
         else { return }
         asks += 1
         connection.pointee.isRead = true

@@ -78,6 +78,8 @@ struct ClientLoop: ~Copyable {
     /// What this loop has been handed of all logs; and how far that was when the turn began.
     var position = VersionVector()
     var turnStart = VersionVector()
+    /// The end of this node's own log; nil while its store was never open.
+    var own: Dot?
 
     var accepting = false
     var acceptAgainAt: UInt64 = .max

@@ -62,6 +62,9 @@ extension Metrics {
         counter("document_writes_total", "Document writes given a place in the log.", documentWrites.current)
         counter("duplicates_total", "Repeated sends, recognised by their key.", duplicates.current)
         counter(
+            "reads_ahead_total", "Answers of the store that waited for what other nodes had written into it.",
+            readsAhead.current)
+        counter(
             "refused_total", "Commands answered with an error.", refusedByCore.current + refusedByLoops.current)
         counter(
             "tls_handshakes_failed_total", "Clients that spoke no TLS, or none that was understood.",

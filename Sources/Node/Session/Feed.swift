@@ -11,9 +11,15 @@ import ConvergeWire
 /// The invariant: of what the room shows beyond the cursor that the feed began with, every frame is shown exactly once,
 /// either on a page or live. It rests on this: the store sees all that has been handed out live when it is asked; pages are
 /// asked for until one has all there was (it is *level*); live frames that come while a page is read are held; and of those,
-/// and all later ones, only what the level does not cover is shown. A level may be far ahead of what has been handed out
-/// live (a page shows what was stored a moment ago, and a client may have seen more on another node), so it stays as a
-/// filter until the live frames are past it.
+/// and all later ones, only what the level does not cover is shown. A level may be ahead of what has been handed out live (of
+/// other rooms' entries, and where a client has seen more on another node), so it stays as a filter until the live frames
+/// are past it. What a page shows of the room has been handed out live when the page comes here (`ReadsAhead`): so a session
+/// that goes on from where the live frames are, in another stay or another way, is shown nothing twice.
+///
+/// Two things of a cursor would hide what nobody has shown, so they are not taken at its word. While the node does not know
+/// what it has (its store was never open) a resume waits. And what a cursor says of the node's own log, beyond that log's
+/// end, nobody can have been shown: the disk was set back, or it is made up; so nothing of that log is hidden by it, and the
+/// resume is not complete.
 struct Feed: Sendable {
     enum Purpose: Hashable, Sendable {
         /// A slow client: gets every frame of the room that it has not been sent.
@@ -34,6 +40,11 @@ struct Feed: Sendable {
         func covers(_ dot: Dot) -> Bool { isWithin(dot) && !unshown.contains(dot) }
 
         private func isWithin(_ dot: Dot) -> Bool { through.covers(dot) && !after.covers(dot) }
+
+        /// Of this log what was shown live up to there is shown again: the client has dropped it, since its cursor covers it.
+        fileprivate mutating func showAgain(through dot: Dot) {
+            after.advance(to: Dot(replica: dot.replica, seq: min(dot.seq, through[dot.replica])))
+        }
 
         /// The cursor, and what was shown live where that went on from the cursor without a gap.
         fileprivate func extending(_ cursor: VersionVector) -> VersionVector {
@@ -83,6 +94,10 @@ struct Feed: Sendable {
         var recovered = true
         /// A resume names the documents that entries beyond this affected.
         var origin = VersionVector()
+        /// What had been handed out live when it was asked.
+        var position: VersionVector
+        /// Nothing beyond `position` is read.
+        var isBounded = false
 
         /// Whether an entry that the cursor does not cover is for this session.
         func wants(_ dot: Dot, isSystem: Bool = false) -> Bool {
@@ -96,6 +111,10 @@ struct Feed: Sendable {
         var reached: VersionVector
         /// There was no more when the store looked.
         var isLevel: Bool
+        /// The entries that were read for it: it is shown when all of them have been handed out.
+        var needs = VersionVector()
+        /// It leaves out what the store has beyond the question's `position`, and what that replaces.
+        var isCut = false
         /// `StoreReader.horizon`, asked for after the page was read.
         var horizon = VersionVector()
         /// Where a resume is level: the names of the documents that the entries beyond its origin affected.
@@ -146,7 +165,9 @@ struct Feed: Sendable {
     /// Everything beyond the cursor that a resume began with could be read.
     private(set) var recovered = true
     /// What entries up to here did to documents a resume need not name.
-    private let origin: VersionVector
+    private var origin: VersionVector
+    /// It is not known yet what the node has: no page is asked for before `begin`.
+    private var waits = false
     /// The documents to be asked for again after a resume, sorted.
     private(set) var changedDocuments: [Text] = []
 
@@ -157,11 +178,24 @@ struct Feed: Sendable {
         origin = cursor
     }
 
-    init(resumingFrom cursor: VersionVector, shown: Shown) {
+    /// - Parameter own: the end of this node's own log; nil while its store was never open.
+    init(resumingFrom cursor: VersionVector, shown: Shown, own: Dot?) {
         purpose = .resume
         self.cursor = cursor
         self.shown = shown
-        origin = shown.extending(cursor)
+        origin = VersionVector()
+        waits = own == nil
+        judge(own)
+    }
+
+    /// Takes the cursor for what it can be.
+    private mutating func judge(_ own: Dot?) {
+        if let own, cursor[own.replica] > own.seq {
+            shown?.showAgain(through: Dot(replica: own.replica, seq: cursor[own.replica]))
+            cursor[own.replica] = 0
+            recovered = false
+        }
+        origin = shown?.extending(cursor) ?? cursor
     }
 
     /// A resume that is not over.
@@ -178,12 +212,14 @@ struct Feed: Sendable {
     // MARK: Pages
 
     /// The next page to be asked of the store under `number` (not 0), if one is needed and none is being read.
-    mutating func ask(_ number: UInt64) -> Question? {
-        guard !isLevel, asked == 0 else { return nil }
+    /// - Parameter position: what has been handed out live of all logs.
+    mutating func ask(_ number: UInt64, at position: VersionVector) -> Question? {
+        guard !isLevel, !waits, asked == 0 else { return nil }
         asked = number
         overflowed = false
         return Question(
-            number: number, purpose: purpose, cursor: cursor, shown: shown, recovered: recovered, origin: origin)
+            number: number, purpose: purpose, cursor: cursor, shown: shown, recovered: recovered, origin: origin,
+            position: position)
     }
 
     /// The page `number` could not be read: it is to be asked for again after a while.
@@ -200,6 +236,7 @@ struct Feed: Sendable {
             guard purpose == .resume else { return .lost }
             recovered = false
         }
+        if page.isCut { recovered = false }
         cursor.merge(page.reached)
         guard page.isLevel, !overflowed else { return .more(held: keepUnstored()) }
         isLevel = true
@@ -219,7 +256,12 @@ struct Feed: Sendable {
 
     /// The store has been opened for the first time, with what `position` covers: all of that was there before the session,
     /// so a slow one is not owed it; one that resumes is, as far as its cursor lacks it.
-    mutating func begin(at position: VersionVector) {
+    /// - Parameter own: the end of this node's own log.
+    mutating func begin(at position: VersionVector, own: Dot?) {
+        if waits {
+            waits = false
+            judge(own)
+        }
         guard purpose == .catchUp, !isLevel else { return }
         cursor.merge(position)
         asked = 0  // that page would begin too early

@@ -19,7 +19,8 @@ struct FeedReader {
     func read(
         _ reader: any StoreReader, _ stamp: FrameStamp, _ encoder: inout ServerFrameEncoder
     ) throws(StoreError) -> (FrameBatch, Feed.Page) {
-        let (entries, through) = try reader.entries(room: room, after: question.cursor, limit: limit)
+        let (entries, through) = try reader.entries(
+            room: room, after: question.cursor, limit: limit, within: question.isBounded ? question.position : nil)
         var page = Feed.Page(reached: question.cursor, isLevel: entries.count < limit)
         // After the entries: what is dropped between the two is then known to be dropped.
         page.horizon = try reader.horizon()
@@ -30,8 +31,10 @@ struct FeedReader {
             case .resume: appendHistory(of: entries, &page, to: &frames, stamp, &encoder)
             }
         if taken < entries.count { page.isLevel = false }
+        page.needs = VersionVector(entries.prefix(taken).lazy.map(\.dot))
         if page.isLevel {
-            page.reached.merge(through)
+            page.reached.merge(question.isBounded ? through.limited(to: question.position) : through)
+            page.isCut = question.isBounded && !question.position.covers(through)
             if question.purpose == .resume { try nameDocuments(reader, &page) }
         }
         return (frames.finish(), page)

@@ -71,15 +71,27 @@ final class StorageReaders: Sendable {
             let positions = try reader.positions(of: ids)
             core.post(.keysFound(ids, .success(positions)))
 
-        case .history(let session, let ref, let room, let before, let limit):
-            let page = HistoryReader(session: session, ref: ref, room: room, before: before, limit: limit)
-            loops[session.loop].post(.frames(try page.read(reader, stamp, &encoder)))
-            core.post(.historyAnswered(session))
+        case .history(let page):
+            let (frames, needs) = try page.read(reader, stamp, &encoder)
+            if page.position.covers(needs) {
+                loops[page.session.loop].post(.frames(frames))
+                core.post(.historyAnswered(page.session))
+            } else {
+                core.post(
+                    .readAhead(
+                        ReadAhead(request: request, session: page.session, answer: .frames(frames), needs: needs)))
+            }
 
         case .feed(let session, let question, let room, let limit):
             let feed = FeedReader(question: question, session: session, room: room, limit: limit)
             let (frames, page) = try feed.read(reader, stamp, &encoder)
-            loops[session.loop].post(.feed(session, ask: question.number, frames: frames, page))
+            let answer = LoopMessage.feed(session, ask: question.number, frames: frames, page)
+            if question.position.covers(page.needs) {
+                loops[session.loop].post(answer)
+            } else {
+                core.post(
+                    .readAhead(ReadAhead(request: request, session: session, answer: answer, needs: page.needs)))
+            }
 
         case .range(let ticket, let ranges, let bytes):
             core.post(.rangeRead(ticket: ticket, .success(try reader.range(ranges, limit: bytes))))
@@ -101,10 +113,9 @@ final class StorageReaders: Sendable {
         switch request {
         case .keys(let ids):
             core.post(.keysFound(ids, .failure(error)))
-        case .history(let session, let ref, let room, let before, let limit):
-            let page = HistoryReader(session: session, ref: ref, room: room, before: before, limit: limit)
-            loops[session.loop].post(.frames(page.failed(stamp, &encoder)))
-            core.post(.historyAnswered(session))
+        case .history(let page):
+            loops[page.session.loop].post(.frames(page.failed(stamp, &encoder)))
+            core.post(.historyAnswered(page.session))
         case .feed(let session, let question, _, _):
             loops[session.loop].post(.feedFailed(session, ask: question.number))
         case .range(let ticket, _, _):

@@ -1,5 +1,6 @@
 import ConvergeCRDT
 import ConvergeWire
+import Foundation
 import Testing
 
 @testable import ConvergeClient
@@ -132,6 +133,32 @@ struct RoomSessionTests {
             .history(HistoryFrame(room: "dev", entries: [], isResume: true, cursor: cursor, isRecovered: page)))
         let effects = driver.take(.resumed(Resumed(room: "dev", isRecovered: end, cursor: cursor)))
         #expect(effects == [.event(.resumed(recovered: false, missed: 0, documents: []))])
+    }
+
+    @Test
+    func `a node whose disk was set back is believed: what it wrote anew is shown, and the cursor is the one it gives`()
+    {
+        func line(_ seq: UInt64, at time: UInt64) -> ChatLine {
+            var line = Self.line(seq, id: String(format: "%016x%016x", 1, seq))
+            line.body = "\(seq) at \(time)"
+            line.position = Position(
+                timestamp: HybridTimestamp(rawValue: time), dot: Dot(replica: Self.node, seq: seq))
+            return line
+        }
+        var driver = Driver()
+        _ = driver.begin(0)
+        for seq in 1...5 as ClosedRange<UInt64> { _ = driver.take(.message(line(seq, at: seq))) }
+        _ = driver.end()
+        // It has lost 4 and 5, and has another 4. All of its log comes, and says that something may be missing.
+        _ = driver.begin(4)
+        let reached = VersionVector([Dot(replica: Self.node, seq: 4)])
+        let entries = [line(1, at: 1), line(2, at: 2), line(3, at: 3), line(4, at: 90)].map(ChatEvent.message)
+        let page = HistoryFrame(room: "dev", entries: entries, isResume: true, cursor: reached, isRecovered: false)
+        #expect(Self.bodies(driver.take(.history(page))) == ["4 at 90"])
+        _ = driver.take(.resumed(Resumed(room: "dev", isRecovered: false, cursor: reached)))
+        #expect(driver.session.cursor == reached)
+        #expect(Self.bodies(driver.take(.message(line(5, at: 91)))) == ["5 at 91"])
+        #expect(Self.bodies(driver.take(.message(line(5, at: 91)))) == [])
     }
 
     @Test func `a server that can't resume makes a gap, and that is told`() {

@@ -126,6 +126,42 @@ import Testing
         }
     }
 
+    @Test func `on a disk that was set back in place a cursor from before hides nothing, and the gap is told`() throws {
+        let folder = try TemporaryFolder()
+        let file = folder.path("converge.db")
+        func running(_ body: (TestNode, ChatSocket) throws -> Void) throws {
+            try withNode(SQLiteStore(path: file)) { try body($0, $0.client("bob", room: "dev")) }
+        }
+        var cursor = ""
+        try running { _, bob in try say(bob, ["kept"]) }
+        let older = try Data(contentsOf: URL(filePath: file))
+        try running { node, bob in
+            let (ann, welcome) = try enter(node, "ann")
+            try say(bob, ["lost 1", "lost 2", "lost 3"])
+            var live: [Frame] = []
+            while live.last?.body != "lost 3" { live.append(try ann.next()) }
+            cursor = try self.cursor(welcome, and: live)
+        }
+        // As an image of the machine's disk does: the same file, with what it was.
+        let handle = try FileHandle(forWritingTo: URL(filePath: file))
+        try handle.truncate(atOffset: 0)
+        try handle.write(contentsOf: older)
+        try handle.close()
+        try running { node, bob in
+            let (ann, _) = try enter(node, "ann")
+            try ann.send(#"{"type":"resume","cursor":\#(cursor),"ref":"r"}"#)
+            let missed = try resumed(ann)
+            #expect(missed.end.bool("recovered") == false && missed.messages.first == "kept")
+            try say(bob, (0..<5).map { "new \($0)" })
+            var shown: [Frame] = []
+            while shown.last?.body != "new 4" { shown.append(try ann.next()) }
+            #expect(shown.filter { $0.type == "message" }.map(\.body) == (0..<5).map { "new \($0)" })
+            // From where it is told to be, nothing is missing.
+            try ann.send(#"{"type":"resume","cursor":\#(try self.cursor(missed.end, and: shown)),"ref":"s"}"#)
+            #expect(try resumed(ann).end.bool("recovered") == true)
+        }
+    }
+
     @Test func `a cursor that can't be used is told, and the client is live all the same`() throws {
         try withNode { node in
             let bob = try node.client("bob", room: "dev")

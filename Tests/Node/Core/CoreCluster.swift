@@ -157,7 +157,7 @@ final class CoreCluster {
             case .read(.attendance(let keys)): wires.queue.append((index, .attendanceRead(keys, .success([]))))
             case .read(.keys(let ids)):
                 wires.queue.append((index, .keysFound(ids, .success((try? node.reader.positions(of: ids)) ?? [:]))))
-            case .read, .stage, .install, .reload, .closeSessions, .finished: break
+            case .read, .pass, .stage, .install, .reload, .closeSessions, .finished: break
             case .dial(let address): dial(index, address)
             case .send(let link, let bytes, bulk: _): wires.send(bytes, index, link)
             case .closeLink(let link): wires.close(index, link)

@@ -21,6 +21,8 @@ final class CoreUnderTest {
     private(set) var committing: Batch?
     private(set) var pruning: Pruning?
     private(set) var reads: [ReadRequest] = []
+    /// What loops have been passed of what was read.
+    private(set) var passed: [(message: LoopMessage, session: SessionID)] = []
 
     private(set) var reports: [CoreReport] = []
     private(set) var batches: [Batch] = []
@@ -228,6 +230,7 @@ final class CoreUnderTest {
                 pruning = old
             case .read(let request): reads.append(request)
             case .deliver(let batch, let loops): deliver(batch, loops)
+            case .pass(let message, let session): passed.append((message, session))
             case .report(let report): reports.append(report)
             case .closeSessions: sessionsClosed = true
             case .finished: finished = true

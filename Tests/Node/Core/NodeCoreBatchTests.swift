@@ -273,10 +273,10 @@ import Testing
         let ann = node.enter("ann")
         node.settle()
         node.send(ann, .history(room: nil, limit: asked, before: nil))
-        guard case .history(_, _, let room, _, let limit)? = node.reads.last else {
+        guard case .history(let page)? = node.reads.last else {
             Issue.record("nothing was asked of the readers")
             return
         }
-        #expect(room == "lobby" && limit == expected)
+        #expect(page.room == "lobby" && page.limit == expected && page.position == node.core.position)
     }
 }

@@ -40,6 +40,58 @@ import Testing
         #expect(empty.begun == [] && empty.violations == [])
     }
 
+    @Test(
+        "a resume in the turn in which the store opens is not told of what the store has as if it had been handed out")
+    func opening() throws {
+        let store = MemoryStore()
+        let first = CoreUnderTest(store: store)
+        let ann = first.enter("ann")
+        first.settle()
+        first.say(ann, "one")
+        first.settle()
+        let node = CoreUnderTest(store: store, opened: false)
+        let bob = node.enter("bob")
+        var handed: [String: FrameBatch] = [:]
+        node.onDelivery = { batch, _ in
+            for record in batch.records {
+                switch record.target {
+                case .resume: handed["resume"] = batch
+                case .begin: handed["begin"] = batch
+                default: break
+                }
+            }
+        }
+        let recovered = try store.openWriter(
+            WriterStart(freshReplica: ReplicaID(rawValue: 5), machine: "m", machineBoot: "b", nodeName: "n1")
+        ).recovered
+        node.turn(
+            .session(bob, .command(ref: "r", .resume(room: nil, cursor: .at(VersionVector())))),
+            .store(.opened(recovered)))
+        let (resume, begin) = (try #require(handed["resume"]), try #require(handed["begin"]))
+        #expect(resume.position.isEmpty && resume.own == nil)
+        #expect(begin.position == store.vector && begin.position == recovered.vector)
+        #expect(begin.own == Dot(replica: recovered.replica, seq: recovered.head))
+    }
+
+    @Test(
+        "the end of the own log is what is handed out of it, and is told with the first opening also where it is empty")
+    func ownEnd() throws {
+        let node = CoreUnderTest(opened: false)
+        var ends: [Dot?] = []
+        node.onDelivery = { batch, _ in ends.append(batch.own) }
+        let ann = node.enter("ann")
+        #expect(ends == [nil])
+        node.open()
+        let replica = try #require(node.replica)
+        #expect(node.begun.count == 1 && ends.last == Dot(replica: replica, seq: 0))
+        node.settle()
+        node.say(ann, "on its way")
+        node.send(ann, .rooms)
+        #expect(ends.last == Dot(replica: replica, seq: 1))
+        node.settle()
+        #expect(ends.last == Dot(replica: replica, seq: 2))
+    }
+
     @Test("joined counts what is stored before it, and nothing that failed")
     func joined() throws {
         for fails in [false, true] {

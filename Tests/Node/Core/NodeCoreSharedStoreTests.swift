@@ -126,6 +126,57 @@ struct NodeCoreSharedStoreTests {
         #expect(cores.renewals(1).isEmpty)
     }
 
+    @Test("an answer stands behind all that its writer has read by history, though another node's clock is ahead")
+    func answers() throws {
+        let cores = try SharedCores(["one", "two"], isLinked: false)
+        cores.nodes[0].ahead = 3_000
+        let ann = cores.enter(0, "ann")
+        let bob = cores.enter(1, "bob")
+        for number in 0..<5 {
+            cores.send(0, ann, .say("question \(number)"))
+            cores.send(1, bob, .history(room: nil, limit: 10, before: nil), ref: "h")
+            let read = try #require(cores.nodes[1].shown.last { $0.type == "history" }).history.compactMap(\.position)
+            // Whatever is not applied there is not shown.
+            #expect(read.allSatisfy { cores.nodes[1].core.position.covers($0.dot) })
+            cores.send(1, bob, .say("answer \(number)"), ref: "a")
+            let answer = try #require(cores.nodes[1].shown.last { $0.ref == "a" }?.position)
+            #expect(read.allSatisfy { $0 < answer })
+            cores.run(2)
+        }
+        cores.send(1, bob, .history(room: nil, limit: 10, before: nil), ref: "h")
+        #expect(cores.nodes[1].shown.last { $0.type == "history" }?.history.count == 10)
+    }
+
+    @Test("the repeat of what another node has stored is answered when it is applied here, and not before")
+    func repeats() throws {
+        let cores = try SharedCores(["one", "two"], isLinked: false)
+        cores.nodes[0].ahead = 3_000
+        let ann = cores.enter(0, "ann")
+        cores.send(0, ann, .say("once", key: "k"), ref: "1")
+        let first = try #require(cores.nodes[0].shown.last { $0.ref == "1" }?.position)
+        let again = cores.enter(1, "ann")
+        cores.nodes[1].failing = .hidesNews
+        cores.send(1, again, .say("once", key: "k"), ref: "2")
+        cores.send(1, again, .say("next"), ref: "3")
+        cores.run(8)
+        #expect(!cores.nodes[1].shown.contains { $0.ref == "2" || $0.ref == "3" })
+        cores.nodes[1].failing = nil
+        cores.run(2)
+        #expect(cores.nodes[1].shown.last { $0.ref == "2" }?.position == first)
+        let next = try #require(cores.nodes[1].shown.last { $0.ref == "3" }?.position)
+        #expect(first < next)
+        #expect(cores.nodes[1].core.position.covers(first.dot) && cores.history().count == 2)
+
+        // Not for ever.
+        cores.nodes[1].failing = .hidesNews
+        cores.send(0, ann, .say("other", key: "l"))
+        cores.send(1, again, .say("other", key: "l"), ref: "4")
+        cores.run(19)
+        #expect(!cores.nodes[1].shown.contains { $0.ref == "4" })
+        cores.run(2)
+        #expect(cores.nodes[1].shown.last { $0.ref == "4" }?.body == "storage unavailable")
+    }
+
     @Test(
         "of two processes with one name the older goes on under another identity, though nobody writes", arguments: ways
     )

@@ -17,6 +17,10 @@ final class SharedCores {
         case losesReply
         /// The next batch is not stored, nobody hears of that, and then the database is away.
         case losesRequest
+        /// What others write is not told of.
+        case hidesNews
+        /// The next batch has no answer, until `loseReply`.
+        case keepsReply
     }
 
     final class Node {
@@ -26,6 +30,8 @@ final class SharedCores {
         var writer: (any StoreWriter)?
         var reader: (any StoreReader)?
         var failing: Failing?
+        /// A batch has no answer.
+        var isWaiting = false
         /// Gets no events any more.
         var isDead = false
         var shown: [ShownFrame] = []
@@ -35,6 +41,8 @@ final class SharedCores {
         var sharedReads = 0
         var reports: [CoreReport] = []
         var opens: UInt64 = 0
+        /// How many milliseconds its wall clock is ahead.
+        var ahead: UInt64 = 0
 
         init(_ core: consuming NodeCore, _ name: String, _ store: PostgresStore) {
             self.core = core
@@ -99,6 +107,7 @@ final class SharedCores {
 
     private func turn(_ index: Int, _ event: CoreEvent) {
         var effects: [CoreEffect] = []
+        let wall = wall + nodes[index].ahead
         nodes[index].core.turn(monotonic: clock)
         nodes[index].core.handle(event, at: wall, into: &effects)
         nodes[index].core.endTurn(at: wall, into: &effects)
@@ -150,6 +159,8 @@ final class SharedCores {
                 } else {
                     open(node, index, start)
                 }
+            case .commit where node.failing == .keepsReply:
+                node.isWaiting = true
             case .commit(let batch):
                 work(index) { (writer) throws(StoreError) in
                     if node.failing == .losesRequest {
@@ -177,21 +188,36 @@ final class SharedCores {
             case .dial(let address): dial(index, address)
             case .send(let link, let bytes, bulk: _): wires.send(bytes, index, link)
             case .closeLink(let link): wires.close(index, link)
-            case .deliver(let batch, _):
-                for record in batch.records {
-                    if case .catchUp = record.target { node.catchUps += 1 }
-                    let bytes = batch.bytes(of: record)
-                    if let frame = bytes.isEmpty ? nil : ShownFrame(bytes) { node.shown.append(frame) }
-                    if let dot = record.dot { node.dots[dot, default: 0] += 1 }
-                }
+            case .deliver(let batch, _): show(batch, node)
+            case .pass(.frames(let frames), _): show(frames, node)
+            case .pass: break
             case .report(let report): node.reports.append(report)
             case .closeSessions, .finished: break
             }
         }
     }
 
+    private func show(_ batch: FrameBatch, _ node: Node) {
+        for record in batch.records {
+            if case .catchUp = record.target { node.catchUps += 1 }
+            let bytes = batch.bytes(of: record)
+            if let frame = bytes.isEmpty ? nil : ShownFrame(bytes) { node.shown.append(frame) }
+            if let dot = record.dot { node.dots[dot, default: 0] += 1 }
+        }
+    }
+
     /// Openings that wait for the database to come back.
     private var later: [(node: Int, start: WriterStart)] = []
+
+    /// The answer that the node waits for is lost with the connection, and the database is away.
+    func loseReply(_ index: Int) {
+        nodes[index].failing = .away
+        nodes[index].isWaiting = false
+        nodes[index].writer?.close()
+        nodes[index].writer = nil
+        wires.queue.append((index, .store(.failed(.unknownOutcome("lost")))))
+        settle()
+    }
 
     func comeBack(_ index: Int) {
         nodes[index].failing = nil
@@ -235,6 +261,7 @@ final class SharedCores {
             }
         }
         switch request {
+        case .heads where node.failing == .hidesNews: return .headsRead(.failure(.timeout("hidden")))
         case .heads: return .headsRead(found { (reader) throws(StoreError) in try reader.heads() })
         case .shared(let number, let ranges, let bytes):
             node.sharedReads += 1
@@ -252,7 +279,19 @@ final class SharedCores {
             return .attendanceRead(keys, read)
         case .keys(let ids):
             return .keysFound(ids, found { (reader) throws(StoreError) in try reader.positions(of: ids) })
-        case .history(let session, _, _, _, _), .feed(let session, _, _, _): return .historyAnswered(session)
+        case .history(let page):
+            let read = found { (reader) throws(StoreError) in
+                var encoder = ServerFrameEncoder()
+                return try page.read(reader, FrameStamp(id: MessageID(high: 1, low: 1), milliseconds: 1), &encoder)
+            }
+            guard case .success((let frames, let needs)) = read else { return .historyAnswered(page.session) }
+            guard page.position.covers(needs) else {
+                return .readAhead(
+                    ReadAhead(request: request, session: page.session, answer: .frames(frames), needs: needs))
+            }
+            show(frames, node)
+            return .historyAnswered(page.session)
+        case .feed(let session, _, _, _): return .historyAnswered(session)
         }
     }
 

@@ -1,3 +1,4 @@
+import ConvergeCRDT
 import ConvergeTestSupport
 import ConvergeWire
 import Testing
@@ -82,7 +83,7 @@ import Testing
     @Test("held frames are kept until there are too many bytes of them, and chosen by their numbers")
     func feed() throws {
         let queue = FeedQueue(Feed(catchingUpFrom: .init()))
-        _ = queue.feed.ask(1)
+        _ = queue.feed.ask(1, at: VersionVector())
         let frames = (0..<4).map { frame(10, UInt8($0)) }
         for frame in frames.prefix(3) { frame.withUnsafeBytes { queue.hold($0, limit: 40) } }
         #expect(queue.ends == [12, 24, 36] && !queue.feed.overflowed && Array(queue[1]) == frames[1])

@@ -24,7 +24,7 @@ import Testing
         #expect(
             coverage.resumed > 400 && coverage.unrecovered > 20 && coverage.replaced > 100 && coverage.filtered > 100
                 && coverage.slow > 100 && coverage.held > 100 && coverage.skippedShown > 50 && coverage.named > 400
-                && coverage.lost > 2,
+                && coverage.lost > 2 && coverage.waited > 100,
             "\(coverage)")
     }
 }
@@ -40,6 +40,7 @@ private final class FeedRun {
         var held = 0
         var skippedShown = 0
         var lost = 0
+        var waited = 0
 
         mutating func add(_ other: Coverage) {
             resumed += other.resumed
@@ -51,6 +52,7 @@ private final class FeedRun {
             held += other.held
             skippedShown += other.skippedShown
             lost += other.lost
+            waited += other.waited
         }
     }
 
@@ -129,7 +131,7 @@ private final class FeedRun {
         switch Int.random(in: 0..<20, using: &random) {
         case 0..<5: write(node)
         case 5..<8: replicate(to: node, from: Int.random(in: 0..<3, using: &random))
-        case 8..<12: for _ in 0..<Int.random(in: 1...3, using: &random) { handOut(node) }
+        case 8..<12: for _ in 0..<Int.random(in: 1...8, using: &random) { handOut(node) }
         case 12: if prunes, random.once(in: 3) { prune(node) }
         default: act(clients.randomElement(using: &random)!)
         }
@@ -264,7 +266,10 @@ private final class FeedRun {
         connection.resuming = true
         let shown = Feed.Shown(
             since: connection.entered, position: nodes[connection.node].position, feed: connection.feed)
-        connection.feed = Feed(resumingFrom: client.cursor!, shown: shown)
+        // Others may have shown what this node wrote before it has handed that out itself.
+        let own = replica(connection.node)
+        let end = Dot(replica: own, seq: nodes[connection.node].storedVector[own])
+        connection.feed = Feed(resumingFrom: client.cursor!, shown: shown, own: end)
         connection.held = []
         client.resumedFrom = client.cursor!
         client.shownBefore = connection.shown
@@ -279,7 +284,8 @@ private final class FeedRun {
     private func ask(_ client: Client, _ connection: Connection) {
         guard connection.answer == nil, connection.feed != nil else { return }
         connection.asks += 1
-        guard let question = connection.feed!.ask(connection.asks) else { return }
+        let handedOut = nodes[connection.node].position
+        guard let question = connection.feed!.ask(connection.asks, at: handedOut) else { return }
         if random.once(in: 10) {
             connection.held = held(connection.held, connection.feed!.readFailed(question.number))
             return
@@ -293,6 +299,7 @@ private final class FeedRun {
         var items: [Item] = []
         for item in missed {
             page.reached.advance(to: item.dot)
+            page.needs.advance(to: item.dot)
             guard question.wants(item.dot) else {
                 coverage.skippedShown += 1
                 continue
@@ -322,6 +329,11 @@ private final class FeedRun {
 
     private func answer(_ client: Client, _ connection: Connection) {
         guard let (number, page, items) = connection.answer else { return }
+        // It waits until all of it has been handed out.
+        guard nodes[connection.node].position.covers(page.needs) else {
+            coverage.waited += 1
+            return
+        }
         connection.answer = nil
         guard connection.feed != nil else { return }
         let purpose = connection.feed!.purpose

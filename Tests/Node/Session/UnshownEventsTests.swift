@@ -64,7 +64,8 @@ import Testing
         #expect(events.events.count == UnshownEvents.limit)
         let shown = Feed.Shown(
             since: vector(0, 0), position: vector(9, 900), feed: nil, unshown: events)
-        let question = Feed.Question(number: 1, purpose: .resume, cursor: VersionVector(), shown: shown)
+        let question = Feed.Question(
+            number: 1, purpose: .resume, cursor: VersionVector(), shown: shown, position: VersionVector())
         #expect(question.wants(Dot(replica: Self.b, seq: 1), isSystem: true))
         #expect(!question.wants(Dot(replica: Self.b, seq: 1)))
         #expect(!question.wants(Dot(replica: Self.b, seq: 900), isSystem: true))

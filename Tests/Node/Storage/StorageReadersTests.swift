@@ -37,13 +37,17 @@ import Testing
         batch.records.compactMap { ShownFrame(batch.bytes(of: $0)) }
     }
 
+    private func page(for session: SessionID, at position: VersionVector) -> HistoryReader {
+        HistoryReader(session: session, ref: "r", room: "lobby", before: nil, limit: 50, position: position)
+    }
+
     @Test("history is one frame for who asked, and without a store an error")
     func history() throws {
         let setting = try Setting()
         let ann = setting.node.enter("ann")
         setting.node.say(ann, "hello")
         setting.node.settle()
-        setting.readers.submit(.history(ann, ref: "r", room: "lobby", before: nil, limit: 50))
+        setting.readers.submit(.history(page(for: ann, at: setting.node.core.position)))
         guard case .frames(let batch)? = setting.answers().first else {
             Issue.record("no answer")
             return
@@ -52,7 +56,7 @@ import Testing
 
         let broken = try Setting()
         broken.node.store.setOutage(.unreachable("gone"))
-        broken.readers.submit(.history(ann, ref: "r", room: "lobby", before: nil, limit: 50))
+        broken.readers.submit(.history(page(for: ann, at: setting.node.core.position)))
         guard case .frames(let batch)? = broken.answers().first else {
             Issue.record("no answer")
             return
@@ -74,7 +78,7 @@ import Testing
         node.settle()
         let length = StorageReaders.feedLength
         for cursor in [VersionVector(), node.core.position] {
-            let question = Feed.Question(number: 1, purpose: .catchUp, cursor: cursor)
+            let question = Feed.Question(number: 1, purpose: .catchUp, cursor: cursor, position: node.core.position)
             setting.readers.submit(.feed(ann, question, room: "lobby", limit: length))
         }
         let answers = setting.answers()
@@ -108,7 +112,9 @@ import Testing
         let dots = node.shown(ann).filter { $0.type == "message" }.compactMap(\.dot)
         let seen = Feed.Shown(since: start, position: VersionVector([dots[0]]), feed: nil)
         for (limit, shown) in [(4, nil), (100, nil), (100, seen)] as [(Int, Feed.Shown?)] {
-            let question = Feed.Question(number: 1, purpose: .resume, cursor: start, shown: shown, origin: start)
+            let question = Feed.Question(
+                number: 1, purpose: .resume, cursor: start, shown: shown, origin: start,
+                position: node.core.position)
             setting.readers.submit(.feed(ann, question, room: "lobby", limit: limit))
         }
         let pages: [(FrameBatch, Feed.Page)] = setting.answers().compactMap {
@@ -139,7 +145,9 @@ import Testing
             WriterStart(freshReplica: ReplicaID(rawValue: 99), machine: "m", machineBoot: "b", nodeName: "n")
         ).writer
         func resume() throws -> (ShownFrame?, Feed.Page) {
-            let question = Feed.Question(number: 1, purpose: .resume, cursor: start, origin: start)
+            let question = Feed.Question(
+                number: 1, purpose: .resume, cursor: start, origin: start,
+                position: node.core.position)
             var encoder = ServerFrameEncoder()
             let (batch, page) = try FeedReader(question: question, session: ann, room: "lobby", limit: 10)
                 .read(disk.openReader(), FrameStamp(id: MessageID(high: 0, low: 1), milliseconds: 1), &encoder)
@@ -153,6 +161,49 @@ import Testing
         _ = try writer.prune(Pruning(entriesBefore: HybridTimestamp(rawValue: 1 << 62), keysBefore: .zero, limit: 100))
         let (none, rest) = try resume()
         #expect(none == nil && !start.covers(rest.horizon) && rest.documents == ["d", "other"])
+    }
+
+    @Test(
+        "what is ahead of what was handed out goes to the core, with all that it needs; within it, it leaves that out")
+    func ahead() throws {
+        let setting = try Setting()
+        let node = setting.node
+        let ann = node.enter("ann")
+        node.say(ann, "one")
+        node.settle()
+        let before = node.core.position
+        node.say(ann, "two")
+        node.settle()
+        var pages = [page(for: ann, at: before), page(for: ann, at: before)]
+        pages[1].isBounded = true
+        var questions: [Feed.Question] = []
+        for purpose in [Feed.Purpose.resume, .catchUp] {
+            questions.append(
+                Feed.Question(number: 1, purpose: purpose, cursor: VersionVector(), position: before))
+            questions.append(questions.last!)
+            questions[questions.count - 1].isBounded = true
+        }
+        for page in pages { setting.readers.submit(.history(page)) }
+        for question in questions { setting.readers.submit(.feed(ann, question, room: "lobby", limit: 10)) }
+        let answers = setting.answers()
+        var shown: [[String]] = []
+        var cut: [Bool] = []
+        for answer in answers {
+            switch answer {
+            case .frames(let batch): shown.append(frames(batch).flatMap(\.history).map(\.body))
+            case .feed(_, _, let batch, let page):
+                shown.append(frames(batch).flatMap { $0.type == "history" ? $0.history : [$0] }.map(\.body))
+                cut.append(page.isCut)
+                #expect(page.reached == before && page.isLevel)
+            default: Issue.record("\(answer)")
+            }
+        }
+        #expect(shown == Array(repeating: ["ann joined", "one"], count: 3) && cut == [true, true])
+        var events: [CoreEvent] = []
+        setting.core.drain(into: &events)
+        let ahead = events.compactMap { if case .readAhead(let read) = $0 { read.needs } else { nil } }
+        #expect(ahead == Array(repeating: node.core.position, count: 3))
+        #expect(events.count == 4)  // and one history is answered
     }
 
     @Test("keys are answered to the core, with the reason where they can't be looked up")
@@ -176,7 +227,9 @@ import Testing
         let setting = try Setting(backlog: 1)
         let ann = setting.node.enter("ann")
         for number: UInt64 in [1, 7] {
-            let question = Feed.Question(number: number, purpose: .catchUp, cursor: VersionVector())
+            let question = Feed.Question(
+                number: number, purpose: .catchUp, cursor: VersionVector(),
+                position: VersionVector())
             setting.readers.submit(.feed(ann, question, room: "lobby", limit: 10))
         }
         setting.readers.submit(.keys([MessageID(high: 1, low: 2)]))

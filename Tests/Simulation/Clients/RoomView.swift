@@ -91,6 +91,7 @@ struct RoomView {
             cursor.merge(reached)
             return nil
         }
+        if frame.recovered == false { takeBack(reached) }
         for entry in frame.history ?? [] {
             guard let dot = entry.dot else { return "an entry without a place" }
             if cursor.covers(dot) {
@@ -113,6 +114,7 @@ struct RoomView {
         let isUsable = asked[at].isUsable
         asked.removeFirst(at + 1)
         if isUsable {
+            if !recovered { takeBack(reached) }
             cursor.merge(reached)
             if !recovered { origin.merge(reached) }
         } else if !isResuming {
@@ -122,6 +124,14 @@ struct RoomView {
             excuse(before)
         }
         return nil
+    }
+
+    /// A node whose own log ends before the cursor shows all of that log: it says so by a cursor that has less of it.
+    private mutating func takeBack(_ reached: VersionVector) {
+        for dot in cursor.components where reached[dot.replica] < dot.seq {
+            cursor[dot.replica] = 0
+            loose.formUnion(dots.filter { $0.replica == dot.replica })
+        }
     }
 
     private mutating func show(_ frame: ShownFrame, _ dot: Dot) -> String? {

@@ -79,6 +79,7 @@ extension World {
         case .send(let link, let bytes, let bulk): send(bytes, over: link.rawValue, bulk: bulk, from: node)
         case .closeLink(let link): closeLink(link.rawValue, of: node)
         case .deliver(let frames, let loops): deliver(frames, loops, node)
+        case .pass(let message, let session): wake(node, session.loop, message)
         case .report(let report):
             trace.note(now, node.index, "report", 0, 0, "\(report)")
             if case .memberChanged(let member, let state) = report {

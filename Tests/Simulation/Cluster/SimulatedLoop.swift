@@ -14,6 +14,8 @@ struct SimulatedLoop {
     /// What it has been handed of all logs; and how far that was when the turn began.
     var position = VersionVector()
     var turnStart = VersionVector()
+    /// The end of the node's own log; nil while its store was never open.
+    var own: Dot?
     var turn: UInt32 = 0
     /// Counts pages that were asked of the store.
     var asks: UInt64 = 0
@@ -92,12 +94,15 @@ final class SimulatedFeed {
     var retryAt: Microseconds?
     /// The cursor that a resume was given, and what its pages have shown.
     let given: VersionVector
+    /// The cursor could not be what it said: what its client has dropped for it comes again.
+    let isDoubted: Bool
     var paged: Set<Dot> = []
 
     init(_ feed: Feed, ref: Text? = nil) {
         self.feed = feed
         self.ref = ref
         given = feed.cursor
+        isDoubted = !feed.recovered
     }
 }
 

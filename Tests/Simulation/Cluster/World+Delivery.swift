@@ -46,6 +46,7 @@ extension World {
 
     private func handOut(_ batch: FrameBatch, _ node: SimulatedNode, _ loop: Int) {
         node.loops[loop].position.merge(batch.position)
+        if let own = batch.own { node.loops[loop].own = own }
         for record in batch.records {
             let frame = read(batch, record, node)
             switch record.target {

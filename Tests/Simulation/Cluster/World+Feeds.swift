@@ -73,7 +73,8 @@ extension World {
                 connections[index].entered.merge(position)
                 connections[index].base.merge(position)
                 connections[index].stream.forgive(position)
-                connections[index].feed?.feed.begin(at: position)
+                connections[index].feed?.feed.begin(at: position, own: node.loops[loop].own)
+                markDirty(connections[index])
             }
         }
     }
@@ -126,8 +127,12 @@ extension World {
             now, node.index, "resumes", UInt64(connection.client), 0,
             "client \(connection.client) in \(connection.roomName) from \(cursor.components)")
         node.loops[loop].remove(connection)
-        node.loops[loop].add(
-            connection, fedBy: SimulatedFeed(Feed(resumingFrom: cursor, shown: shown), ref: ref))
+        // Planted: as if the log were known, and were endless.
+        let endless = Dot(replica: node.loops[loop].own?.replica ?? ReplicaID(rawValue: 0), seq: .max)
+        let isTrusted =
+            scenario.planted.has(node.loops[loop].own == nil ? .pagesBeforeOpening : .ownCursorTrusted)
+        let feed = Feed(resumingFrom: cursor, shown: shown, own: isTrusted ? endless : node.loops[loop].own)
+        node.loops[loop].add(connection, fedBy: SimulatedFeed(feed, ref: ref))
         markDirty(connection)
     }
 
@@ -182,7 +187,8 @@ extension World {
     func askForFeed(_ connection: Connection, _ node: SimulatedNode) {
         let loop = connection.session.loop
         guard let queue = connection.feed, !connection.isRead, connection.isOpen,
-            connection.waiting.count < lowWater, let question = queue.feed.ask(node.loops[loop].asks + 1)
+            connection.waiting.count < lowWater,
+            let question = queue.feed.ask(node.loops[loop].asks + 1, at: node.loops[loop].position)
         else { return }
         node.loops[loop].asks += 1
         connection.isRead = true
@@ -306,7 +312,8 @@ extension World {
             last = position
             if queue.given.covers(dot) { wrong("\(dot) is on a page, and the cursor covers it") }
             // Which of very many system events were not shown is not remembered: all of those may come again.
-            let mayComeAgain = entry.type == "system" && queue.feed.shown?.unsure.covers(dot) ?? false
+            let mayComeAgain =
+                entry.type == "system" && queue.feed.shown?.unsure.covers(dot) ?? false || queue.isDoubted
             if connection.shownLive.contains(dot), !mayComeAgain {
                 wrong("\(dot) is on a page, and was shown live")
             }

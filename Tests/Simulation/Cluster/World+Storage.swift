@@ -237,18 +237,26 @@ extension World {
             return .event(.headsRead(.success(try reader.heads())))
         case .shared(let number, let ranges, let bytes):
             return .event(.sharedRead(number: number, .success(try reader.range(ranges, limit: bytes))))
-        case .history(let session, let ref, let room, let before, let limit):
-            let page = HistoryReader(
-                session: session, ref: ref, room: room, before: before, limit: limit, planted: scenario.planted)
+        case .history(var page):
+            page.planted = scenario.planted
             var encoder = ServerFrameEncoder()
-            let frames = try page.read(reader, stamp(node), &encoder)
-            return .frames(frames, loop: session.loop, .historyAnswered(session))
+            let (frames, needs) = try page.read(reader, stamp(node), &encoder)
+            guard page.position.covers(needs) || scenario.planted.has(.readBeyondApplied) else {
+                return .event(
+                    .readAhead(
+                        ReadAhead(request: request, session: page.session, answer: .frames(frames), needs: needs)))
+            }
+            return .frames(frames, loop: page.session.loop, .historyAnswered(page.session))
         case .feed(let session, let question, let room, let limit):
             let feed = FeedReader(question: question, session: session, room: room, limit: limit)
             var encoder = ServerFrameEncoder()
             let (frames, page) = try feed.read(reader, stamp(node), &encoder)
-            return .loop(
-                .feed(session, ask: question.number, frames: frames, page), loop: session.loop)
+            let answer = LoopMessage.feed(session, ask: question.number, frames: frames, page)
+            guard question.position.covers(page.needs) || scenario.planted.has(.readBeyondApplied) else {
+                return .event(
+                    .readAhead(ReadAhead(request: request, session: session, answer: answer, needs: page.needs)))
+            }
+            return .loop(answer, loop: session.loop)
         }
     }
 
@@ -260,11 +268,10 @@ extension World {
         case .attendance(let seats): return .event(.attendanceRead(seats, .failure(error)))
         case .heads: return .event(.headsRead(.failure(error)))
         case .shared(let number, _, _): return .event(.sharedRead(number: number, .failure(error)))
-        case .history(let session, let ref, let room, let before, let limit):
-            let page = HistoryReader(session: session, ref: ref, room: room, before: before, limit: limit)
+        case .history(let page):
             var encoder = ServerFrameEncoder()
             let frames = page.failed(stamp(node), &encoder)
-            return .frames(frames, loop: session.loop, .historyAnswered(session))
+            return .frames(frames, loop: page.session.loop, .historyAnswered(page.session))
         case .feed(let session, let question, _, _):
             return .loop(.feedFailed(session, ask: question.number), loop: session.loop)
         }

@@ -21,6 +21,7 @@ enum Describe {
             }
         case .tick: "tick"
         case .historyAnswered: "history answered"
+        case .readAhead(let read): "read ahead for \(name(read.session)), to \(read.needs.components)"
         case .loopStopped: "loop stopped"
         case .link(let link, .opened(let dialled)):
             "link \(link.rawValue) opened \(dialled?.string ?? "by the other side")"
