@@ -56,12 +56,16 @@ final class PostgresConnection {
     }
 
     /// Closes the connection where the server has already ended it: what is sent after this returns true was not sent
-    /// to a connection known to be dead.
-    func isAlive() -> Bool {
+    /// to a connection known to be dead, so that the loss of it leaves nothing in doubt.
+    func isAlive(by deadline: PostgresDeadline) -> Bool {
         guard let handle else { return false }
         var descriptor = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
-        // Between statements the server has nothing to say but parting words (and parameter changes).
-        if poll(&descriptor, 1, 0) != 0, PQconsumeInput(handle) == 0 || PQstatus(handle) == CONNECTION_BAD { close() }
+        guard poll(&descriptor, 1, 0) != 0 else { return true }
+        // Between statements the server has nothing to say but parting words, behind which the end comes a moment later,
+        // and parameter changes. Which of them it is an empty question tells.
+        if PQconsumeInput(handle) == 0 || PQstatus(handle) == CONNECTION_BAD || (try? run([], by: deadline)) == nil {
+            close()
+        }
         return isOpen
     }
 
@@ -91,7 +95,7 @@ final class PostgresConnection {
             }
             guard let raw = PQgetResult(handle) else {
                 ended += 1
-                guard ended <= statements.count, PQstatus(handle) != CONNECTION_BAD else {
+                guard ended <= statements.count + 1, PQstatus(handle) != CONNECTION_BAD else {
                     throw lost(sent: refusal == nil)
                 }
                 continue

@@ -226,7 +226,7 @@ final class PostgresReader: StoreReader {
 
     private func read(_ statements: [PostgresStatement]) throws(StoreError) -> [PostgresResult] {
         let deadline = PostgresDeadline(after: timeout)
-        if connection.isAlive() {
+        if connection.isAlive(by: deadline) {
             do {
                 return try connection.run(statements, by: deadline)
             } catch {

@@ -43,7 +43,9 @@ final class PostgresWriter: StoreWriter {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
         do throws(StoreError) {
             let next = try BatchRules.check(batch, after: vector)
-            guard connection.isAlive() else { throw .unreachable("the connection was lost") }
+            guard connection.isAlive(by: PostgresDeadline(after: timeout)) else {
+                throw .unreachable("the connection was lost")
+            }
             try store(batch)
             vector = next
             if let last = batch.entries.last(where: { $0.dot.replica == replica }) { hash = last.hash }
@@ -108,7 +110,9 @@ final class PostgresWriter: StoreWriter {
     private func alone<R>(_ body: () throws(StoreError) -> R) throws(StoreError) -> R {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
         do throws(StoreError) {
-            guard connection.isAlive() else { throw .unreachable("the connection was lost") }
+            guard connection.isAlive(by: PostgresDeadline(after: timeout)) else {
+                throw .unreachable("the connection was lost")
+            }
             return try body()
         } catch {
             spent = error

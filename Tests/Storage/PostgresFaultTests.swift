@@ -39,6 +39,45 @@ final class PostgresFaultTests {
         #expect(try reader.history(room: "room", before: nil, limit: 9) == entries)
     }
 
+    @Test("after the server's parting words nothing is in doubt, though its end has not been seen")
+    func partingWords() throws {
+        let proxy = try PostgresProxy(to: database.port)
+        defer { proxy.stop() }
+        let store = PostgresStore(dsn: try database.dsn(port: proxy.port), timeout: .seconds(5))
+        let writer = try store.openWriter(.test()).writer
+        var own = TestLog(.a)
+        try writer.append(Batch(entries: [own.entry(at: 10)]))
+        proxy.become(.hideEnd)
+        #expect(try database.terminateBackends() == 1)
+        let deadline = ContinuousClock.now + .seconds(8)
+        while proxy.hiddenEnds < 1, ContinuousClock.now < deadline { usleep(1_000) }
+        let thrown = error { () throws(StoreError) in try writer.append(Batch(entries: [own.entry(at: 11)])) }
+        #expect(thrown?.name == "unreachable")
+        proxy.become(.forward)
+        let (again, recovered) = try store.openWriter(held(1))
+        #expect(recovered.head == 1 && recovered.replica == .a)
+        again.close()
+    }
+
+    @Test("what the server says of its settings ends no connection")
+    func settingsChange() throws {
+        let store = PostgresStore(dsn: database.dsn, timeout: .seconds(5))
+        let writer = try store.openWriter(.test()).writer
+        var own = TestLog(.a)
+        try writer.append(Batch(entries: [own.entry(at: 10)]))
+        // The server tells every session of this one when it has read its files again.
+        try database.execute("ALTER SYSTEM SET TimeZone = 'Asia/Tokyo'")
+        try database.execute("SELECT pg_reload_conf()")
+        defer {
+            _ = try? database.execute("ALTER SYSTEM RESET ALL")
+            _ = try? database.execute("SELECT pg_reload_conf()")
+        }
+        let deadline = ContinuousClock.now + .seconds(8)
+        while try database.execute("SHOW TimeZone") != ["Asia/Tokyo"], ContinuousClock.now < deadline {}
+        for number in 0..<50 { try writer.append(Batch(entries: [own.entry(at: 20 + UInt64(number))])) }
+        writer.close()
+    }
+
     @Test("a backend killed in the middle of a batch leaves nothing of it")
     func killedWithin() async throws {
         let store = PostgresStore(dsn: database.dsn, timeout: .seconds(10))

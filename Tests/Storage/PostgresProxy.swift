@@ -13,12 +13,18 @@ final class PostgresProxy: Sendable {
         case loseCommitReply
         /// Nothing gets through, in either direction, and nothing is closed.
         case silent
+        /// What the server says gets through, and that it ends does not.
+        case hideEnd
     }
 
     let port: UInt16
     private let listener: Int32
     private let target: UInt16
     private let mode = Mutex(Mode.forward)
+    private let hidden = Mutex(0)
+
+    /// How many of the server's ends have been seen here, and hidden from the client.
+    var hiddenEnds: Int { hidden.withLock { $0 } }
 
     /// Relays to `target` on this machine.
     init(to target: UInt16) throws {
@@ -72,9 +78,15 @@ final class PostgresProxy: Sendable {
             guard poll(&ends, 2, 20_000) > 0 else { return }
             for (index, end) in ends.enumerated() where end.revents != 0 {
                 let count = read(end.fd, &buffer, buffer.count)
+                if count <= 0, index == 1, case .hideEnd = mode.withLock({ $0 }) {
+                    hidden.withLock { $0 += 1 }
+                    // Until the client says something.
+                    var client = pollfd(fd: client, events: Int16(POLLIN), revents: 0)
+                    _ = poll(&client, 1, 20_000)
+                }
                 guard count > 0 else { return }
                 switch mode.withLock({ $0 }) {
-                case .forward: break
+                case .forward, .hideEnd: break
                 case .silent: continue
                 case .loseRequest: return
                 case .loseCommitReply:

@@ -67,7 +67,7 @@ extension NodeCore {
         let request = ResumeRequest(room: session.room, cursor: cursor, ref: ref)
         inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
         // What waits behind a batch is bounded like the commands in it.
-        if !open.isEmpty { open.commands += 1 } else if committing, !inDoubt { inFlight.commands += 1 }
+        if !open.isEmpty { open.commands += 1 } else if isCarrying, !inDoubt { inFlight.commands += 1 }
     }
 
     private mutating func replyUsers(

@@ -51,7 +51,7 @@ extension NodeCore {
             ready.appendAnswer(to: read.session) { answer.encode(by: &encoder, stamp, ref: read.ref, to: &$0) }
             return
         }
-        if !open.isEmpty { open.reads.append(read) } else if committing { inFlight.reads.append(read) }
+        if !open.isEmpty { open.reads.append(read) } else if isCarrying { inFlight.reads.append(read) }
         inOrder(for: read.session) { frames, encoder in
             frames.appendAnswer(to: read.session) { answer.encode(by: &encoder, stamp, ref: read.ref, to: &$0) }
         }

@@ -118,11 +118,11 @@ extension NodeCore {
         _ append: (inout FrameBatchBuilder, inout ServerFrameEncoder) -> Void
     ) {
         // The session's loop gets all that goes out before, too: it is still where it was.
-        if committing { inFlight.frames.include(loop: session.loop) }
+        if isCarrying { inFlight.frames.include(loop: session.loop) }
         if !open.isEmpty {
             append(&open.frames, &encoder)
             if let room { open.rooms.append(room) }
-        } else if committing, !inDoubt {
+        } else if isCarrying, !inDoubt {
             append(&inFlight.frames, &encoder)
             if let room { inFlight.rooms.append(room) }
         } else {

@@ -31,7 +31,8 @@ extension NodeCore {
         case .failed(let error):
             retention.failed()
             staging.failed()
-            if case .unknownOutcome = error, committing, !options.planted.has(.unknownTakenAsFailed) {
+            // Of a batch without entries nothing is to be known.
+            if case .unknownOutcome = error, isCarrying, !options.planted.has(.unknownTakenAsFailed) {
                 inDoubt = true
                 // Whether it is stored may be open for long; where sessions are is not, and stays in order. Nor need those
                 // wait who only asked how documents stand.

@@ -245,5 +245,9 @@ struct NodeCore: ~Copyable {
         return end
     }
 
+    /// Something that waits for it must not overtake a batch that is on its way. An empty one, which only shows others that
+    /// this node lives, keeps nobody waiting.
+    var isCarrying: Bool { committing && !inFlight.isEmpty }
+
     var queuedCommands: Int { open.commands + inFlight.commands }
 }

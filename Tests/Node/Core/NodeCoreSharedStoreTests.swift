@@ -178,6 +178,34 @@ struct NodeCoreSharedStoreTests {
     }
 
     @Test(
+        "documents are read, and rooms changed, while the word that this node lives has no answer and nobody knows its outcome"
+    )
+    func beats() throws {
+        let cores = try SharedCores(["one"], isLinked: false)
+        let ann = cores.enter(0, "ann")
+        cores.send(0, ann, .setAdd(DocumentWriteCommand(doc: "set", value: "x")))
+        cores.nodes[0].failing = .keepsReply
+        cores.run(10)
+        #expect(cores.nodes[0].isWaiting)
+        func read(_ ref: Text) -> [String]? {
+            cores.send(0, ann, .setValues(doc: "set"), ref: ref)
+            return cores.nodes[0].shown.last { $0.ref == ref.string }?.items
+        }
+        #expect(read("on its way") == ["x"])
+        cores.send(0, ann, .join(room: "other"), ref: "j")
+        cores.send(0, ann, .join(room: "lobby"), ref: "k")
+        #expect(cores.nodes[0].shown.last?.ref == "k")
+        cores.loseReply(0)
+        #expect(read("in doubt") == ["x"])
+        cores.run(40)
+        #expect(read("away") == ["x"])
+        cores.comeBack(0)
+        cores.send(0, ann, .setAdd(DocumentWriteCommand(doc: "set", value: "y")), ref: "w")
+        #expect(cores.nodes[0].shown.last { $0.ref == "w" }?.type == "ack")
+        #expect(read("back") == ["x", "y"] && cores.renewals(0).isEmpty)
+    }
+
+    @Test(
         "of two processes with one name the older goes on under another identity, though nobody writes", arguments: ways
     )
     func fenced(pooled: Bool) throws {
