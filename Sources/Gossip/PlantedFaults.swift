@@ -86,6 +86,8 @@ extension PlantedFaults {
     public static let ownCursorTrusted = PlantedFaults(rawValue: 1 << 42)
     /// A redaction is not passed on.
     public static let redactionForgotten = PlantedFaults(rawValue: 1 << 38)
+    /// An event that a session was fed before it came live, and was not shown, is fed to it again.
+    public static let fedEventForgotten = PlantedFaults(rawValue: 1 << 39)
 }
 
 // Presence and membership.

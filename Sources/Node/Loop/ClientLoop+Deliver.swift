@@ -16,9 +16,7 @@ extension ClientLoop {
                 if let dot = record.dot { position.advance(to: dot) }
             case .unshown(let room, let twin):
                 guard let dot = record.dot else { continue }
-                if room < rooms.count, !rooms[room].pointee.isEmpty {
-                    rooms[room].pointee.unshown.note(dot, twin: twin)
-                }
+                if room < rooms.count, !rooms[room].pointee.isEmpty { noteUnshown(dot, twin, in: room) }
                 position.advance(to: dot)
             case .session(let session):
                 if let slot = slot(of: session) { send(batch.bytes(of: record), to: slot) }
@@ -50,6 +48,16 @@ extension ClientLoop {
     }
 
     // MARK: Rooms
+
+    /// The room is handed an event that it is not shown.
+    private mutating func noteUnshown(_ dot: Dot, _ twin: Dot?, in room: UInt32) {
+        rooms[room].pointee.unshown.note(dot, twin: twin)
+        // A page may have been faster than what the core hands out.
+        for slot in rooms[room].pointee.slow where connections[slot].pointee.feed?.feed.hasFed(dot) == true {
+            connections[slot].pointee.fedUnshown = rooms[room].pointee.unshown.among(
+                connections[slot].pointee.fedUnshown + [dot])
+        }
+    }
 
     private mutating func append(_ bytes: UnsafeRawBufferPointer, dot: Dot?, to room: UInt32) {
         let there = rooms[room]

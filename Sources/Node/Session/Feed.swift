@@ -282,6 +282,10 @@ struct Feed: Sendable {
         return .hold
     }
 
+    /// Whether a page that a slow session was sent went as far as this entry, which is handed out only now: then the page had
+    /// it if history has.
+    func hasFed(_ dot: Dot) -> Bool { purpose == .catchUp && cursor.covers(dot) }
+
     /// The frames that are held have become too many: all are given up.
     mutating func overflow() {
         overflowed = true

@@ -43,6 +43,18 @@ import Testing
         #expect(feed.ask(3, at: Self.handedOut) == nil && feed.recovered && !feed.isResuming)
     }
 
+    @Test("what a slow session was fed before it is handed out is known to be fed; what it resumed to it was not")
+    func fedAhead() {
+        var feed = Feed(catchingUpFrom: vector(5))
+        _ = feed.ask(1)
+        #expect(!feed.hasFed(dot(7)))
+        _ = feed.read(Feed.Page(reached: vector(8), isLevel: true), 1)
+        #expect(feed.hasFed(dot(7)) && feed.hasFed(dot(8)) && !feed.hasFed(dot(9)))
+        // The cursor that it resumes from is what its client says it has seen, here or elsewhere.
+        let resume = resume(from: vector(8), entered: vector(5), position: vector(5))
+        #expect(!resume.hasFed(dot(7)))
+    }
+
     @Test("frames that are not stored are held over pages, others are on the next page")
     func unstored() {
         var feed = resume(from: vector(1), entered: vector(9), position: vector(9))

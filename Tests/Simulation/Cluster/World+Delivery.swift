@@ -55,9 +55,7 @@ extension World {
                 if let dot = record.dot { node.loops[loop].position.advance(to: dot) }
             case .unshown(let room, let twin):
                 guard let dot = record.dot else { continue }
-                if node.loops[loop].rooms[room]?.isEmpty == false {
-                    node.loops[loop].rooms[room]!.unshown.note(dot, twin: twin)
-                }
+                if node.loops[loop].rooms[room]?.isEmpty == false { noteUnshown(dot, twin, room, node, loop) }
                 node.loops[loop].position.advance(to: dot)
             case .session(let session):
                 guard let frame, let connection = here(session, loop, node) else { continue }
@@ -85,6 +83,15 @@ extension World {
                 tellClient(connection, after: clientChoices.within(500...5_000))
                 lose(connection)
             }
+        }
+    }
+
+    private func noteUnshown(_ dot: Dot, _ twin: Dot?, _ room: UInt32, _ node: SimulatedNode, _ loop: Int) {
+        node.loops[loop].rooms[room]!.unshown.note(dot, twin: twin)
+        guard !scenario.planted.has(.fedEventForgotten) else { return }
+        let unshown = node.loops[loop].rooms[room]!.unshown
+        for index in node.loops[loop].rooms[room]!.slow where connections[index].feed?.feed.hasFed(dot) == true {
+            connections[index].fedUnshown = unshown.among(connections[index].fedUnshown + [dot])
         }
     }
 

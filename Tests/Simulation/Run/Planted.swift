@@ -62,6 +62,7 @@ extension Planted {
         ("noRefutation", .noRefutation),
         ("dialGivenUp", .dialGivenUp),
         ("neverSuspected", .neverSuspected),
+        ("fedEventForgotten", .fedEventForgotten),
     ].map { (name: String, fault: PlantedFaults) in Planted(name: name) { $0.planted.insert(fault) } }
 }
 
