@@ -58,6 +58,7 @@ struct MembershipNetwork {
     private(set) var changes: [Change] = []
     private(set) var dials: [(time: UInt64, node: Int, address: Text)] = []
     private(set) var forgotten: [(node: Int, replica: ReplicaID)] = []
+    private(set) var replaced: [(node: Int, replica: ReplicaID, by: ReplicaID)] = []
     private(set) var framesSent = 0
     private(set) var trace: UInt64 = 0xCBF2_9CE4_8422_2325
     var traces = false
@@ -257,6 +258,7 @@ struct MembershipNetwork {
             schedule(.dialled(by: node, life: nodes[node].life, address), after: random.in(delay))
         case .changed(let replica, let state):
             changes.append(Change(time: now, node: node, replica: replica, state: state))
+        case .replaced(let replica, let successor): replaced.append((node, replica, successor))
         case .forgotten(let replica): forgotten.append((node, replica))
         case .remember(let member):
             nodes[node].stored.removeAll { $0.address == member.address }

@@ -75,6 +75,35 @@ import Testing
         effects.compactMap { if case .dial(let address) = $0 { address } else { nil } }
     }
 
+    // MARK: Successors
+
+    @Test func `only who lives under the name and at the address of a faulty member replaces it`() {
+        var (node, _) = bench()
+        node(open(peer))
+        func hear(_ number: UInt64, _ state: MemberState, name: Text, address: Text) -> [MembershipEffect] {
+            let replica = ReplicaID(rawValue: number)
+            let update = MemberUpdate(
+                replica: replica, incarnation: 1, state: state, from: replica, address: address, name: name)
+            return node(.frame(from: peer, .members([update])))
+        }
+        func successor() -> ReplicaID? { node.membership.members.first { $0.replica.rawValue == 80 }?.successor }
+        _ = hear(80, .faulty, name: "n", address: "n:1")
+        _ = hear(81, .alive, name: "n", address: "other:1")
+        _ = hear(82, .alive, name: "other", address: "n:1")
+        _ = hear(83, .suspect, name: "n", address: "n:1")
+        #expect(successor() == nil)
+        let effects = hear(84, .alive, name: "n", address: "n:1")
+        #expect(successor() == ReplicaID(rawValue: 84))
+        #expect(effects.contains(.replaced(ReplicaID(rawValue: 80), by: ReplicaID(rawValue: 84))))
+        // One that nobody can dial could be anybody of that name.
+        _ = hear(85, .faulty, name: "m", address: "")
+        let nowhere = hear(86, .alive, name: "m", address: "")
+        #expect(!nowhere.contains { if case .replaced = $0 { true } else { false } })
+        // This node itself was another before.
+        let former = hear(87, .faulty, name: "me", address: "me:1")
+        #expect(former.contains(.replaced(ReplicaID(rawValue: 87), by: me)))
+    }
+
     // MARK: Claims
 
     @Test func `the newer incarnation wins, and of one the worse state`() {

@@ -207,6 +207,28 @@ import Testing
         #expect(network.dials.count == dials, "nobody dials for the old one")
     }
 
+    @Test
+    func `who comes back as another replica replaces the one that is faulty, everywhere, and that keeps its vote`() {
+        var network = Self.cluster(4, seed: 8)
+        let old = network.nodes[3].replica
+        let renewed = ReplicaID(rawValue: 77)
+        network.crash(3)
+        network.run(for: 20_000)
+        func successors() -> [ReplicaID?] {
+            (0..<4).map { node in network.nodes[node].membership.members.first { $0.replica == old }?.successor }
+        }
+        #expect(successors() == [nil, nil, nil, nil] && network.replaced.isEmpty, "nobody is there yet")
+        network.start(3, renewed: renewed)
+        network.run(for: 5_000)
+        // To itself, too: it hears of what it was.
+        #expect(successors() == [renewed, renewed, renewed, renewed])
+        for node in 0..<4 {
+            let told = network.replaced.filter { $0.node == node }
+            #expect(told.map(\.replica) == [old] && told.map(\.by) == [renewed], "node \(node)")
+            #expect(network.nodes[node].membership.voting.contains(old))
+        }
+    }
+
     @Test func `an identity that is renewed while running has left`() {
         var network = Self.cluster(4, seed: 5)
         let old = network.nodes[3].replica

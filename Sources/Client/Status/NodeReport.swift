@@ -30,12 +30,14 @@ public struct NodeReport: Sendable {
         public var skew: Int64?
 
         /// Nobody waits for it any more.
-        public var isGone: Bool { state == "left" || state == "forgotten" }
+        public var isGone: Bool { state == "left" || state == "forgotten" || state == "replaced" }
     }
 
     public var name = ""
     public var version = ""
     public var cluster: String?
+    /// Where its peers dial it.
+    public var address = ""
     public var replica: ReplicaID?
     public var state = ""
     public var isClockTolerable = true
@@ -72,6 +74,7 @@ public struct NodeReport: Sendable {
         if let failure { throw failure }
         // Any other JSON, a page of another program's perhaps.
         if name.isEmpty || state.isEmpty { throw Unreadable(offset: 0) }
+        findReplaced()
     }
 
     private mutating func read(_ json: inout JSONScanner) throws(JSONError) {
@@ -81,6 +84,7 @@ public struct NodeReport: Sendable {
             case "node": name = try json.words()
             case "version": version = try json.words()
             case "cluster": cluster = try json.skipNull() ? nil : json.words()
+            case "address": address = try json.words()
             case "replica": replica = try json.skipNull() ? nil : json.replica()
             case "state": state = try json.words()
             case "clock_tolerable": isClockTolerable = try json.bool()
@@ -96,6 +100,22 @@ public struct NodeReport: Sendable {
                 while try json.nextElement() { peers.append(try Peer(&json)) }
             default: try json.skipValue()
             }
+        }
+    }
+
+    /// A build that does not know the word says faulty also where a member's node goes on under another replica.
+    private mutating func findReplaced() {
+        struct Place: Hashable {
+            let name: String
+            let address: String
+        }
+        var living = Set(peers.lazy.filter { $0.state == "alive" }.map { Place(name: $0.name, address: $0.address) })
+        living.insert(Place(name: name, address: address))
+        for at in peers.indices
+        where peers[at].state == "faulty" && !peers[at].address.isEmpty
+            && living.contains(Place(name: peers[at].name, address: peers[at].address))
+        {
+            peers[at].state = "replaced"
         }
     }
 

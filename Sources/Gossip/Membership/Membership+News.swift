@@ -176,7 +176,10 @@ extension Membership {
             probes.removeAll { $0.target == peer }
         }
         if claim.state != .alive { table.records[at].disputed = nil }
-        if isNew || old.state != claim.state { effects.append(.changed(peer, claim.state)) }
+        if isNew || old.state != claim.state {
+            effects.append(.changed(peer, claim.state))
+            tellReplaced(at, into: &effects)
+        }
         if old.verified || isNew, table.records[at].disputed == nil {
             news.add(table.records[at].update(from: accuser))
         }

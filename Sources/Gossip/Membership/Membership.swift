@@ -26,6 +26,8 @@ public struct Membership: Sendable {
         public let linked: Bool
         /// Whether it is so long faulty or left that it has no vote.
         public let forgotten: Bool
+        /// Where it is faulty: who lives under its name and at its address, this node or another.
+        public let successor: ReplicaID?
     }
 
     public let name: Text
@@ -153,10 +155,12 @@ public struct Membership: Sendable {
 
     /// All others, sorted by replica.
     public var members: [Member] {
-        table.records.map {
+        let successors = successors
+        return table.records.map {
             Member(
                 replica: $0.replica, name: $0.name, address: $0.address, state: $0.state,
-                incarnation: $0.claim.incarnation, linked: $0.linked, forgotten: $0.forgotten)
+                incarnation: $0.claim.incarnation, linked: $0.linked, forgotten: $0.forgotten,
+                successor: $0.state == .faulty ? successors[$0.place] : nil)
         }
     }
 

@@ -47,6 +47,8 @@ public enum MembershipEffect: Hashable, Sendable {
     case dial(Text)
     /// The member is in this state now; also for a member that is new.
     case changed(ReplicaID, MemberState)
+    /// This faulty member's node goes on under another replica: nobody need wait for it.
+    case replaced(ReplicaID, by: ReplicaID)
     /// So long faulty or left that it has no vote any more; it is still dialled unless it left.
     case forgotten(ReplicaID)
     /// To be stored in the place of what was stored for this address.

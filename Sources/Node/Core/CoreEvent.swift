@@ -121,6 +121,8 @@ enum CoreReport: Sendable, Equatable {
     case peerLinked(ReplicaID, name: Text, address: Text)
     case peerUnlinked(ReplicaID)
     case memberChanged(ReplicaID, MemberState)
+    /// A faulty member's node goes on under another replica.
+    case memberReplaced(ReplicaID, by: ReplicaID)
     case memberForgotten(ReplicaID)
     /// Peers have more of this replica's log than its store, or have it otherwise: it goes on under a new identity.
     case ownLogForeign(by: ReplicaID, seq: UInt64)

@@ -180,6 +180,8 @@ extension NodeCore {
                 if state == .faulty || state == .left {
                     attendance.touchAbandoned(live: liveReplicas, at: monotonic + attendance.grace)
                 }
+            case .replaced(let member, let successor):
+                effects.append(.report(.memberReplaced(member, by: successor)))
             case .forgotten(let member):
                 effects.append(.report(.memberForgotten(member)))
                 inform(.forgotten(member), at: now, into: &effects)

@@ -45,7 +45,9 @@ extension CoreReport {
     fileprivate var cause: Cause {
         switch self {
         case .storeOpened, .identityRenewed, .storeUnavailable, .snapshotInstalled, .reloaded: .node
-        case .peerLinked, .peerUnlinked, .memberChanged, .memberForgotten, .forked, .clockSkewed, .clockMended: .peer
+        case .peerLinked, .peerUnlinked, .memberChanged, .memberReplaced, .memberForgotten, .forked, .clockSkewed,
+            .clockMended:
+            .peer
         case .peerViolation, .ownLogForeign, .twin, .renewalDoubted: .stranger
         }
     }
@@ -76,6 +78,10 @@ extension CoreReport {
             return line(.info, "peer link lost", ("peer", peer.description))
         case .memberChanged(let member, let state):
             return line(.info, "member changed", ("peer", member.description), ("state", "\(state)"))
+        case .memberReplaced(let member, let successor):
+            return line(
+                .info, "member replaced: its node goes on under another replica", ("peer", member.description),
+                ("by", successor.description))
         case .memberForgotten(let member):
             return line(.info, "member forgotten", ("peer", member.description))
         case .ownLogForeign(let peer, let seq):

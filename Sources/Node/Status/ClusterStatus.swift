@@ -22,14 +22,17 @@ struct ClusterStatus: Sendable {
     }
 
     enum MemberState: String, Sendable, CaseIterable {
-        case alive, suspect, faulty, left, forgotten
+        case alive, suspect, faulty
+        /// Faulty, and its node goes on under another replica.
+        case replaced
+        case left, forgotten
 
         init(_ member: Membership.Member) {
             self =
                 switch member.state {
                 case .alive: .alive
                 case .suspect: .suspect
-                case .faulty: member.forgotten ? .forgotten : .faulty
+                case .faulty: member.forgotten ? .forgotten : member.successor != nil ? .replaced : .faulty
                 case .left: member.forgotten ? .forgotten : .left
                 }
         }

@@ -42,10 +42,11 @@ struct ClusterVerdictTests {
     }
 
     @Test(
-        "members must be alive, linked and have told; those that left or are forgotten don't count",
+        "members must be alive, linked and have told; those that left, are replaced or forgotten don't count",
         arguments: [
             ("suspect", true, true, false), ("faulty", false, true, false), ("alive", false, true, false),
             ("alive", true, false, false), ("left", false, true, true), ("forgotten", false, true, true),
+            ("replaced", false, true, true),
         ])
     func members(state: String, linked: Bool, told: Bool, whole: Bool) {
         let fourth = Peer(number: 4, state: state, linked: linked, told: told)
@@ -53,6 +54,24 @@ struct ClusterVerdictTests {
         #expect(verdict.isWhole == whole)
         #expect(verdict.problems.count == (whole ? 0 : 1))
         #expect(verdict.problems.allSatisfy { $0.hasPrefix("n1 ") && $0.contains("n4") })
+    }
+
+    @Test("a build that does not know the word says faulty of a member whose node goes on under another replica")
+    func replaced() {
+        func problems(_ former: Peer, alive state: String = "alive") -> [String] {
+            let second = Peer(number: 2, state: state, linked: state == "alive")
+            return except(StatusSamples.json(1, peers: [second, Peer(number: 3), former])).problems
+        }
+        let former = Peer(number: 4, state: "faulty", linked: false, name: "n2", address: "a:2")
+        #expect(problems(former) == [])
+        #expect(problems(Peer(number: 4, state: "faulty", linked: false, name: "n2")).count == 1)
+        #expect(problems(Peer(number: 4, state: "faulty", linked: false, address: "a:2")).count == 1)
+        #expect(problems(Peer(number: 4, state: "suspect", linked: false, name: "n2", address: "a:2")).count == 1)
+        #expect(problems(former, alive: "faulty").count == 2)
+        // What the node that answers was itself.
+        let own = Peer(number: 4, state: "faulty", linked: false, name: "n1", address: "a:1")
+        #expect(except(StatusSamples.json(1, address: "a:1", peers: others + [own])).isWhole)
+        #expect(!except(StatusSamples.json(1, peers: others + [own])).isWhole)
     }
 
     @Test("a lag of up to 8 s is live traffic, an older one is not, in either direction")

@@ -12,11 +12,13 @@ enum StatusSamples {
         var lacks = (entries: 0, ms: 0)
         var leads = (entries: 0, ms: 0)
         var name: String?
+        var address: String?
     }
 
     static func json(
         _ number: Int, name: String? = nil, state: String = "ready", clock: Bool = true, digest: String = "ab",
-        seqs: [Int: Int] = [1: 10, 2: 20, 3: 30], hash: String = "cd", peers: [Peer]
+        seqs: [Int: Int] = [1: 10, 2: 20, 3: 30], hash: String = "cd",
+        address: String = "", peers: [Peer]
     ) -> String {
         func padded(_ text: String) -> String { String(repeating: "0", count: 16 - text.utf8.count) + text }
         let vector = seqs.keys.sorted().map { "\"\(replica($0))\":\(seqs[$0] ?? 0)" }.joined(separator: ",")
@@ -32,13 +34,13 @@ enum StatusSamples {
                 "leads":{"entries":\(peer.leads.entries),"ms":\(peer.leads.ms)},"clock_skew_ms":-3,"paused":false
                 """ : ""
             return """
-                {"replica":"\(replica(peer.number))","name":"\(peer.name ?? "n\(peer.number)")","address":"a:\(peer.number)",\
+                {"replica":"\(replica(peer.number))","name":"\(peer.name ?? "n\(peer.number)")","address":"\(peer.address ?? "a:\(peer.number)")",\
                 "state":"\(peer.state)","state_ms":61000,"incarnation":1,"linked":\(peer.linked),"link_ms":7300000\(link)}
                 """
         }
         return """
             {"node":"\(name ?? "n\(number)")","version":"1.2.3","protocol":{"lowest":1,"highest":1},"cluster":"c",\
-            "address":"","replica":"\(replica(number))","boot":1,"state":"\(state)","clock_tolerable":\(clock),\
+            "address":"\(address)","replica":"\(replica(number))","boot":1,"state":"\(state)","clock_tolerable":\(clock),\
             "connections":12,"sessions":11,"rooms":3,"save_queue":0,\
             "documents":{"count":2,"digest":"\(padded(digest))","of":{\(vector)}},\
             "logs":[\(logs.joined(separator: ","))],"peers":[\(members.joined(separator: ","))],"new":[{}]}

@@ -1,5 +1,6 @@
 // Nodes that were away, with their disk or without: soon after they have everything.
 
+import ConvergeClient
 import ConvergeTransport
 import Foundation
 import Testing
@@ -49,6 +50,44 @@ extension ClusterTests {
                 saw(
                     "5,000 messages behind: level after \(took[0]), with an empty disk \(took[1]), without the origin \(took[2])"
                 )
+            }
+        }
+
+        @Test func `a disk dies: its node comes back empty, has everything, and the cluster is whole`() throws {
+            try withCluster { cluster in
+                let urls = try cluster.nodes.map { try ServerURL("http://\($0.host):\($0.port)") }
+                func problems() -> [String] { ClusterVerdict(ClusterProbe.ask(urls, timeout: .seconds(3))).problems }
+                let ann = try cluster[0].client("ann")
+                let cat = try cluster[2].client("cat")
+                try Talk.write(50, "before ", by: ann)
+                try Talk.write(50, "from there ", by: cat)
+                try cluster.waitForEqualHistory(messages: 100)
+                try cluster.wait("a whole cluster") { problems().isEmpty }
+                let old = try #require(cluster[2].replica())
+                try cluster.kill(2)
+                // The steps of docs/operations.md, "A disk dies": an empty folder, start, wait for `converge status`.
+                try cluster.empty(2)
+                try cluster.start(2)
+                let watch = Stopwatch()
+                try cluster.waitForEqualHistory(messages: 100)
+                try cluster.wait("a whole cluster again", for: .seconds(40)) {
+                    problems().isEmpty
+                } otherwise: {
+                    problems().joined(separator: "\n")
+                }
+                let took = watch.text
+                // It is not for its old replica's having been forgotten: all say what became of that.
+                for answer in ClusterProbe.ask(urls, timeout: .seconds(3)) {
+                    let former = try #require(answer.report?.peers.first { "\($0.replica)" == old }, "\(answer.url)")
+                    try #require(former.state == "replaced")
+                }
+                for node in cluster.nodes.prefix(2) {
+                    try #require(node.log.contains("member replaced: its node goes on under another replica"))
+                }
+                let metrics = try HTTPReply.get("/metrics", port: cluster[0].port).body
+                try #require(metrics.contains(#"converge_peer_members{state="faulty"} 0"#))
+                try #require(metrics.contains(#"converge_peer_members{state="replaced"} 1"#))
+                saw("a disk died: the cluster whole again \(took) after its node's start")
             }
         }
 

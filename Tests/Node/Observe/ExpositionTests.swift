@@ -87,6 +87,7 @@ import Testing
         for line in [
             "converge_peer_links 2", #"converge_peer_members{state="alive"} 1"#,
             #"converge_peer_members{state="suspect"} 1"#, #"converge_peer_members{state="forgotten"} 0"#,
+            #"converge_peer_members{state="replaced"} 0"#,
             #"converge_peer_lag_entries{peer="n1",replica="0000000000000001"} 3"#,
             #"converge_peer_lag_seconds{peer="n1",replica="0000000000000001"} 1.5"#,
             #"converge_peer_lag_entries{peer="a\"b\\c\nd",replica="0000000000000002"} 3"#,
