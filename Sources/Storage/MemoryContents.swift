@@ -292,6 +292,10 @@ struct MemoryContents: Sendable {
             attendance: sortedAttendance, keys: sortedKeys)
     }
 
+    var shown: [Entry] {
+        rooms.keys.sorted().flatMap { room in (rooms[room]?.history ?? []).compactMap { entry($0.dot) } }
+    }
+
     func history(room: Text, before: Position?, limit: Int, within bound: VersionVector) -> [Entry] {
         guard limit > 0, let room = rooms[room] else { return [] }
         return room.history(before: before, limit: limit, within: bound).compactMap { entry($0.dot) }

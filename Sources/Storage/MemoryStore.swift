@@ -83,6 +83,9 @@ public final class MemoryStore: Store, MemorySource {
     /// Makes one thing go wrong; faults of one operation happen in the order in which they were injected.
     public func inject(_ fault: Fault) { locked.withLock { $0.injected.append(fault) } }
 
+    /// What was injected and has not happened yet does not happen any more.
+    public func forgetFaults() { locked.withLock { $0.injected = [] } }
+
     /// Until it is called with nil, every operation throws `error`.
     public func setOutage(_ error: StoreError?) { locked.withLock { $0.outage = error } }
 
@@ -120,6 +123,12 @@ public final class MemoryStore: Store, MemorySource {
 
     /// The vector of what is committed. O(1).
     public var vector: VersionVector { locked.withLock { $0.contents.vector } }
+
+    /// Up to where each log can't be served entry by entry any more. O(logs).
+    public var floors: VersionVector { locked.withLock { $0.contents.floors } }
+
+    /// What history shows in all rooms, by room and position. O(n).
+    public var shown: [Entry] { locked.withLock { $0.contents.shown } }
 
     /// A number for what history shows, the documents and attendance; it depends on nothing else, nor on the order in
     /// which they came, nor on the process. O(1).

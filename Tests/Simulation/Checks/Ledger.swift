@@ -35,6 +35,9 @@ struct Ledger {
     private(set) var replicas: [ReplicaID] = []
     /// Entries of which no disk has a copy any more, by replica: everything from a seq on.
     private(set) var died: [Dot] = []
+    /// Bodies of messages that no disk has any more. Of a log that was written twice a number does not say which is meant, and
+    /// what stood under it may stand under another by now.
+    private(set) var diedBodies: Set<String> = []
     /// Dots under which there were two entries.
     private(set) var forked: [Dot] = []
     /// What stood under them beside what is in `logs`.
@@ -142,6 +145,13 @@ struct Ledger {
             for other in others { kept = max(kept, other[dot.replica]) }
             if kept < dot.seq { died.append(Dot(replica: dot.replica, seq: kept + 1)) }
         }
+    }
+
+    /// A disk showed these messages; what it and the others show now is asked one by one, until all are found.
+    mutating func lost(_ bodies: Set<String>, kept: [() -> Set<String>]) {
+        var gone = bodies
+        for kept in kept where !gone.isEmpty { gone.subtract(kept()) }
+        diedBodies.formUnion(gone)
     }
 
     /// Whether the entry may be gone from everywhere, with the disks that it was on.

@@ -25,12 +25,26 @@ final class Disk {
         usual = (latency, reading)
     }
 
-    /// As fast as it was in the beginning.
-    func recover() { (latency, reading) = usual }
+    /// As fast as it was in the beginning, and nothing more goes wrong with it.
+    func recover() {
+        (latency, reading) = usual
+        outage = nil
+        store.forgetFaults()
+    }
 
     /// While this is set the disk answers nothing.
     var outage: StoreError? {
         didSet { store.setOutage(outage) }
+    }
+
+    /// The bodies of all messages that its history shows.
+    var bodies: Set<String> {
+        var bodies: Set<String> = []
+        for entry in store.shown where entry.kind == .message && !entry.flags.contains(.redacted) {
+            guard let payload = entry.payload.withUnsafeBytes({ try? MessagePayload(decoding: $0) }) else { continue }
+            bodies.insert(String(decoding: payload.body, as: UTF8.self))
+        }
+        return bodies
     }
 
     /// Reads how far the store is, also while it is out of order.

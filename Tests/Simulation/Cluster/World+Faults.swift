@@ -95,11 +95,12 @@ extension World {
 
     /// Changes what a disk holds, and notes what is nowhere any more because of that.
     private func changeDisk(_ node: SimulatedNode, _ change: (SimulatedNode) -> Void) {
-        let before = node.disk.vector
+        let (before, bodies) = (node.disk.vector, node.disk.bodies)
         change(node)
         node.disk.look()
         if node.disk.vector != before { node.hasKeptDisk = false }
         ledger.lost(before, node.disk.vector, others: disks.filter { $0 !== node.disk }.map(\.vector))
+        ledger.lost(bodies, kept: disks.map { disk in { disk.bodies } })
         trace.note(now, node.index, "disk changed", UInt64(node.disk.vector.components.count))
     }
 

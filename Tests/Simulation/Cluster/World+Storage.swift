@@ -82,6 +82,9 @@ extension World {
         switch work {
         case .commit(let batch): node.told = append(batch, writer, node)
         case .prune, .stage, .install, .reload:
+            let floors = node.disk.store.floors
+            var bodies: Set<String> = []
+            if case .reload = work { bodies = node.disk.bodies }
             do throws(StoreError) {
                 node.told = try carryOut(work, writer)
             } catch {
@@ -89,9 +92,9 @@ extension World {
             }
             let before = node.disk.vector
             node.disk.look()
-            if case .reloaded? = node.told { noteReload(node, before) }
+            if case .reloaded? = node.told { noteReload(node, before, bodies) }
             if node.disk.vector != before { compareStates(node) }
-            if case .pruned(let pruned)? = node.told { checkFloors(pruned.floors, node) }
+            if case .pruned? = node.told { checkFloors(node.disk.store.floors, since: floors, node) }
         }
         if case .failed(let error)? = node.told {
             node.writer = nil
@@ -101,25 +104,32 @@ extension World {
         schedule(.storeTells(node.index, life: node.life), after: diskChoices.within(20...500))
     }
 
-    /// A disk has taken over another's state: entries stand in it that no batch had, and some may be gone.
-    private func noteReload(_ node: SimulatedNode, _ before: VersionVector) {
+    /// A disk has taken over another's state: entries stand in it that no batch had, and some may be gone; a message is not.
+    private func noteReload(_ node: SimulatedNode, _ before: VersionVector, _ bodies: Set<String>) {
         counts.reloads += 1
         ledger.lost(before, node.disk.vector, others: disks.filter { $0 !== node.disk }.map(\.vector))
+        if scenario.retention == 0 {
+            let gone = bodies.subtracting(node.disk.bodies).subtracting(ledger.redactedBodies)
+            for body in gone.sorted() { violate(.acknowledged, node.index, "\(body) went with a reload") }
+        }
+        // What was moved may have come to two copies of one log.
         guard let reader = try? node.disk.store.openReader() else { return }
-        for head in node.disk.vector.components where ledger.head(of: head.replica) < head.seq {
-            let first = ledger.head(of: head.replica) + 1
-            ledger.stored((try? reader.entries(of: head.replica, from: first, limit: .max)) ?? [])
+        let floors = node.disk.store.floors
+        for head in node.disk.vector.components {
+            ledger.stored((try? reader.entries(of: head.replica, from: floors[head.replica] + 1, limit: .max)) ?? [])
         }
     }
 
-    /// What a node no longer has as entries, every member that has a vote must have: here, whoever it has had a link to for
-    /// some time, whose disk was never lost, where nobody is forgotten.
-    private func checkFloors(_ floors: VersionVector, _ node: SimulatedNode) {
+    /// What a node folds every member that has a vote must have: here, whoever it has had a link to for some time, whose disk
+    /// was never lost, where nobody is forgotten. A floor that came with a snapshot is another's: a node that has met nobody
+    /// yet is its only voter.
+    private func checkFloors(_ floors: VersionVector, since before: VersionVector, _ node: SimulatedNode) {
         guard scenario.retention == 0, scenario.forgetAfter >= 86_400_000, !floors.isEmpty else { return }
         for link in openLinks where link.nodes.contains(node.index) && link.openedAt + .seconds(5) < now {
             let other = nodes[link.nodes[0] == node.index ? link.nodes[1] : link.nodes[0]]
             guard other.hasKeptDisk, other.index != node.index, node.hasKeptDisk else { continue }
-            for floor in floors.components where other.disk.most[floor.replica] < floor.seq {
+            for floor in floors.components
+            where floor.seq > before[floor.replica] && other.disk.most[floor.replica] < floor.seq {
                 violate(.bounds, node.index, "\(floor) is folded, and node \(other.index) has not got so far")
             }
         }

@@ -14,10 +14,7 @@ extension World {
         for index in mending.indices { mend(index) }
         wires.mendAll()
         lateDialsUntil = 0
-        for disk in disks {
-            disk.outage = nil
-            disk.recover()
-        }
+        for disk in disks { disk.recover() }
         for node in nodes {
             node.clock.drift = 0
             schedule(.starts(node.index), after: 1_000)
@@ -244,7 +241,7 @@ extension World {
                     continue
                 }
                 let entries = all.filter {
-                    $0.timestamp.milliseconds >= cutoff && !ledger.isErasedInPart($0.dot)
+                    $0.timestamp.milliseconds >= cutoff && !($0.kind == .message && ledger.isErasedInPart($0.dot))
                 }
                 if let first, first != entries {
                     let other = first.first { !entries.contains($0) } ?? entries.first { !first.contains($0) }
@@ -275,7 +272,7 @@ extension World {
         for ack in verdict.acknowledged where ack.room == room && ack.position.timestamp.milliseconds >= cutoff {
             let count = times[ack.body] ?? 0
             if count == 1 { continue }
-            if count == 0, ledger.mayHaveDied(ack.position.dot) || ledger.redacted.contains(ack.position.dot) {
+            if count == 0, ledger.diedBodies.contains(ack.body) || ledger.redacted.contains(ack.position.dot) {
                 continue
             }
             if count == 0, ledger.redactedBodies.contains(ack.body) { continue }

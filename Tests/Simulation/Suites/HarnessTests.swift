@@ -1,5 +1,6 @@
 import ConvergeTestSupport
 import ConvergeCRDT
+import ConvergeStorage
 import ConvergeWire
 import Testing
 
@@ -55,6 +56,42 @@ import Testing
         ledger.lost(vector(9), VersionVector(), others: [vector(4), vector(6)])
         #expect(!ledger.mayHaveDied(Dot(replica: a, seq: 6)))
         #expect(ledger.mayHaveDied(Dot(replica: a, seq: 7)))
+    }
+
+    @Test("a message is gone when no disk shows it, whatever stands under its number")
+    func diedBodies() {
+        var ledger = Ledger()
+        var asked = 0
+        func disk(_ bodies: Set<String>) -> () -> Set<String> {
+            {
+                asked += 1
+                return bodies
+            }
+        }
+        ledger.lost(["a", "b"], kept: [disk(["a"]), disk(["b", "c"]), disk([])])
+        #expect(ledger.diedBodies.isEmpty && asked == 2)
+        ledger.lost(["a", "b"], kept: [disk(["c"]), disk(["b"])])
+        #expect(ledger.diedBodies == ["a"])
+    }
+
+    @Test("after the heal nothing goes wrong with a disk any more")
+    func recovered() throws {
+        let disk = Disk(index: 0, store: MemoryStore(), latency: 1...2, reading: 1...2)
+        for _ in 0..<9 { disk.store.inject(.refuseOpen(.unreachable("gone"))) }
+        disk.store.inject(.refuse(.full("no space")))
+        disk.outage = .unreachable("gone")
+        disk.recover()
+        let start = WriterStart(
+            freshReplica: ReplicaID(rawValue: 1), machine: "m", machineBoot: "b", nodeName: "n", held: nil,
+            renew: false,
+            attendanceLimit: 9)
+        let (writer, recovered) = try disk.store.openWriter(start)
+        var entry = Entry(
+            dot: Dot(replica: recovered.replica, seq: 1), timestamp: HybridTimestamp(rawValue: 1), kind: .message,
+            room: "red", payload: MessagePayload(user: "ann", displayName: "ann", body: [65]).encoded)
+        entry.hash = EntryHash(high: 1, low: 1)
+        try writer.append(Batch(entries: [entry]))
+        #expect(disk.bodies == ["A"])
     }
 
     @Test("a frame is read as a client would, and nothing else is taken for one")
