@@ -326,7 +326,8 @@ struct MemoryContents: Sendable {
 
     func range(_ ranges: [LogRange], limit bytes: Int) throws(StoreError) -> RangeRead {
         try LogMerge.read(
-            ranges, limit: bytes, floor: { (replica) throws(StoreError) in logs[replica]?.floor ?? 0 },
+            ranges, limit: bytes, byPosition: faults.rangesByPosition,
+            floor: { (replica) throws(StoreError) in logs[replica]?.floor ?? 0 },
             entries: { (replica, seq, limit) throws(StoreError) in entries(of: replica, from: seq, limit: limit) })
     }
 

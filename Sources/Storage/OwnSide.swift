@@ -75,8 +75,7 @@ struct OwnSide {
                 }
             }
         }
-        news.sort { $0.position < $1.position }
-        for entry in news { put(entry) }
+        for entry in CausalOrder.sorted(news) { put(entry) }
     }
 
     /// Where two copies of a log part, as far as that can be told.

@@ -20,6 +20,8 @@ public struct StoreFaults: Hashable, Sendable {
     public var repeatsEffects = false
     /// Opening a shared database does not look whether that has all that the process knew to be there.
     public var forgetsWhatWasHeld = false
+    /// Entries are handed out by position alone, also before what they depend on.
+    public var rangesByPosition = false
 
     public init(
         keepsTwins: Bool = false, emptiesUnsent: Bool = false, installsByChunk: Bool = false,

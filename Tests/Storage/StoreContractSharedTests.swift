@@ -176,6 +176,40 @@ struct StoreContractSharedTests {
 
     // MARK: Ranges
 
+    @Test(
+        "what depends on a number that was written again later comes after it, however little an answer holds",
+        arguments: StoreUnderTest.available)
+    func rangesOfForks(_ kind: StoreUnderTest) throws {
+        let fresh = try kind.make()
+        let (writer, _) = try fresh.open()
+        defer { writer.close() }
+        // The log of `a` was set back: its second and third are later than what was written on top of those that were lost.
+        var (a, b, c) = (TestLog(.a), TestLog(.b), TestLog(.c))
+        let first = a.entry(at: 10)
+        let again = [a.entry(at: 90), a.entry(at: 91)]
+        var answer = b.entry(at: 20)
+        answer.dependencies = [again[0].dot]
+        var other = c.entry(at: 30)
+        other.dependencies = [answer.dot]
+        var last = b.entry(at: 40)
+        last.dependencies = [again[1].dot, other.dot]
+        let order = [first, again[0], answer, other, again[1], last]
+        try writer.append(Batch(entries: order))
+        var vector = VersionVector()
+        var taken: [Entry] = []
+        for _ in order {
+            let ranges = [a, b, c].map { LogRange(replica: $0.replica, after: vector[$0.replica], through: $0.seq) }
+            let read = try fresh.reader().range(ranges, limit: 1)
+            #expect(read.entries.count == 1)
+            for entry in read.entries {
+                #expect(entry.dependencies.allSatisfy(vector.covers), "\(entry.dot)")
+                vector.advance(to: entry.dot)
+                taken.append(entry)
+            }
+        }
+        #expect(taken == order)
+    }
+
     @Test("ranges come in order of position, up to a limit, and go on", arguments: StoreUnderTest.available)
     func ranges(_ kind: StoreUnderTest) throws {
         let fresh = try kind.make()

@@ -157,6 +157,35 @@ struct StoreReloadTests {
         #expect(try bodies(loser) == ["one", "gone", "answer"])
     }
 
+    @Test(
+        "what depends on a number that was written again later keeps its name",
+        arguments: [StoreUnderTest.memory, .sqlite])
+    func writtenAgain(_ kind: StoreUnderTest) throws {
+        let (winner, loser) = (try kind.make(), try kind.make())
+        var common = Writer(.a)
+        common.say("one", at: 10)
+        let shared = common.taken()
+        let (first, _) = try winner.open(.test(fresh: .c))
+        try first.append(shared)
+        var longer = common
+        for number in 0..<3 { longer.say("kept \(number)", at: 50 + UInt64(number)) }
+        try first.append(longer.taken())
+        let (writer, _) = try loser.open(.test(fresh: .low))
+        // The log of `a` is the other side here; that of `b` was set back as well, but nobody has more of it.
+        var other = common
+        other.side = 1
+        other.say("lost", at: 20)
+        var (again, own) = (Writer(.b), Writer(.low))
+        let late = again.say("again", at: 40)
+        let answer = own.say("answer", at: 30, after: [late.dot])
+        try writer.append(shared)
+        for batch in [other.taken(), again.taken(), own.taken()] { try writer.append(batch) }
+        let after = try writer.reload(try snapshot(of: winner))
+        #expect(after.vector[.b] == 1 && after.vector[.low] == 1)
+        #expect(try loser.reader().entries(of: .low, from: 1, limit: 9) == [answer])
+        #expect(try bodies(loser) == ["one", "lost", "answer", "again", "kept 0", "kept 1", "kept 2"])
+    }
+
     @Test("a snapshot is not joined over a fork", arguments: StoreUnderTest.available)
     func compared(_ kind: StoreUnderTest) throws {
         let store = try kind.make()
