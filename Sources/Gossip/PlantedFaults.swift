@@ -60,6 +60,8 @@ extension PlantedFaults {
     public static let snapshotWithoutContext = PlantedFaults(rawValue: 1 << 22)
     /// Folding does not wait for the members that lack an entry.
     public static let foldedEarly = PlantedFaults(rawValue: 1 << 23)
+    /// A log whose end is folded at the snapshot's server counts as the server's own, whatever its asker has.
+    public static let uncomparedJoined = PlantedFaults(rawValue: 1 << 24)
 }
 
 // Messages, joined and left, resume.

@@ -90,13 +90,16 @@ struct OwnSide {
             var equal: UInt64 = 0
             var news: [Entry] = []
             try sides.entries(of: end.dot.replica, after: 0) { (entry) throws(StoreError) in
-                if firstDiffering == nil, entry.dot.seq <= common, let known = try sides.hashThere(of: entry.dot) {
+                if firstDiffering == nil, entry.dot.seq <= common {
+                    let known = try sides.hashThere(of: entry.dot)
                     if known == entry.hash {
                         equal = entry.dot.seq
                         news = []
                         return true
                     }
-                    firstDiffering = entry.dot.seq
+                    // Where a log is retained at all, all but document writes are from there on: there it is another.
+                    let isMissed = known == nil && equal > 0 && entry.folding != .folded
+                    if known != nil || isMissed { firstDiffering = entry.dot.seq }
                 }
                 news.append(entry)
                 return true

@@ -32,10 +32,10 @@ enum SnapshotPass {
     /// Where the receiver's copy of a log is not the beginning of the one here: of the two the longer stays, or of two as
     /// long the one with the higher hash; if that is the receiver's, there is nothing for it here.
     ///
-    /// Where the entry that the receiver ends with is folded here, the copies can't be compared. If the receiver has nothing
-    /// that is not here, it takes over the state here, which is right either way. If it has, they count as one log: that is
-    /// how nodes stand that were away for longer than entries are kept, and to take its state from it would lose what it
-    /// alone has.
+    /// Where the entry that the receiver ends with is folded here, the copies can't be compared: so stand nodes that were
+    /// away for longer than entries are kept, and sides of a fork. The receiver takes over the state here, which is right
+    /// either way, if it has nothing that is not here, or has all of that as entries, which it puts on top. If it has folded
+    /// what is not here, they count as one log: a node of an earlier build would lose that by taking the state here.
     private static func refusal(
         of want: SnapshotWant, from source: some SnapshotSource
     ) throws(StoreError) -> SnapshotChunk.Status? {
@@ -59,7 +59,7 @@ enum SnapshotPass {
             if dot.seq < source.vector[dot.replica] || known > hash { return .forked }
             refusal = .unavailable
         }
-        if isOpen, refusal == nil, source.vector.covers(want.have) { return .forked }
+        if isOpen, refusal == nil, want.mayReload || source.vector.covers(want.have) { return .forked }
         return refusal
     }
 

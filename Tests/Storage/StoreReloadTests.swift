@@ -186,6 +186,65 @@ struct StoreReloadTests {
         #expect(try bodies(loser) == ["one", "lost", "answer", "again", "kept 0", "kept 1", "kept 2"])
     }
 
+    @Test(
+        "a message whose number is folded on the other side is of another log, and stays",
+        arguments: [StoreUnderTest.memory, .sqlite])
+    func folded(_ kind: StoreUnderTest) throws {
+        let (winner, loser) = (try kind.make(), try kind.make())
+        var common = Writer(.a)
+        common.say("one", at: 10)
+        let shared = common.taken()
+        let (first, _) = try winner.open(.test(fresh: .c))
+        try first.append(shared)
+        var longer = common
+        for number in 0..<4 { longer.add("x", at: 30 + UInt64(number)) }
+        try first.append(longer.taken())
+        _ = try first.prune(
+            Pruning(
+                entriesBefore: .zero, keysBefore: .zero, foldThrough: VersionVector(Dot(replica: .a, seq: 5)), limit: 99
+            ))
+        let (writer, _) = try loser.open(.test(fresh: .b))
+        var other = common
+        other.side = 1
+        other.say("lost", at: 20)
+        other.add("y", at: 21)
+        try writer.append(shared)
+        try writer.append(other.taken())
+        let after = try writer.reload(try snapshot(of: winner))
+        #expect(try bodies(loser) == ["one", "lost"])
+        #expect(after.vector[.a] == 5 && after.vector.components.count == 2)
+        // It is known where they part, so the other side's document is there, too.
+        #expect(Set(after.documents.compactMap { $0.value?.string }) == ["x", "y"])
+    }
+
+    @Test(
+        "where the ends can't be compared, who can take the state as a whole does", arguments: StoreUnderTest.available)
+    func uncompared(_ kind: StoreUnderTest) throws {
+        let store = try kind.make()
+        let (writer, _) = try store.open(.test(fresh: .c))
+        defer { writer.close() }
+        var log = Writer(.c)
+        for number in 0..<3 { log.add("x", at: 10 + UInt64(number)) }
+        try writer.append(log.taken())
+        _ = try writer.prune(
+            Pruning(
+                entriesBefore: .zero, keysBefore: .zero, foldThrough: VersionVector(Dot(replica: .c, seq: 3)), limit: 99
+            ))
+        func status(_ have: VersionVector, mayReload: Bool) throws -> SnapshotChunk.Status {
+            try store.reader().snapshot(
+                SnapshotWant(
+                    number: 1, have: have, since: have, reached: VersionVector(), after: nil, limit: 1 << 20,
+                    hashes: have.components.map { _ in 7 }, mayReload: mayReload)
+            ).status
+        }
+        let behind = VersionVector(Dot(replica: .c, seq: 2))
+        let withNews = VersionVector(Dot(replica: .c, seq: 2), Dot(replica: .b, seq: 1))
+        #expect(try status(behind, mayReload: false) == .forked)
+        #expect(try status(withNews, mayReload: true) == .forked)
+        // It has folded what nobody else has: that would be lost.
+        #expect(try status(withNews, mayReload: false) == .final)
+    }
+
     @Test("a snapshot is not joined over a fork", arguments: StoreUnderTest.available)
     func compared(_ kind: StoreUnderTest) throws {
         let store = try kind.make()

@@ -204,7 +204,18 @@ extension Replicator {
         peers[at].servingSnapshot = (lastTicket, want.number)
         var want = want
         want.limit = min(want.limit, UInt64(options.snapshotBytes))
+        want.mayReload = !options.planted.has(.uncomparedJoined) && hasNewsAsEntries(peers[at], want.have)
         effects.append(.readSnapshot(ticket: lastTicket, want))
+    }
+
+    /// Whether the peer has as entries whatever it has of `have` that is not stored here: nothing of that is folded there, nor
+    /// the entry before it, by which it is known whether the logs are one.
+    private func hasNewsAsEntries(_ peer: Peer, _ have: VersionVector) -> Bool {
+        peer.hasDigest
+            && have.components.allSatisfy { end in
+                let (here, floor) = (stored[end.replica], peer.floors[end.replica])
+                return end.seq <= here || floor == 0 || floor < here
+            }
     }
 
     mutating func serveSnapshot(_ ticket: UInt64, _ chunk: SnapshotChunk?, into effects: inout [ReplicatorEffect]) {

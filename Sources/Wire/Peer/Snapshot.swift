@@ -24,10 +24,13 @@ public struct SnapshotWant: Hashable, Sendable {
     /// The first half of the hash of each entry that `have` names: what is joined must not be two sides of a fork. Empty
     /// where it is not to be looked at.
     public var hashes: [UInt64]
+    /// Whatever the receiver has beyond the server, it has as entries: it may take the server's state as a whole and put
+    /// that on top. The server's own node says so, from the receiver's digest; it is not in the frame.
+    public var mayReload: Bool
 
     public init(
         number: UInt64, have: VersionVector, since: VersionVector, reached: VersionVector, after: SnapshotCursor?,
-        limit: UInt64, hashes: [UInt64] = []
+        limit: UInt64, hashes: [UInt64] = [], mayReload: Bool = false
     ) {
         self.number = number
         self.have = have
@@ -36,6 +39,7 @@ public struct SnapshotWant: Hashable, Sendable {
         self.after = after
         self.limit = limit
         self.hashes = hashes
+        self.mayReload = mayReload
     }
 }
 

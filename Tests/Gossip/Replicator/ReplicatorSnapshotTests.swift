@@ -177,4 +177,39 @@ struct ReplicatorSnapshotTests {
         #expect(Self.counters(network, 2).snapshotsAbandoned <= 1)
         #expect(network.violations.isEmpty, "\(network.violations.prefix(3))")
     }
+
+    @Test("who is asked knows whether the asker has as entries what it has alone")
+    func newsAsEntries() {
+        let (own, log, peer) = (ReplicaID(rawValue: 1), ReplicaID(rawValue: 2), ReplicaID(rawValue: 3))
+        func vector(_ end: UInt64) -> VersionVector { VersionVector([Dot(replica: log, seq: end)]) }
+        /// What is read for a peer whose log ends there, begins there, where the log here ends with 5.
+        func mayReload(end: UInt64, floor: UInt64, hasTold: Bool = true, planted: PlantedFaults = []) -> Bool? {
+            var options = ReplicatorOptions()
+            options.planted = planted
+            var replicator = Replicator(options: options) { _, _ in .zero }
+            var effects: [ReplicatorEffect] = []
+            let ends = [LogEnd(dot: Dot(replica: log, seq: 5), hash: .zero)]
+            let happened: [ReplicatorEvent] = [
+                .started(replica: own, vector: vector(5), ends: ends, floors: VersionVector()), .linked(peer),
+            ]
+            for event in happened { replicator.handle(event, at: 0, wall: 0, into: &effects) }
+            if hasTold {
+                let digest = PeerDigest(
+                    heads: [HeadDigest(dot: Dot(replica: log, seq: end), hash: 7)],
+                    floors: floor == 0 ? [] : [Dot(replica: log, seq: floor)], direct: [], presence: [], wall: 0)
+                replicator.handle(.frame(from: peer, .digest(digest)), at: 0, wall: 0, into: &effects)
+            }
+            let want = SnapshotWant(
+                number: 1, have: vector(end), since: vector(end), reached: VersionVector(), after: nil, limit: 99)
+            replicator.handle(.frame(from: peer, .snapshotWant(want)), at: 0, wall: 0, into: &effects)
+            return effects.reduce(nil) { found, effect in
+                if case .readSnapshot(_, let want) = effect { want.mayReload } else { found }
+            }
+        }
+        #expect(mayReload(end: 4, floor: 4) == true)
+        #expect(mayReload(end: 9, floor: 0) == true && mayReload(end: 9, floor: 4) == true)
+        #expect(mayReload(end: 9, floor: 5) == false && mayReload(end: 9, floor: 8) == false)
+        #expect(mayReload(end: 4, floor: 0, hasTold: false) == false)
+        #expect(mayReload(end: 4, floor: 4, planted: .uncomparedJoined) == false)
+    }
 }
