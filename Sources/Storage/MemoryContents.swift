@@ -197,6 +197,10 @@ struct MemoryContents: Sendable {
         try fresh.install(stage, final, have: VersionVector())
         let own = try OwnSide(
             mine: ends, at: fresh.vector, theirs: fresh.ends, in: Sides(here: self, there: fresh))
+        if let state = own.state {
+            let chunk = try state.read(from: self, beyond: fresh.vector)
+            try fresh.install(SnapshotStage(), chunk, have: VersionVector())
+        }
         try fresh.apply(own.batch)
         fresh.members = members
         fresh.clock = max(fresh.clock, clock)
@@ -212,6 +216,8 @@ struct MemoryContents: Sendable {
         ) throws(StoreError) {
             _ = try here.logs[replica]?.forEach(after: seq, body)
         }
+
+        func floor(of replica: ReplicaID) -> UInt64 { here.logs[replica]?.floor ?? 0 }
 
         func hashThere(of dot: Dot) -> EntryHash? { there.hash(of: dot) }
     }

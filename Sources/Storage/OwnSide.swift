@@ -4,15 +4,17 @@
 // two logs stays, and whoever holds the other takes over the state of a node that holds the one that stays
 // (`StoreWriter.reload`). What was only here comes after that:
 //
-// - Entries of logs that have not forked, beyond what the other side has, as they are.
+// - Entries of logs that have not forked, beyond what the other side has, as they are. Where such a log is folded here beyond
+//   what the other side has, its entries do not say all: then what all logs that have not forked have come to is joined with
+//   the other side's state as one joins a snapshot (`OwnState`), and only the rest stands in the batch.
 // - The losing suffix of a forked log under a new replica, whose name follows from the log's and from the hash of the
 //   suffix's first entry. Timestamps, order and dependencies stay, and an id that was made of a dot is written down. So
 //   all who held the suffix, whether they wrote it or not, come to the same new log, without a word between them.
 // - Likewise an entry that depends on what is nowhere any more, and all of its log behind it.
 //
-// Invariant: the batch is causally closed above the other side's vector, each log in it follows on from its end there,
-// and nothing that both sides have is in it. Where the other side has folded the document writes around the place of the
-// fork, which of them both have can't be told: those are left out.
+// Invariant: state and batch are causally closed above the other side's vector, each log in them follows on from its end
+// there, and nothing that both sides have is in them. Where the other side has folded the document writes around the place
+// of the fork, which of them both have can't be told: those are left out; so is what was folded here of a losing suffix.
 
 import ConvergeCRDT
 import ConvergeWire
@@ -20,6 +22,8 @@ import ConvergeWire
 struct OwnSide {
     /// What follows on the other side's state, in a causal order.
     private(set) var batch = Batch()
+    /// What is to be joined with the other side's state before that, where entries do not say all.
+    private(set) var state: OwnState?
 
     /// What is covered, and each log's last hash, on the way.
     private var vector: VersionVector
@@ -48,6 +52,10 @@ struct OwnSide {
         vector = at
         for end in theirs { hashes[end.dot.replica] = end.hash }
         var news: [Entry] = []
+        /// The logs that did not fork, or can't be told to have.
+        var whole: [LogEnd] = []
+        var isFolded = false
+        var parted = VersionVector()
         for end in mine {
             let replica = end.dot.replica
             let common = min(at[replica], end.dot.seq)
@@ -61,7 +69,11 @@ struct OwnSide {
                     return false
                 }
             }
+            let floor = try sides.floor(of: replica)
+            let wasFolded = end.dot.seq > at[replica] && floor > at[replica]
             if agrees {
+                whole.append(end)
+                isFolded = isFolded || wasFolded
                 try sides.entries(of: replica, after: common) { (entry) throws(StoreError) in
                     news.append(entry)
                     return true
@@ -69,13 +81,34 @@ struct OwnSide {
             } else {
                 let fork = try Fork(end, common, in: sides)
                 news += fork.news
-                if let first = fork.first, fork.isCertain {
-                    renamed[replica] = Renamed(
-                        replica: chain.replica(after: replica, forkedAt: first), base: fork.lastEqual)
+                if fork.isCertain {
+                    parted[replica] = fork.lastEqual
+                    if let first = fork.first {
+                        renamed[replica] = Renamed(
+                            replica: chain.replica(after: replica, forkedAt: first), base: fork.lastEqual)
+                    }
+                } else {
+                    whole.append(end)
+                    isFolded = isFolded || wasFolded
                 }
             }
         }
-        for entry in CausalOrder.sorted(news) { put(entry) }
+        news = CausalOrder.sorted(news)
+        if isFolded {
+            let state = OwnState(whole, at: at, among: news)
+            for end in state.heads {
+                vector.advance(to: end.dot)
+                hashes[end.dot.replica] = end.hash
+            }
+            for dot in state.tainted {
+                guard let first = news.first(where: { $0.dot == dot }) else { continue }
+                renamed[dot.replica] = Renamed(
+                    replica: chain.replica(after: dot.replica, forkedAt: first.hash), base: state.through[dot.replica])
+            }
+            news.removeAll { state.through.covers($0.dot) }
+            self.state = state.knowing(parted)
+        }
+        for entry in news { put(entry) }
     }
 
     /// Where two copies of a log part, as far as that can be told.
@@ -218,6 +251,9 @@ protocol BothSides {
     func entries(
         of replica: ReplicaID, after seq: UInt64, _ body: (Entry) throws(StoreError) -> Bool
     ) throws(StoreError)
+
+    /// Of a log here.
+    func floor(of replica: ReplicaID) throws(StoreError) -> UInt64
 
     /// The hash of an entry there; nil where the entry is not there any more.
     func hashThere(of dot: Dot) throws(StoreError) -> EntryHash?

@@ -27,8 +27,12 @@ struct SQLiteReload {
             throw .failed("a snapshot can't be installed without its final piece")
         }
         let own = try ownSide(final, end)
+        let state = try own.state.map { (state) throws(StoreError) in
+            try state.read(from: SQLiteSnapshot(connection).begun(), beyond: final.at)
+        }
         for table in Self.tables { try connection.execute("DELETE FROM \(table)") }
-        let installed = try log.install(final, have: VersionVector(), VersionVector())
+        var installed = try log.install(final, have: VersionVector(), VersionVector())
+        if let state { installed = try log.install(state, have: VersionVector(), installed) }
         let after = try BatchRules.check(own.batch, after: installed)
         try log.store(own.batch)
         return after
@@ -48,6 +52,7 @@ struct SQLiteReload {
         private let path: String
         private let after: SQLiteStatement
         private let staged: SQLiteStatement
+        private let floor: SQLiteStatement
         /// What the final piece tells.
         private var told: [Dot: EntryHash] = [:]
 
@@ -56,6 +61,7 @@ struct SQLiteReload {
             after = try connection.prepare(
                 "SELECT \(SQLiteStatement.entryColumns) FROM entry WHERE replica = ?1 AND seq > ?2 ORDER BY seq")
             staged = try connection.prepare("SELECT hash FROM staged_entry WHERE replica = ?1 AND seq = ?2")
+            floor = try connection.prepare("SELECT floor FROM replica WHERE replica = ?1")
             for entry in final.entries { told[entry.dot] = entry.hash }
             for head in end.heads { told[head.dot] = head.hash }
         }
@@ -67,6 +73,13 @@ struct SQLiteReload {
             after.bind(2, clamping: seq)
             defer { after.reset() }
             while try after.step(), try body(try after.entry(path)) {}
+        }
+
+        func floor(of replica: ReplicaID) throws(StoreError) -> UInt64 {
+            var found: UInt64 = 0
+            floor.bind(1, replica)
+            try floor.forEachRow { (row) throws(StoreError) in found = row.unsigned(0) }
+            return found
         }
 
         func hashThere(of dot: Dot) throws(StoreError) -> EntryHash? {

@@ -47,6 +47,14 @@ struct StoreReloadTests {
             }
         }
 
+        mutating func remove(_ element: Text, _ observed: Dot, at time: UInt64) {
+            let payload = DocumentPayload(
+                name: "doc", user: "u", displayName: "U", delta: .remove(element: element, observed: [observed]))
+            _ = take(log.entry(at: time, kind: .document), payload.encoded) {
+                [.delete(document, element: element, dots: [observed]), .touch(document, $0.dot)]
+            }
+        }
+
         mutating func count(_ amount: Int64, total: UInt64, at time: UInt64) {
             let totals = CounterTotals(up: total)
             let payload = DocumentPayload(
@@ -184,6 +192,59 @@ struct StoreReloadTests {
         #expect(after.vector[.b] == 1 && after.vector[.low] == 1)
         #expect(try loser.reader().entries(of: .low, from: 1, limit: 9) == [answer])
         #expect(try bodies(loser) == ["one", "lost", "answer", "again", "kept 0", "kept 1", "kept 2"])
+    }
+
+    @Test(
+        "what is folded here beyond the other side is kept, with all behind it",
+        arguments: [StoreUnderTest.memory, .sqlite])
+    func foldedHere(_ kind: StoreUnderTest) throws {
+        let (winner, loser) = (try kind.make(), try kind.make())
+        var common = Writer(.a)
+        common.say("one", at: 10)
+        common.add("gone", at: 11)
+        common.count(3, total: 3, at: 12)
+        let shared = common.taken()
+        let (first, _) = try winner.open(.test(fresh: .c))
+        try first.append(shared)
+        var longer = common
+        for number in 0..<3 { longer.say("kept \(number)", at: 60 + UInt64(number)) }
+        longer.add("there", at: 63)
+        try first.append(longer.taken())
+        let (writer, _) = try loser.open(.test(fresh: .low))
+        var other = common
+        other.side = 1
+        other.say("lost", at: 20)
+        other.add("moved", at: 21)
+        // Of this log the other side has nothing, and most of it is folded.
+        var (log, own) = (Writer(.b), Writer(.low))
+        log.say("first", at: 30)
+        log.add("here", at: 31)
+        log.remove("gone", Dot(replica: .a, seq: 2), at: 32)
+        log.count(4, total: 4, at: 33)
+        log.say("second", at: 34)
+        log.add("late", at: 35)
+        own.say("fine", at: 40, after: [Dot(replica: .b, seq: 4)])
+        own.say("answer", at: 41, after: [Dot(replica: .c, seq: 9)])
+        for batch in [shared, other.taken(), log.taken(), own.taken()] { try writer.append(batch) }
+        _ = try writer.prune(
+            Pruning(
+                entriesBefore: .zero, keysBefore: .zero, foldThrough: VersionVector(Dot(replica: .b, seq: 4)), limit: 99
+            ))
+        let after = try writer.reload(try snapshot(of: winner))
+        #expect(
+            try bodies(loser) == ["one", "lost", "first", "second", "fine", "answer", "kept 0", "kept 1", "kept 2"])
+        #expect(after.vector[.a] == 7 && after.vector[.b] == 6 && after.vector[.low] == 1)
+        #expect(after.floors[.b] == 4 && after.vector.components.count == 5)
+        #expect(Set(after.documents.compactMap { $0.value?.string }) == ["there", "moved", "here", "late"])
+        #expect(after.documents.compactMap(\.totals?.up).sorted() == [3, 4])
+        // Both logs go on from where they were.
+        #expect(after.ends.first { $0.dot.replica == .b }?.hash == EntryHash(high: ReplicaID.b.rawValue, low: ~6))
+        writer.close()
+        let (again, opened) = try loser.open(.test(fresh: .low))
+        #expect(opened.vector == after.vector && opened.documents.count == after.documents.count)
+        log.say("third", at: 70)
+        try again.append(log.taken())
+        again.close()
     }
 
     @Test(
