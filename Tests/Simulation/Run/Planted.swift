@@ -3,7 +3,7 @@ import ConvergeGossip
 /// The mistakes that can be planted in the cores and the store: each must be found, or the simulation is blind to it.
 struct Planted: Sendable {
     let name: String
-    var needsRewinds: Bool { name == "clonedIdentityKept" }
+    var needsRewinds: Bool { ["clonedIdentityKept", "uncomparedJoined", "rangesByPosition"].contains(name) }
     /// Plants it.
     let plant: @Sendable (inout Scenario) -> Void
 
@@ -62,6 +62,7 @@ extension Planted {
         ("noRefutation", .noRefutation),
         ("dialGivenUp", .dialGivenUp),
         ("neverSuspected", .neverSuspected),
+        ("uncomparedJoined", .uncomparedJoined),
         ("fedEventForgotten", .fedEventForgotten),
     ].map { (name: String, fault: PlantedFaults) in Planted(name: name) { $0.planted.insert(fault) } }
 }
@@ -74,5 +75,6 @@ extension Planted {
         Planted(name: "snapshotWithoutContext") { $0.plantedInStores.ignoresSnapshotContext = true },
         Planted(name: "unknownKindFolded") { $0.plantedInStores.foldsUnknownKinds = true },
         Planted(name: "lostChunk") { $0.plantedInStores.dropsChunk = true },
+        Planted(name: "rangesByPosition") { $0.plantedInStores.rangesByPosition = true },
     ]
 }

@@ -70,5 +70,17 @@ enum KeptSeeds {
         Kept(seed: 39, showed: "a page left out a joined that came live and was not shown, having a twin"),
         Kept(seed: 67, showed: "as 1, after a snapshot"),
         Kept(seed: 170, showed: "who came before the store was open was fed all that was in it"),
+        Kept(
+            seed: 7_001_108, showed: "an event that a slow client was fed before it was handed out was fed to it again"),
+        Kept(seed: 7_401_192, showed: "a floor that came with a snapshot was taken for one's own folding"),
+        Kept(seed: 7_401_367, showed: "refusals that had gathered while a node was down went on after the heal"),
+        Kept(seed: 7_200_370, rewinds: true, showed: "a fork was joined whose place the snapshot's server had folded"),
+        Kept(seed: 7_301_096, rewinds: true, showed: "as 7200370: and what only one side had was gone"),
+        Kept(seed: 7_300_835, rewinds: true, showed: "an answer never came to what its first entry depended on"),
+        Kept(seed: 7_301_448, rewinds: true, showed: "as 7001108"),
+        Kept(seed: 7_200_407, rewinds: true, showed: "a log's other copy was taken for one of a message that was gone"),
+        Kept(seed: 7_300_544, rewinds: true, showed: "a redacted message's number was another entry's by then"),
+        Kept(seed: 7_301_281, rewinds: true, showed: "as 7300544"),
+        Kept(seed: 7_300_850, rewinds: true, showed: "what was moved had come to two copies of one log"),
     ]
 }
