@@ -13,7 +13,7 @@ extension Scenario {
         case second
 
         /// What a seed is run in that names none.
-        static let current = Generation.first
+        static let current = Generation.second
 
         func rewinds(_ seed: UInt64) -> Bool {
             guard self != .first else { return false }
