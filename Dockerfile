@@ -34,7 +34,6 @@ ENV CONVERGE_DB_PATH=/data/converge.db
 EXPOSE 8080 7080
 # Docker's own 10 seconds are too few for a graceful stop: docker stop --time 15.
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["bash", "-c", \
-    "exec 3<>/dev/tcp/127.0.0.1/${PORT:-8080} && printf 'GET /health HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n' >&3 && read -r _ status _ <&3 && [ \"$status\" = 200 ]"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["converge", "health"]
 ENTRYPOINT ["converge"]
 CMD ["serve"]

@@ -9,6 +9,8 @@ public final class TLSContext: Sendable {
         case peer(PeerSecrets)
         case server
         case client
+        /// A client that believes whoever answers.
+        case unverifiedClient
     }
 
     let purpose: Purpose
@@ -88,6 +90,15 @@ public final class TLSContext: Sendable {
             }
         }
         SSL_CTX_set_verify(context.raw, SSL_VERIFY_PEER, nil)
+        SSL_CTX_set_alpn_protos(context.raw, http, UInt32(http.count))
+        return context
+    }
+
+    /// For a client that asks a port of this same machine whether it answers at all, under whatever name its certificate
+    /// bears. It says nothing secret, and takes an answer for nothing but that.
+    public static func unverifiedClient() throws(TLSError) -> TLSContext {
+        let context = TLSContext(try make(minimum: TLS1_2_VERSION), .unverifiedClient)
+        SSL_CTX_set_verify(context.raw, SSL_VERIFY_NONE, nil)
         SSL_CTX_set_alpn_protos(context.raw, http, UInt32(http.count))
         return context
     }

@@ -55,14 +55,15 @@ public struct TLSStream: ~Copyable, @unchecked Sendable {
         }
         switch (role, context.purpose) {
         case (.server, .peer), (.server, .server): SSL_set_accept_state(ssl)
-        case (.client, .peer): SSL_set_connect_state(ssl)
+        case (.client, .peer), (.client, .unverifiedClient): SSL_set_connect_state(ssl)
         case (.client(let host), .client):
             SSL_set_connect_state(ssl)
             guard let host, demand(host, of: ssl) else {
                 SSL_free(ssl)
                 throw .unusable(file: nil, reason: "no name that a server's certificate could bear")
             }
-        case (.client, .server), (.server, .client): preconditionFailure("a context for the other side")
+        case (.client, .server), (.server, .client), (.server, .unverifiedClient):
+            preconditionFailure("a context for the other side")
         }
         return ssl
     }

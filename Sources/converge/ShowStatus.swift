@@ -31,7 +31,7 @@ enum ShowStatus {
             urls.append(url)
         }
         if urls.isEmpty {
-            guard let url = ownURL() else {
+            guard let url = OwnNode.url else {
                 return Console.misused("which node? converge status http://host:port")
             }
             urls = [url]
@@ -80,15 +80,5 @@ enum ShowStatus {
             nanosleep(&rest, nil)
         }
         exit(Console.end(with: 1))
-    }
-
-    /// The node that `converge serve` would run with this environment.
-    private static func ownURL() -> ServerURL? {
-        guard let options = (try? Settings(environment: Console.environment))?.options, options.port > 0 else {
-            return nil
-        }
-        let isAny = ["0.0.0.0", "::", ""].contains(options.host)
-        let host = isAny ? "127.0.0.1" : options.host.contains(":") ? "[\(options.host)]" : options.host
-        return try? ServerURL("\(options.tls == nil ? "http" : "https")://\(host):\(options.port)")
     }
 }

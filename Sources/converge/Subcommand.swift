@@ -4,7 +4,7 @@ import ConvergeWire
 
 /// What `converge` can do, by the first word.
 enum Subcommand: String, CaseIterable {
-    case serve, chat, token, secret, status, backup, version, help
+    case serve, chat, token, secret, status, health, backup, version, help
 
     static func run(_ words: [String]) -> Int32 {
         guard let first = words.first else {
@@ -32,6 +32,7 @@ enum Subcommand: String, CaseIterable {
         case .token: IssueToken.run(rest)
         case .secret: secret(rest)
         case .status: ShowStatus.run(rest)
+        case .health: AskHealth.run(rest)
         case .backup: BackUp.run(rest)
         case .version: version(rest)
         case .help: Help.run(rest)

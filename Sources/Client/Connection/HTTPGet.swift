@@ -39,14 +39,17 @@ public enum HTTPGet {
     ///   - url: of which the host, the port and whether it is over TLS count.
     ///   - target: the path and the query, as they stand in a request line.
     ///   - authorityFile: certificates that may vouch for the server beside the system's.
+    ///   - verifies: false for a port of this same machine, whoever answers there.
     ///   - timeout: for connecting, for the handshake of TLS and for the answer each; resolving the name takes its own time.
     ///   - limit: the most bytes of body.
     public static func run(
-        _ url: ServerURL, target: String, authorityFile: String? = nil, timeout: Duration, limit: Int
+        _ url: ServerURL, target: String, authorityFile: String? = nil, verifies: Bool = true, timeout: Duration,
+        limit: Int
     ) throws(Failure) -> Response {
         var link: ServerLink
         do throws(ServerLink.Failure) {
-            link = try ServerLink.connect(to: url, authorityFile: authorityFile, timeout: timeout)
+            link = try ServerLink.connect(
+                to: url, authorityFile: authorityFile, verifies: verifies, timeout: timeout)
         } catch {
             throw .unreachable(error.message)
         }

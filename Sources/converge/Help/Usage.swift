@@ -10,6 +10,7 @@ enum Usage {
           converge token USER [NAME] [--expires 24h]   make a token for a user
           converge secret                              make a secret
           converge status [URL…] [--watch] [--json]    say how nodes are, and whether they are one whole cluster
+          converge health [--ready]                    say whether this machine's node answers
           converge backup FILE                         copy the node's SQLite file, also while it runs
           converge version                             say which build this is
           converge help [COMMAND]                      say more about one of these
@@ -26,6 +27,7 @@ enum Usage {
         case .token: token
         case .secret: secret
         case .status: status
+        case .health: health
         case .backup: backup
         case .version: "converge version\n\nSays which build this is.\n"
         case .help: help
@@ -111,6 +113,19 @@ enum Usage {
         so while something is written a few seconds are normal.
 
         Exit status: 0 whole, 1 not whole, 2 misused.
+
+        """
+
+    private static let health = """
+        converge health [--ready]
+
+        Asks the node that the environment would start on this machine (CONVERGE_ADDR, PORT, CONVERGE_TLS_CERT) whether it
+        answers: GET /health. For the health checks of containers and the like. Over TLS any certificate will do, since
+        nothing is told to the node but that question.
+
+          --ready     ask whether it takes clients and stores what they send: GET /ready
+
+        Exit status: 0 it answers 200; 1 anything else, and what, within 3 s; 2 misused.
 
         """
 

@@ -44,6 +44,29 @@ import Testing
         #expect(plain == 1)
     }
 
+    @Test func `converge health asks this machine's node, with TLS under whatever name`() throws {
+        let folder = try TemporaryFolder()
+        func health(_ words: [String], _ environment: [String: String]) throws -> (Int32, String) {
+            let process = try NodeProcess(["health"] + words, environment: environment)
+            return (try process.waitForExit(), process.output)
+        }
+        let elsewhere = TestCertificate(names: "DNS:chat.example.com")
+        let files = ["CONVERGE_TLS_CERT": elsewhere.certificate, "CONVERGE_TLS_KEY": elsewhere.key]
+        let node = try serve(folder, files)
+        let secure = files.merging(["CONVERGE_ADDR": "127.0.0.1:\(node.port)"]) { $1 }
+        for words in [[], ["--ready"]] {
+            let (status, output) = try health(words, secure)
+            #expect(status == 0, "\(words) \(output)")
+        }
+        // Without TLS it is answered 400, and where nothing listens not at all.
+        #expect(try health([], ["CONVERGE_ADDR": "127.0.0.1:\(node.port)"]).0 == 1)
+        node.kill(SIGTERM)
+        #expect(try node.waitForExit() == 0)
+        let (gone, reason) = try health([], secure)
+        #expect(gone == 1 && reason.contains("can't connect"), "\(reason)")
+        #expect(try health(["http://127.0.0.1"], secure).0 == 2)
+    }
+
     @Test func `converge status asks over TLS, and only a node that it can trust`() throws {
         let folder = try TemporaryFolder()
         let node = try serve(folder)
