@@ -39,6 +39,7 @@ public final class ConvergeServer: Sendable {
         self.store = store
         var options = options
         if options.nodeName.isEmpty { options.nodeName = MachineIdentity.hostName() }
+        options.nodeName = ServerOptions.usable(nodeName: options.nodeName)
         if options.loops == 0 { options.loops = Int(clinux_usable_cores()) }
         options.loops = min(max(options.loops, 1), LoopSet.limit)
         self.options = options
@@ -341,6 +342,8 @@ public enum ServerError: Error, Sendable {
     case cannotListenForPeers(Listener.Failure)
     /// Others than this machine could reach the peers' port, and there is no secret that tells who may.
     case secretMissing(host: String)
+    /// The cluster's name, or the address that peers are told, is one that peers refuse.
+    case peersRefuse(String)
     /// What is the matter with the secret, or with OpenSSL.
     case peerEncryption(String)
     /// The certificate or its key can't be used.
@@ -358,6 +361,7 @@ public enum ServerError: Error, Sendable {
         case .secretMissing(let host):
             "CONVERGE_CLUSTER_SECRET must be set where peers are listened for on \(host), which is not loopback: "
                 + "`converge secret` makes one"
+        case .peersRefuse(let what): what
         case .peerEncryption(let reason): "links to peers can't be encrypted: \(reason)"
         case .certificate(let error): "no TLS with this certificate and key: \(error)"
         case .system(let error): "the system refuses: \(error)"

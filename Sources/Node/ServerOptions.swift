@@ -1,3 +1,5 @@
+import ConvergeWire
+
 /// Everything about one node that can be chosen, with a default for each: an embedder sets only what it needs.
 ///
 /// `Settings` fills this from the environment and the command line, within the bounds given there; an embedder's values
@@ -73,6 +75,18 @@ public struct ServerOptions: Sendable {
         self.host = host
         self.port = port
         self.jwtSecret = jwtSecret
+    }
+}
+
+extension ServerOptions {
+    /// A node's name as peers take it: without control characters, which a host's name may have, and at most 64 bytes.
+    static func usable(nodeName: String) -> String {
+        var name = ""
+        for scalar in Text(nodeName).withoutControls.string.unicodeScalars {
+            guard name.utf8.count + String(scalar).utf8.count <= 64 else { break }
+            name.unicodeScalars.append(scalar)
+        }
+        return name
     }
 }
 

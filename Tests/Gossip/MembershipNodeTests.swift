@@ -282,6 +282,30 @@ import Testing
 
     // MARK: The store
 
+    @Test func `names and addresses with control characters are neither kept nor passed on`() {
+        var (node, _) = bench()
+        node(open(peer))
+        var bad = update(third, .alive, 1)
+        bad.name = "\u{7F}\u{1B}[2Jx"
+        bad.address = "70:1\u{9B}"
+        var effects = node(.frame(from: peer, .members([bad])))
+        let member = node.membership.members.first { $0.replica == third }
+        #expect(member?.name == "\u{FFFD}\u{FFFD}[2Jx" && member?.address == "")
+        effects += node.run(for: 20_000)
+        #expect(!effects.contains(.dial(bad.address)))
+        let told = updates(sent(effects, to: peer)).filter { $0.replica == third }
+        #expect(!told.isEmpty && told.allSatisfy { !$0.name.hasControls && !$0.address.hasControls })
+    }
+
+    @Test func `what an earlier build remembered with control characters is survived`() {
+        let named = RememberedMember(address: "60:1", replica: peer, name: "\u{7F}é\u{7F}", seen: 5000)
+        let nowhere = RememberedMember(address: "70:\u{7F}", replica: third, name: "70", seen: 5000)
+        var (node, started) = bench(remembered: [named, nowhere])
+        #expect(node.membership.members.map(\.name) == ["\u{FFFD}é\u{FFFD}"])
+        #expect(started.contains(.drop(address: "70:\u{7F}")))
+        #expect(!node.run(for: 20_000).contains(.dial("70:\u{7F}")))
+    }
+
     @Test func `what is remembered is dialled, and has a vote, before it is heard of`() {
         let stored = RememberedMember(address: "60:1", replica: peer, name: "60", seen: 5000)
         var (node, started) = bench(remembered: [stored])

@@ -120,7 +120,9 @@ extension Membership {
         let latest = newestFirst.first?.seen ?? 0
         for (order, member) in newestFirst.enumerated() {
             let isOwn = member.address == address || member.address.isEmpty || member.replica == replica
-            guard order < options.rememberedLimit, !isOwn else {
+            // An earlier build kept whatever it was told.
+            let isUsable = !isOwn && !member.address.hasControls
+            guard order < options.rememberedLimit, isUsable else {
                 effects.append(.drop(address: member.address))
                 continue
             }
@@ -134,7 +136,7 @@ extension Membership {
             let state: MemberState = isForgotten ? .faulty : .suspect
             let unknown = MemberUpdate(
                 replica: replica, incarnation: 0, state: state, from: oneself, address: member.address,
-                name: member.name)
+                name: member.name.withoutControls)
             guard let at = addRecord(unknown, into: &effects) else { continue }
             table.records[at].verified = false
             table.records[at].seen = member.seen

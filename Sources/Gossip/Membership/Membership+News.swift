@@ -28,6 +28,7 @@ extension Membership {
                 counters.refusedUpdates += 1
                 continue
             }
+            let update = update.withoutControls
             let answer =
                 update.replica == replica
                 ? hearOfOneself(update) : learn(update, from: peer, into: &effects)
@@ -316,5 +317,17 @@ extension Membership {
             effects.append(.send(peer, .members(Array(all[start..<end]))))
             start = end
         }
+    }
+}
+
+extension MemberUpdate {
+    /// As this node keeps it and passes it on: a name without control characters, and no address that has any, since
+    /// nobody can be dialled there.
+    fileprivate var withoutControls: MemberUpdate {
+        guard name.hasControls || address.hasControls else { return self }
+        var update = self
+        update.name = name.withoutControls
+        if address.hasControls { update.address = "" }
+        return update
     }
 }

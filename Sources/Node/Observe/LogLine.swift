@@ -57,8 +57,9 @@ enum LogLine {
         }
     }
 
-    /// Whether a value can stand in a text line as it is, told from the next field and from a quoted one.
+    /// Whether a value can stand in a text line as it is, told from the next field and from a quoted one. What is not ASCII
+    /// is quoted: there are characters among it that end a line or that a terminal acts upon, and in quotes they are escaped.
     private static func isPlain(_ value: String) -> Bool {
-        !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 != 0x7F }
+        !value.isEmpty && value.utf8.allSatisfy { $0 > 0x20 && $0 != UInt8(ascii: "\"") && $0 < 0x7F }
     }
 }

@@ -13,6 +13,12 @@ final class PeerGate: Sendable {
 
     init(_ settings: ClusterSettings) throws(ServerError) {
         self.settings = settings
+        guard settings.name.utf8.count <= 64, !Text(settings.name).hasControls else {
+            throw .peersRefuse("a cluster's name must be at most 64 bytes, without control characters")
+        }
+        if let advertise = settings.advertise, ListenAddress(advertise).map({ $0.port > 0 }) != true {
+            throw .peersRefuse("what peers are to dial must be host:port or [IPv6]:port, with a port from 1 to 65535")
+        }
         do throws(Listener.Failure) {
             listener = try Listener(host: settings.host, port: settings.port, backlog: 128)
         } catch {

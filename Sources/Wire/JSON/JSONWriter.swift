@@ -1,14 +1,16 @@
 /// Writes the pieces of a JSON text (RFC 8259) at the end of a buffer.
 ///
-/// Strings are escaped as little as the RFC allows: quote, backslash and what is below U+0020; all other characters,
-/// U+2028 among them, go out as the UTF-8 they are.
+/// Strings have nothing in them as it is that ends a line or that a terminal takes for a command, since what is written
+/// here is also put into logs and shown by programs that expect text: beside quote, backslash and what is below U+0020,
+/// which the RFC demands, DEL, the controls U+0080 to U+009F and the line ends U+2028 and U+2029 are escaped. All other
+/// characters go out as the UTF-8 they are.
 extension ByteBuffer {
     /// `utf8` in quotes. The bytes must be UTF-8 for the result to be JSON.
     @inline(__always)
     public mutating func appendJSONString(_ utf8: UnsafeRawBufferPointer) {
         // Room for all of it where nothing has to be escaped, which is nearly always.
         let room = reserve(utf8.count + 2)
-        let plain = PlainRun.end(in: utf8, from: 0)
+        let plain = WritableRun.end(in: utf8, from: 0)
         room[0] = UInt8(ascii: "\"")
         if plain == utf8.count {
             if let from = utf8.baseAddress {
@@ -32,7 +34,7 @@ extension ByteBuffer {
     private mutating func appendEscaped(_ utf8: UnsafeRawBufferPointer) {
         var at = 0
         while at < utf8.count {
-            let end = PlainRun.end(in: utf8, from: at)
+            let end = WritableRun.end(in: utf8, from: at)
             append(UnsafeRawBufferPointer(rebasing: utf8[at..<end]))
             guard end < utf8.count else { return }
             let byte = utf8[end]
@@ -44,13 +46,24 @@ extension ByteBuffer {
             case 0x0A: append(UInt8(ascii: "n"))
             case 0x0C: append(UInt8(ascii: "f"))
             case 0x0D: append(UInt8(ascii: "r"))
-            default:
-                append("u00")
-                append(Hexadecimal.digit(byte >> 4))
-                append(Hexadecimal.digit(byte & 0xF))
+            case 0xC2:
+                appendUnicodeEscape(UInt16(utf8[end + 1]))
+                at = end + 2
+                continue
+            case 0xE2:
+                appendUnicodeEscape(utf8[end + 2] == 0xA8 ? 0x2028 : 0x2029)
+                at = end + 3
+                continue
+            default: appendUnicodeEscape(UInt16(byte))
             }
             at = end + 1
         }
+    }
+
+    /// What stands behind the backslash.
+    private mutating func appendUnicodeEscape(_ unit: UInt16) {
+        append(UInt8(ascii: "u"))
+        for shift in [12, 8, 4, 0] as [UInt16] { append(Hexadecimal.digit(UInt8(unit >> shift & 0xF))) }
     }
 
     /// The number in decimal digits.

@@ -12,6 +12,8 @@ public enum PeerFrameError: Error, Hashable, Sendable {
     case invalidNumber
     /// Not UTF-8.
     case invalidText
+    /// A node calls itself, its address or its cluster something with a control character in it.
+    case controlCharacter
     /// A text over its limit, of so many bytes: `PeerLimits`.
     case textTooLong(Int)
     /// A list of more elements than `PeerLimits.count`.

@@ -10,9 +10,9 @@ extension PeerHello {
     init(reading reader: inout PeerReader) throws(PeerFrameError) {
         self.init(
             lowestVersion: try reader.number(as: UInt16.self), highestVersion: try reader.number(as: UInt16.self),
-            cluster: try reader.text(limit: PeerLimits.name), replica: try reader.replica(),
-            boot: try reader.number(), process: try reader.fixed(), name: try reader.text(limit: PeerLimits.name),
-            address: try reader.text(limit: PeerLimits.name), wall: try reader.number(),
+            cluster: try reader.name(), replica: try reader.replica(),
+            boot: try reader.number(), process: try reader.fixed(), name: try reader.name(),
+            address: try reader.name(), wall: try reader.number(),
             incarnation: try reader.number())
         guard lowestVersion <= highestVersion else { throw .invalidField }
     }
@@ -34,6 +34,8 @@ extension PeerHello {
 extension MemberUpdate: PeerField {
     static var fewestBytes: Int { 6 }
 
+    /// A name or address with control characters is read: it may be hearsay, from a node that knows no better, and the
+    /// link to that node must not end for it. `Membership` keeps none.
     init(reading reader: inout PeerReader) throws(PeerFrameError) {
         self.init(
             replica: try reader.replica(), incarnation: try reader.number(),

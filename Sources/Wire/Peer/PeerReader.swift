@@ -57,6 +57,13 @@ struct PeerReader {
         try text(length: try number(), limit: limit)
     }
 
+    /// What a node says of itself: of its own name, its address, its cluster.
+    mutating func name() throws(PeerFrameError) -> Text {
+        let name = try text(limit: PeerLimits.name)
+        guard !name.hasControls else { throw .controlCharacter }
+        return name
+    }
+
     /// A text as long as the frame allows: what users write.
     mutating func text() throws(PeerFrameError) -> Text { try text(limit: .max) }
 

@@ -168,6 +168,29 @@ import Testing
         #expect(refusal("28 \(ann) 00 00 0272 00 00 00 0272 00 00 00") == .invalidField)
     }
 
+    @Test("what a node calls itself has no control character in it; what it has heard of others may")
+    func controls() {
+        func hello(cluster: Text = "c", name: Text = "n", address: Text = "a:1") -> PeerFrame {
+            .hello(
+                PeerHello(
+                    lowestVersion: 1, highestVersion: 1, cluster: cluster, replica: ReplicaID(rawValue: 1), boot: 1,
+                    process: 1, name: name, address: address, wall: 1, incarnation: 0))
+        }
+        for bad in ["\u{7F}é", "a\n", "\u{1B}[2J", "\u{9B}31m", "\u{2028}"] as [Text] {
+            for frame in [hello(cluster: bad), hello(name: bad), hello(address: bad)] {
+                #expect(PeerFrame.decoded(frame.encoded()) == .failure(.controlCharacter))
+            }
+            let heard = PeerFrame.members([
+                MemberUpdate(
+                    replica: ReplicaID(rawValue: 2), incarnation: 1, state: .alive, from: ReplicaID(rawValue: 2),
+                    address: bad, name: bad)
+            ])
+            #expect(PeerFrame.decoded(heard.encoded()) == .success(heard))
+        }
+        let fine = hello(cluster: "grün", name: "Knoten №1", address: "[::1]:7946")
+        #expect(PeerFrame.decoded(fine.encoded()) == .success(fine))
+    }
+
     @Test("lists that are not sorted, or name something twice")
     func unsorted() {
         let hash = "0000000000000000"

@@ -31,6 +31,9 @@ struct PeerSamples {
         return Text(String(scalars))
     }
 
+    /// What a node may call itself.
+    mutating func name() -> Text { text().withoutControls }
+
     mutating func room() -> Text { flip() ? "dev" : text(4) }
 
     mutating func bytes(_ longest: Int = 20) -> [UInt8] {
@@ -95,8 +98,8 @@ struct PeerSamples {
     mutating func hello() -> PeerHello {
         let versions = [UInt16(below(65536)), UInt16(below(65536))].sorted()
         return PeerHello(
-            lowestVersion: versions[0], highestVersion: versions[1], cluster: text(), replica: replica(),
-            boot: number(), process: number(), name: text(), address: text(), wall: number(), incarnation: number())
+            lowestVersion: versions[0], highestVersion: versions[1], cluster: name(), replica: replica(),
+            boot: number(), process: number(), name: name(), address: name(), wall: number(), incarnation: number())
     }
 
     mutating func digest() -> PeerDigest {
