@@ -193,8 +193,9 @@ extension FrameBatchBuilder {
         for (index, record) in records.enumerated() {
             if let dot = record.dot { reached.advance(to: dot) }
             guard record.wantsCursor else { continue }
-            let frame = Array(buffer.bytes(record.range))
-            let text = frame.dropFirst(frame.withUnsafeBytes { WebSocketFrame.serverHeaderLength($0) }).dropLast()
+            let length = WebSocketFrame.serverPayloadLength(ofFrame: record.range.count)
+            // But for its last brace, in front of which the cursor goes.
+            let text = Array(buffer.bytes(record.range).suffix(length).dropLast())
             let range = appendFrame { out in
                 text.withUnsafeBytes { out.append($0) }
                 out.appendCursor(reached)

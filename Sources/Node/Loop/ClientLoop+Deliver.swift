@@ -161,12 +161,12 @@ extension ClientLoop {
         let connection = connections[slot]
         guard !connection.pointee.closeSent else { return }
         if connection.pointee.backlog > options.replyBytes {
-            closeAsSlow(slot, "too slow")
+            // Who speaks HTTP can't be told in a frame, and gets no answer that is cut.
+            if connection.pointee.phase == .http { giveUpAsSlow(slot) } else { closeAsSlow(slot, "too slow") }
             return
         }
         if connection.pointee.room != Connection.nowhere, connection.pointee.feed == nil { catchUp(slot) }
-        encode(&connection.pointee.waiting)
-        connection.pointee.waitingFrames += 1
+        connection.pointee.output.append(encode)
         counts.framesOut += 1
         markDirty(slot)
     }
@@ -198,15 +198,13 @@ extension ClientLoop {
         let bytes = frames.pointee.bytes.count - offset
         let fits =
             connection.pointee.backlog == 0
-            || (connection.pointee.waitingFrames + count <= options.sendFrames
+            || (connection.pointee.output.frames + count <= options.sendFrames
                 && connection.pointee.backlog + bytes <= options.sendBytes)
         guard fits else {
             takeOffLive(slot, frames, from: offset)
             return
         }
-        connection.pointee.waiting.append(
-            frames.pointee.bytes.bytes(offset..<frames.pointee.bytes.count))
-        connection.pointee.waitingFrames += count
+        connection.pointee.output.append(frames.pointee, from: offset, to: frames.pointee.bytes.count)
         counts.framesOut += count
         markDirty(slot)
     }
@@ -287,20 +285,13 @@ extension ClientLoop {
         counts.framesOut += frames.pointee.count(from: offset) - left
         if left <= options.sendFrames, frames.pointee.bytes.count - start <= options.sendBytes {
             queue(slot, frames, from: start)
-            let cut = frames.pointee.frames.first { $0.end >= start }
-            connection.pointee.boundary = (cut?.end ?? start) - start
         } else {
-            var end = start
-            if let cut = frames.pointee.frames.first(where: { $0.end > start }),
-                !frames.pointee.frames.contains(where: { $0.end == start }), start > 0
-            {
-                end = cut.end
-                connection.pointee.boundary = end - start
-                connection.pointee.waiting.append(frames.pointee.bytes.bytes(start..<end))
-                connection.pointee.waitingFrames += 1
+            let cut = frames.pointee.end(around: start)
+            if let cut {
+                connection.pointee.output.append(frames.pointee, from: start, to: cut)
                 counts.framesOut += 1
             }
-            takeOffLive(slot, frames, from: end)
+            takeOffLive(slot, frames, from: cut ?? start)
         }
         waitToWrite(slot)
     }
@@ -313,16 +304,13 @@ extension ClientLoop {
             return
         }
         while connection.pointee.backlog > 0 {
-            let rest = connection.pointee.waiting.bytes(connection.pointee.sent..<connection.pointee.waiting.count)
-            switch StreamSocket.send(connection.pointee.descriptor, rest) {
+            switch StreamSocket.send(connection.pointee.descriptor, connection.pointee.output.bytes) {
             case .moved(let sent):
                 counts.bytesOut += sent
-                let before = connection.pointee.backlog
-                connection.pointee.sent += sent
+                connection.pointee.output.leave(sent)
                 connection.pointee.progressed = now
                 // Its pongs are not read meanwhile; that it takes what waits shows that it lives.
                 if connection.pointee.readPaused { connection.pointee.heard = now }
-                connection.pointee.waitingFrames = connection.pointee.waitingFrames * (before - sent) / before
             case .wouldBlock:
                 waitToWrite(slot)
                 return
@@ -331,7 +319,7 @@ extension ClientLoop {
                 return
             }
         }
-        connection.pointee.emptied()
+        connection.pointee.output.removeAll()
         emptied(slot)
     }
 
@@ -348,9 +336,7 @@ extension ClientLoop {
 
     mutating func waitToWrite(_ slot: UInt32) {
         let connection = connections[slot]
-        if connection.pointee.sent > 64 << 10 {
-            connection.pointee.compact()
-        }
+        if connection.pointee.output.sentCount > 64 << 10 { connection.pointee.output.compact() }
         let pause = connection.pointee.backlog > options.sendBytes
         if connection.pointee.wantsWrite, connection.pointee.readPaused == pause {
             askForFeed(slot)

@@ -93,9 +93,13 @@ extension ClientLoop {
         connection.pointee.nextPing = now + options.pingPeriod
         // Not flushed: it leaves with the first frame, which is on its way.
         accept.withUnsafeBytes {
-            HTTPResponse.appendSwitchingProtocols(accept: $0, to: &connection.pointee.waiting)
+            let accept = $0
+            connection.pointee.output.append(frames: 0) {
+                HTTPResponse.appendSwitchingProtocols(accept: accept, to: &$0)
+            }
         }
-        connection.pointee.boundary = connection.pointee.waiting.count
+        // Whatever is dropped later, frames need the answer that they stand behind.
+        connection.pointee.output.keep()
     }
 
     mutating func refuseRequest(_ slot: UInt32, _ response: HTTPResponse) {

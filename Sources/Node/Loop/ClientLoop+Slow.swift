@@ -57,7 +57,7 @@ extension ClientLoop {
     private func fits(_ bytes: Int, _ slot: UInt32) -> Bool {
         let connection = connections[slot]
         return connection.pointee.backlog == 0
-            || (connection.pointee.waitingFrames < options.sendFrames
+            || (connection.pointee.output.frames < options.sendFrames
                 && connection.pointee.backlog + bytes <= options.sendBytes)
     }
 
@@ -107,8 +107,7 @@ extension ClientLoop {
         var text = ByteBuffer()
         encoder.resumed(
             stamp, room: room, recovered: recovered, cursor: cursor, docs: documents, ref: ref, to: &text)
-        WebSocketFrame.append(.text, text.bytes, to: &connections[slot].pointee.waiting)
-        connections[slot].pointee.waitingFrames += 1
+        connections[slot].pointee.output.append { WebSocketFrame.append(.text, text.bytes, to: &$0) }
         counts.framesOut += 1
         markDirty(slot)
     }
@@ -164,8 +163,7 @@ extension ClientLoop {
     }
 
     private mutating func append(_ bytes: UnsafeRawBufferPointer, toSlow slot: UInt32) {
-        connections[slot].pointee.waiting.append(bytes)
-        connections[slot].pointee.waitingFrames += 1
+        connections[slot].pointee.output.append(bytes)
         counts.framesOut += 1
     }
 

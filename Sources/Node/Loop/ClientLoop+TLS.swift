@@ -68,7 +68,7 @@ extension ClientLoop {
     /// `flush`, for a connection with TLS.
     mutating func flushSealed(_ slot: UInt32, _ tls: ConnectionTLS) {
         let connection = connections[slot]
-        let rest = connection.pointee.waiting.bytes(connection.pointee.sent..<connection.pointee.waiting.count)
+        let rest = connection.pointee.output.bytes
         // Nothing is written before the handshake is done, but what it says itself.
         let result =
             tls.isEstablished
@@ -77,9 +77,7 @@ extension ClientLoop {
         switch result {
         case .moved(let taken) where taken == rest.count || !tls.isEstablished: break
         case .moved(let taken):
-            let before = connection.pointee.backlog
-            connection.pointee.sent += taken
-            connection.pointee.waitingFrames = connection.pointee.waitingFrames * (before - taken) / before
+            connection.pointee.output.leave(taken)
             waitToWrite(slot)
             return
         case .wouldBlock:
@@ -89,7 +87,7 @@ extension ClientLoop {
             lose(slot)
             return
         }
-        connection.pointee.emptied()
+        connection.pointee.output.removeAll()
         if connection.pointee.endAfterFlush { tls.end() }
         if tls.hasOutput {
             let end = tls.drain(connection.pointee.descriptor)

@@ -47,11 +47,18 @@ extension ClientLoop {
         let connection = connections[slot]
         metrics.slowClosed.add(1)
         log.write(.info, "slow client closed", ("session", id(of: slot).description), ("reason", reason))
-        connection.pointee.dropWaiting()
+        connection.pointee.output.drop()
         close(slot, .tryAgainLater, reason)
         connection.pointee.progressed = now
         connection.pointee.deadline = now + max(options.writeWait, Self.lastChance)
         schedule(slot)
+    }
+
+    /// Gives up a client that speaks HTTP and takes no answers: there is no word for that which would not be cut.
+    mutating func giveUpAsSlow(_ slot: UInt32) {
+        metrics.slowClosed.add(1)
+        log.write(.info, "slow client closed", ("connection", id(of: slot).description), ("reason", "HTTP answers"))
+        kill(slot)
     }
 
     private mutating func expire(_ slot: UInt32) {

@@ -40,12 +40,8 @@ struct Connection: ~Copyable {
     var turn: UInt32 = 0
     var turnOffset: UInt32 = 0
 
-    /// What waits to be sent, from `sent` on, and about how many frames that is.
-    var waiting = ByteBuffer()
-    var sent = 0
-    var waitingFrames = 0
-    /// Where in `waiting` a frame is known to begin: not at 0 where its first bytes are the rest of a frame.
-    var boundary = 0
+    /// What waits to be sent.
+    var output = OutgoingQueue()
 
     /// Where clients speak TLS.
     var tls: ConnectionTLS?
@@ -73,37 +69,7 @@ struct Connection: ~Copyable {
 
     static let nowhere = UInt32.max
 
-    /// Gives back the memory of what has been sent.
-    mutating func emptied() {
-        waiting.removeAll(keeping: 0)
-        sent = 0
-        waitingFrames = 0
-        boundary = 0
-    }
-
-    /// Moves what is not sent yet to the front.
-    mutating func compact() {
-        boundary = nextBoundary() - sent
-        waiting.removeFirst(sent)
-        sent = 0
-    }
-
-    /// Throws away what waits, but for the rest of a frame that has been sent in part.
-    mutating func dropWaiting() {
-        waiting.truncate(to: nextBoundary())
-        waitingFrames = backlog > 0 ? 1 : 0
-    }
-
-    /// Where the first frame begins of which nothing has been sent. O(frames waiting).
-    private func nextBoundary() -> Int {
-        var at = boundary
-        while at < sent, at < waiting.count {
-            at += WebSocketFrame.serverFrameLength(waiting.bytes(at..<waiting.count))
-        }
-        return min(at, waiting.count)
-    }
-
-    var backlog: Int { waiting.count - sent }
+    var backlog: Int { output.count }
     var isOpen: Bool { phase != .free && phase != .dead }
     /// The core knows of its session, and must be told of the end.
     var sessionKnown = false

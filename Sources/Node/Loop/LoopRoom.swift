@@ -30,4 +30,10 @@ struct TurnFrames: ~Copyable {
         if offset == 0 { return frames.count }
         return frames.reduce(0) { $0 + ($1.end > offset ? 1 : 0) }
     }
+
+    /// Where the frame ends that `offset` is within; nil where one begins there, or all have ended.
+    func end(around offset: Int) -> Int? {
+        guard offset > 0, let frame = frames.first(where: { $0.end >= offset }), frame.end > offset else { return nil }
+        return frame.end
+    }
 }

@@ -34,6 +34,11 @@ public struct WebSocketFrame: Hashable, Sendable {
         (payload < 126 ? 2 : payload <= 0xFFFF ? 4 : 10) + (masked ? 4 : 0)
     }
 
+    /// How long the payload is of an unmasked frame of so many bytes: the inverse of the length that `headerLength` gives.
+    public static func serverPayloadLength(ofFrame length: Int) -> Int {
+        length < 2 + 126 ? max(0, length - 2) : length <= 4 + 0xFFFF ? length - 4 : length - 10
+    }
+
     public var headerLength: Int { Self.headerLength(for: Int(clamping: payloadLength), masked: mask != nil) }
 
     // MARK: Reading
