@@ -20,6 +20,7 @@ public struct HTTPStatus: RawRepresentable, Hashable, Sendable {
     public static let upgradeRequired = HTTPStatus(rawValue: 426)
     public static let fieldsTooLarge = HTTPStatus(rawValue: 431)
     public static let internalError = HTTPStatus(rawValue: 500)
+    public static let notImplemented = HTTPStatus(rawValue: 501)
     public static let unavailable = HTTPStatus(rawValue: 503)
     public static let versionNotSupported = HTTPStatus(rawValue: 505)
 
@@ -41,6 +42,7 @@ public struct HTTPStatus: RawRepresentable, Hashable, Sendable {
         case 426: "Upgrade Required"
         case 431: "Request Header Fields Too Large"
         case 500: "Internal Server Error"
+        case 501: "Not Implemented"
         case 503: "Service Unavailable"
         case 505: "HTTP Version Not Supported"
         default: ""

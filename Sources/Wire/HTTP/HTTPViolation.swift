@@ -19,6 +19,8 @@ public enum HTTPViolation: Error, Hashable, Sendable, CaseIterable {
     case conflictingContentLength
     case contentLengthWithTransferEncoding
     case transferEncodingInHTTP10
+    /// A coding other than chunked, or more than one: where the body ends can't be known (RFC 9112, section 6.1).
+    case unknownTransferCoding
 
     /// What a server answers.
     public var status: HTTPStatus {
@@ -28,6 +30,7 @@ public enum HTTPViolation: Error, Hashable, Sendable, CaseIterable {
             .conflictingContentLength, .contentLengthWithTransferEncoding, .transferEncodingInHTTP10:
             .badRequest
         case .unsupportedVersion: .versionNotSupported
+        case .unknownTransferCoding: .notImplemented
         case .targetTooLong: .targetTooLong
         case .headTooLarge, .tooManyFields: .fieldsTooLarge
         }
@@ -54,6 +57,7 @@ public enum HTTPViolation: Error, Hashable, Sendable, CaseIterable {
         case .conflictingContentLength: "two different Content-Lengths"
         case .contentLengthWithTransferEncoding: "both Content-Length and Transfer-Encoding"
         case .transferEncodingInHTTP10: "Transfer-Encoding in HTTP/1.0"
+        case .unknownTransferCoding: "a Transfer-Encoding other than chunked"
         }
     }
 }

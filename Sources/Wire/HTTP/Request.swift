@@ -54,6 +54,7 @@ public struct Request: Sendable {
         if framing.hasTransferEncoding {
             if framing.contentLength != nil { throw .contentLengthWithTransferEncoding }
             if line.minorVersion == 0 { throw .transferEncodingInHTTP10 }
+            if framing.hasOtherCoding { throw .unknownTransferCoding }
         }
         self.line = line
         self.fields = fields
@@ -69,6 +70,8 @@ public struct Request: Sendable {
         var hosts = 0
         var contentLength: Int?
         var hasTransferEncoding = false
+        var codings = 0
+        var hasOtherCoding = false
         var close = false
         var keepAlive = false
 
@@ -89,6 +92,11 @@ public struct Request: Sendable {
                 contentLength = length
             } else if HTTPFields.matches(bytes, field.name, "transfer-encoding") {
                 hasTransferEncoding = true
+                codings += 1
+                // Chunked is the one coding that every recipient must know (RFC 9112, section 7); a list of several, or
+                // the field twice, says that there are others below it, or that it is applied twice.
+                let isChunked = HTTPFields.matches(bytes, .init(value), "chunked")
+                hasOtherCoding = hasOtherCoding || !isChunked || codings > 1
             }
         }
 

@@ -68,6 +68,8 @@ import Testing
         ("a target over 16 KiB", "GET /\(String(repeating: "a", count: 17_000)) HTTP/1.1\r\nHost: x\r\n\r\n", 414),
         ("a body of a length", "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 413),
         ("a chunked body", "GET /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 413),
+        ("a coding that nobody knows", "GET /health HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\nx", 501),
+        ("such a coding of an upgrade", "GET /ws HTTP/1.1\r\n\(upgradeHead)Transfer-Encoding: x\r\n\r\n", 501),
         ("an unknown path", "GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", 404),
         ("the root", "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 404),
         ("a longer path", "GET /healthy HTTP/1.1\r\nHost: x\r\n\r\n", 404),

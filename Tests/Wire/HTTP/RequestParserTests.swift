@@ -227,6 +227,14 @@ import Testing
         (plain + "Transfer-Encoding:\u{B}chunked\r\n\r\n", .controlCharacter),
         (plain + "X: y\nTransfer-Encoding: chunked\r\n\r\n", .bareLineFeed),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", .transferEncodingInHTTP10),
+        (plain + "Transfer-Encoding: gzip\r\n\r\n", .unknownTransferCoding),
+        (plain + "Transfer-Encoding: identity\r\n\r\n", .unknownTransferCoding),
+        (plain + "Transfer-Encoding: gzip, chunked\r\n\r\n", .unknownTransferCoding),
+        (plain + "Transfer-Encoding: chunked, chunked\r\n\r\n", .unknownTransferCoding),
+        (plain + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", .unknownTransferCoding),
+        (plain + "Transfer-Encoding: chunked;q=1\r\n\r\n", .unknownTransferCoding),
+        (plain + "Transfer-Encoding:\r\n\r\n", .unknownTransferCoding),
+        (plain + "Transfer-Encoding: gzip\r\nContent-Length: 0\r\n\r\n", .contentLengthWithTransferEncoding),
         // Limits
         ("GET /" + String(repeating: "a", count: 16_384), .targetTooLong),
         (plain + "A: " + String(repeating: "b", count: 16_384), .headTooLarge),
@@ -268,6 +276,7 @@ import Testing
             let expected =
                 switch violation {
                 case .unsupportedVersion: 505
+                case .unknownTransferCoding: 501
                 case .targetTooLong: 414
                 case .headTooLarge, .tooManyFields: 431
                 default: 400
