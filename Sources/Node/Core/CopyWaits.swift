@@ -16,28 +16,54 @@ struct CopyWaits {
 
     /// The most acks that may wait; past it one goes out at once, with the copies that there are.
     static let limit = 65_536
+    /// The same of repeats, all of which are looked at each time.
+    static let repeatLimit = 1_024
 
     /// In the order of the log, and so of their deadlines; those before `head` are answered.
     private var waits: [Wait] = []
     private var head = 0
+    /// Repeats of what is stored, of any log, in the order of their deadlines.
+    private var repeats: [Wait] = []
     /// How far each peer has stored this log.
     private var stored: [(peer: ReplicaID, seq: UInt64)] = []
     /// The seqs of which a copy may have been added since the last look.
     private var news: ClosedRange<UInt64>?
 
-    var isEmpty: Bool { head == waits.count }
+    var isEmpty: Bool { head == waits.count && repeats.isEmpty }
+    /// Of first sends: repeats have a limit of their own.
     var count: Int { waits.count - head }
+    var canTakeRepeat: Bool { repeats.count < Self.repeatLimit }
 
     /// This node goes on under another identity, whose log nobody has. Who waits for copies under the old one is answered
     /// at the next look.
     mutating func forgetPeers() {
         stored = []
         for at in waits.indices { waits[at].deadline = 0 }
+        for at in repeats.indices { repeats[at].deadline = 0 }
     }
 
     mutating func add(_ wait: Wait) {
         waits.append(wait)
         note(wait.seq...wait.seq)
+    }
+
+    /// Of a repeat: its entry may be of any log, and is stored here.
+    mutating func addRepeat(_ wait: Wait) { repeats.append(wait) }
+
+    /// The repeats that have what they want by now, or have waited long enough. O(repeats).
+    /// - Parameter copies: on how many nodes an entry is stored, as far as it is known.
+    mutating func takeRepeats(at now: UInt64, copies: (Dot) -> Int) -> [Wait] {
+        guard !repeats.isEmpty else { return [] }
+        var ready: [Wait] = []
+        repeats.removeAll { wait in
+            let count = copies(wait.acknowledgement.position.dot)
+            guard count >= wait.wanted || now >= wait.deadline else { return false }
+            var wait = wait
+            wait.acknowledgement.copies = count
+            ready.append(wait)
+            return true
+        }
+        return ready
     }
 
     /// The peer does not count: there is no link to it any more, and whatever comes back may be another identity of the
@@ -67,7 +93,7 @@ struct CopyWaits {
     /// there is news); where acks that want more copies stand before them, O(n).
     mutating func takeReady(at now: UInt64) -> [Wait] {
         defer { news = nil }
-        guard !isEmpty else { return [] }
+        guard count > 0 else { return [] }
         var ready: [Wait] = []
         while head < waits.count, now >= waits[head].deadline {
             ready.append(answered(waits[head]))

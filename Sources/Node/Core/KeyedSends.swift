@@ -20,6 +20,7 @@ struct KeyedSends {
     struct Repeat {
         let session: SessionID
         let ref: Text?
+        let copies: Int?
     }
 
     private var asked: [MessageID: [SessionID]] = [:]
@@ -101,8 +102,8 @@ struct KeyedSends {
     mutating func place(_ id: MessageID) { placed[id] = [] }
 
     /// Keeps a repeat of a placed send until that is settled.
-    mutating func wait(for id: MessageID, _ session: SessionID, ref: Text?) {
-        placed[id]!.append(Repeat(session: session, ref: ref))
+    mutating func wait(for id: MessageID, _ session: SessionID, ref: Text?, copies: Int?) {
+        placed[id]!.append(Repeat(session: session, ref: ref, copies: copies))
         held += 1
     }
 

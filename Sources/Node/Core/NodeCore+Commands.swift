@@ -125,7 +125,7 @@ extension NodeCore {
         let messageID = log!.messageID(
             room: rooms.name(of: session.room), user: isPlanted ? options.nodeName : session.user, key: key)
         if keyed.isPlaced(messageID) {
-            keyed.wait(for: messageID, id, ref: ref)
+            keyed.wait(for: messageID, id, ref: ref, copies: message.copies)
         } else {
             keyed.ask(for: messageID, id, .command(ref: ref, .message(message)))
         }
@@ -241,18 +241,31 @@ extension NodeCore {
         case .success(let position?):
             counters.duplicates &+= 1
             let room = rooms.name(of: session.room)
-            if let ref { repeated(messageID, position, room: room, id, ref: ref) }
+            if let ref { repeated(messageID, position, room: room, id, copies: message.copies, ref: ref) }
         case .success(nil) where keyed.isPlaced(messageID):
-            keyed.wait(for: messageID, id, ref: ref)
+            keyed.wait(for: messageID, id, ref: ref, copies: message.copies)
         case .success(nil):
             guard admits(id, ref: ref, at: now) else { return }
             place(message, id: messageID, ref: ref, from: id, session, at: now)
         }
     }
 
-    /// Answers a repeat of what is stored.
-    mutating func repeated(_ messageID: MessageID, _ position: Position, room: Text, _ session: SessionID, ref: Text) {
-        let ack = Acknowledgement(id: messageID, room: room, position: position, isDuplicate: true)
+    /// Answers a repeat of what is stored: like the first send where it asks for copies, with the number that there are.
+    mutating func repeated(
+        _ messageID: MessageID, _ position: Position, room: Text, _ session: SessionID, copies wanted: Int?, ref: Text
+    ) {
+        var ack = Acknowledgement(id: messageID, room: room, position: position, isDuplicate: true)
+        if let wanted {
+            let count = copies(of: position.dot)
+            ack.copies = count
+            if count < wanted, let cluster = options.cluster, copies.canTakeRepeat {
+                copies.addRepeat(
+                    CopyWaits.Wait(
+                        session: session, ref: ref, acknowledgement: ack, wanted: wanted,
+                        deadline: monotonic + cluster.copiesWait))
+                return
+            }
+        }
         ready.append(to: .session(session)) { encoder.ack(ack, ref: ref, to: &$0) }
     }
 

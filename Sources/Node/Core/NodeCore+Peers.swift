@@ -250,7 +250,32 @@ extension NodeCore {
 
     /// Answers those who wait for copies of what they wrote and have them now, or have waited long enough.
     mutating func acknowledgeCopies() {
-        for wait in copies.takeReady(at: monotonic) where sessions[wait.session] != nil {
+        acknowledge(copies.takeReady(at: monotonic))
+    }
+
+    /// The same for repeats, whose entries may be of any log.
+    private mutating func acknowledgeRepeats() {
+        guard !copies.isEmpty else { return }
+        let standings = replicator.standings
+        let (own, replica) = (copies, log?.replica)
+        acknowledge(
+            copies.takeRepeats(at: monotonic) { Self.copies(of: $0, standings, own: $0.replica == replica ? own : nil) }
+        )
+    }
+
+    /// On how many nodes an entry that is stored here is known to be stored, this one included.
+    func copies(of dot: Dot) -> Int {
+        Self.copies(of: dot, replicator.standings, own: dot.replica == log?.replica ? copies : nil)
+    }
+
+    /// - Parameter own: what peers have confirmed of this node's own log, where it is an entry of that.
+    private static func copies(of dot: Dot, _ standings: [PeerStanding], own: CopyWaits?) -> Int {
+        let known = standings.count { $0.replica != .sharedStore && ($0.replica == dot.replica || $0.has.covers(dot)) }
+        return max(1 + known, own?.copies(of: dot) ?? 1)
+    }
+
+    private mutating func acknowledge(_ waits: [CopyWaits.Wait]) {
+        for wait in waits where sessions[wait.session] != nil {
             ready.append(to: .session(wait.session)) {
                 encoder.ack(wait.acknowledgement, ref: wait.ref, to: &$0)
             }
@@ -265,6 +290,7 @@ extension NodeCore {
             if options.retention > 0 || isFoldingWorthwhile { retention.due(at: now) }
         }
         acknowledgeCopies()
+        acknowledgeRepeats()
         lookIntoSharedStore(into: &effects)
         guard options.cluster != nil, log != nil, stage != .finished else { return }
         handle(PeerLinksEvent.tick, at: now, into: &effects)

@@ -93,7 +93,9 @@ extension NodeCore {
             guard !repeats.isEmpty, let entry = batch.entries.first(where: { $0.dot == position.dot }) else { continue }
             for again in repeats {
                 counters.duplicates &+= 1
-                if let ref = again.ref { repeated(id, position, room: entry.room, again.session, ref: ref) }
+                if let ref = again.ref {
+                    repeated(id, position, room: entry.room, again.session, copies: again.copies, ref: ref)
+                }
             }
         }
     }

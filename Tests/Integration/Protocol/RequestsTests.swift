@@ -36,6 +36,10 @@ import Testing
             let ann = try node.client("ann")
             #expect(try ann.ask(#"{"body":"x","ref":"a","copies":3}"#, ref: "a").number("copies") == 1)
             #expect(try ann.ask(#"{"body":"x","ref":"b"}"#, ref: "b").number("copies") == nil)
+            for ref in ["c", "d"] {
+                let ack = try ann.ask(#"{"body":"x","key":"k","ref":"\#(ref)","copies":3}"#, ref: ref)
+                #expect(ack.type == "ack" && ack.number("copies") == 1)
+            }
         }
     }
 

@@ -61,6 +61,21 @@ struct CopyWaitsTests {
         #expect(waits.takeReady(at: 0).map(\.acknowledgement.copies) == [1])
     }
 
+    @Test("a repeat waits for copies of an entry of any log, or until its time is over, however many there are")
+    func repeats() {
+        var waits = CopyWaits()
+        for seq in UInt64(1)...3 { waits.addRepeat(Self.wait(4 - seq, wanted: Int(seq) + 1, deadline: 10 * seq)) }
+        #expect(!waits.isEmpty && waits.count == 0)
+        #expect(waits.takeReady(at: 100).isEmpty)
+        #expect(waits.takeRepeats(at: 0) { _ in 1 }.isEmpty)
+        #expect(waits.takeRepeats(at: 0) { Int($0.seq) }.map(\.acknowledgement.copies) == [3])
+        #expect(waits.takeRepeats(at: 20) { _ in 1 }.map(\.wanted) == [3])
+        waits.forgetPeers()
+        #expect(waits.takeRepeats(at: 0) { _ in 1 }.map(\.wanted) == [4] && waits.isEmpty)
+        for _ in 0..<CopyWaits.repeatLimit { waits.addRepeat(Self.wait(1, wanted: 2)) }
+        #expect(!waits.canTakeRepeat)
+    }
+
     @Test("a peer without a link does not count: it may come back under another name, and one node is one copy")
     func forgets() {
         var waits = CopyWaits()

@@ -68,6 +68,34 @@ struct NodeCorePeerTests {
         #expect(cluster.nodes[0].core.copies.isEmpty)
     }
 
+    @Test("a repeat that wants copies is told how many there are, on the node that has it and on another")
+    func copiesOfRepeat() {
+        let cluster = Self.started(2)
+        let sessions = [cluster.enter(0, "ann"), cluster.enter(1, "ann")]
+        let command = MessageCommand(body: [120], key: "k", copies: 2)
+        cluster.send(0, sessions[0], .message(command), ref: "first")
+        cluster.run(30)
+        func copies(_ node: Int, _ ref: String) -> [Int?] {
+            cluster.nodes[node].shown.filter { $0.type == "ack" && $0.ref == ref }.map(\.copies)
+        }
+        #expect(copies(0, "first") == [2])
+        for (node, session) in sessions.enumerated() {
+            cluster.send(node, session, .message(command), ref: "again")
+            cluster.run(5)
+            #expect(copies(node, "again") == [2])
+        }
+        // Nobody else has it: told when the time is over.
+        cluster.separate(0, 1)
+        let alone = MessageCommand(body: [121], key: "l", copies: 2)
+        cluster.send(0, sessions[0], .message(alone), ref: "lonely")
+        cluster.send(0, sessions[0], .message(alone), ref: "lonely again")
+        cluster.run(40)
+        #expect(copies(0, "lonely again").isEmpty)
+        cluster.run(20)
+        #expect(copies(0, "lonely") == [1] && copies(0, "lonely again") == [1])
+        #expect(cluster.nodes[0].core.copies.isEmpty)
+    }
+
     @Test("an ack whose second copy doesn't come goes out when its time is over")
     func copiesMissing() {
         let cluster = Self.started(2)

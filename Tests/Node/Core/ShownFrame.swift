@@ -49,6 +49,7 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
         }
     }
     var isDuplicate: Bool { (fields["duplicate"] as? NSNumber)?.boolValue ?? false }
+    var copies: Int? { (fields["copies"] as? NSNumber)?.intValue }
     var value: Int? { (fields["value"] as? NSNumber)?.intValue }
     var amount: Int? { (fields["amount"] as? NSNumber)?.intValue }
     /// Of a `docs` frame: each document's name and kind.
