@@ -100,6 +100,21 @@ public struct SocketAddress: Sendable, CustomStringConvertible {
         }
     }
 
+    /// What stands for whoever is there, of all who could be: an IPv4 address, also one that is written as an IPv6 address,
+    /// or the network of 64 bits that an IPv6 address is in, since who has one address of it has all. 0 for anything else.
+    public var site: UInt64 {
+        withUnsafeBytes(of: storage) { bytes in
+            func number(_ range: Range<Int>) -> UInt64 { bytes[range].reduce(0) { $0 << 8 | UInt64($1) } }
+            switch family {
+            case AF_INET: return 0xFFFF << 32 | number(4..<8)
+            case AF_INET6:
+                let isMapped = number(8..<16) == 0 && number(16..<20) == 0xFFFF
+                return isMapped ? 0xFFFF << 32 | number(20..<24) : number(8..<16)
+            default: return 0
+            }
+        }
+    }
+
     /// The IP address alone, without the port.
     public var host: String {
         withPointer { address, length in

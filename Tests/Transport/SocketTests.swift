@@ -60,6 +60,17 @@ import Testing
         withExtendedLifetime(first.descriptor) {}
     }
 
+    @Test("a site is an IPv4 address, however it is written, or the IPv6 network of 64 bits")
+    func sites() {
+        func site(_ host: String) -> UInt64? { SocketAddress.literal(host: host, port: 1)?.site }
+        #expect(site("10.1.2.3") == 0xFFFF_0A01_0203 && site("::ffff:10.1.2.3") == 0xFFFF_0A01_0203)
+        #expect(site("2001:db8:1:2::5") == 0x2001_0DB8_0001_0002)
+        #expect(
+            site("2001:db8:1:2:9:9:9:9") == site("2001:db8:1:2::5")
+                && site("2001:db8:1:3::5") != site("2001:db8:1:2::5"))
+        #expect(site("::1") == 0 && SocketAddress.literal(host: "10.1.2.3", port: 9)?.site == site("10.1.2.3"))
+    }
+
     @Test("a host that is none is told as that", arguments: ["256.256.256.256", "no.such.host.invalid"])
     func unresolvable(host: String) {
         var said: String?

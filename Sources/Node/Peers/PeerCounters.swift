@@ -5,7 +5,7 @@ final class PeerCounters: Sendable {
     /// Links that are open now.
     let links = Counter()
     let dialsFailed = Counter()
-    /// Connections of strangers: over the limit of those that have not proved themselves, or too late with it.
+    /// Connections of strangers: over the limits of those that have not proved themselves, or too late with it.
     let strangersRefused = Counter()
     /// Who did not know the secret, or spoke no TLS.
     let handshakesFailed = Counter()

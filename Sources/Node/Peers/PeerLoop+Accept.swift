@@ -30,7 +30,6 @@ extension PeerLoop {
     }
 
     mutating func take(_ descriptor: consuming FileDescriptor) {
-        if pending >= options.pendingLimit { refuseOldestStranger() }
         let link = PeerLink(
             id: takeID(), descriptor: descriptor, dialled: nil, alternatives: [], phase: .handshaking,
             deadline: now + options.handshakeTimeout)
@@ -43,21 +42,23 @@ extension PeerLoop {
         link.interest = .read
         links[link.id.rawValue] = link
         hurried += 1
-        pending += 1
+        if let refused = gate.arrive(link.id, from: site(of: link), random: SecureRandom.word()) {
+            refuseStranger(refused)
+        }
         connected(link)
     }
 
-    /// There are too many: whoever has had the longest time to prove itself goes. So strangers that just sit there do not
-    /// keep out a peer, which needs some milliseconds.
-    mutating func refuseOldestStranger() {
-        let strangers = links.values.filter { $0.phase == .handshaking && $0.dialled == nil }
-        guard let oldest = strangers.min(by: { $0.id < $1.id }) else { return }
+    /// There are too many, and this one gives way.
+    private mutating func refuseStranger(_ id: LinkID) {
+        guard let stranger = links[id.rawValue] else { return }
         counters.strangersRefused.add(1)
         complaints.write(
-            "too many connections to the peers' port have not proved themselves: the oldest is closed",
-            address: remote(oldest), at: now)
-        bury(oldest)
+            "too many connections to the peers' port have not proved themselves: one is closed",
+            address: remote(stranger), at: now)
+        bury(stranger)
     }
+
+    private func site(of link: PeerLink) -> UInt64 { SocketAddress(remoteOf: link.descriptor.raw)?.site ?? 0 }
 
     /// TCP is there: now the secret, or at once the core.
     mutating func connected(_ link: PeerLink) {
@@ -81,7 +82,10 @@ extension PeerLoop {
 
     mutating func opened(_ link: PeerLink) {
         hurried -= 1
-        if link.dialled == nil { pending -= 1 }
+        if link.dialled == nil {
+            gate.leave(link.id)
+            gate.know(site(of: link))
+        }
         link.phase = .open
         counters.links.add(1)
         updateInterest(link)

@@ -19,6 +19,8 @@ extension PeerLoop {
 
     mutating func connect(_ address: Text, _ candidates: ArraySlice<SocketAddress>) {
         guard finishBy == nil else { return }
+        // Members are dialled, and they dial from where they are.
+        for candidate in candidates { gate.know(candidate.site) }
         var rest = candidates.prefix(4)
         while let candidate = rest.popFirst() {
             guard options.tls != nil || candidate.isLoopback else {

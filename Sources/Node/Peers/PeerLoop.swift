@@ -31,8 +31,8 @@ struct PeerLoop: ~Copyable {
     var events: [CoreEvent] = []
     var complaints: Complaints
     var now: UInt64
-    /// Strangers that have not proved themselves.
-    var pending = 0
+    /// Which strangers that have not proved themselves may be there.
+    var gate: StrangerGate
     /// Links that have a deadline.
     var hurried = 0
     var nextCheck: UInt64 = 0
@@ -54,6 +54,7 @@ struct PeerLoop: ~Copyable {
         self.counters = counters
         self.poller = poller
         complaints = Complaints(log: log)
+        gate = StrangerGate(limits: options.strangers)
         now = SystemClock.monotonic()
     }
 
@@ -194,7 +195,7 @@ struct PeerLoop: ~Copyable {
     mutating func bury(_ link: PeerLink) {
         guard links.removeValue(forKey: link.id.rawValue) != nil else { return }
         if link.phase == .open { counters.links.add(-1) } else { hurried -= 1 }
-        if link.phase == .handshaking || link.phase == .connecting, link.dialled == nil { pending -= 1 }
+        if link.dialled == nil { gate.leave(link.id) }
         do throws(SystemError) {
             try poller.remove(link.descriptor.raw)
         } catch {

@@ -6,8 +6,8 @@ struct PeerLoopOptions: Sendable {
     var tls: TLSContext?
     /// How long connecting and proving oneself may take, in nanoseconds each.
     var handshakeTimeout: UInt64 = 5_000_000_000
-    /// The most connections of strangers that have not proved themselves.
-    var pendingLimit = 32
+    /// How many connections of strangers that have not proved themselves there may be.
+    var strangers = StrangerGate.Limits()
     /// A peer that takes or answers nothing for so long is cut off.
     var silence: Duration = .seconds(10)
     /// How long what was said last may take to leave a link that the core has closed, in nanoseconds.
