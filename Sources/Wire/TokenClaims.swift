@@ -25,24 +25,26 @@ public struct TokenClaims: Hashable, Sendable {
         self.audience = audience
     }
 
-    /// Reads the token's second part. Text claims that are `null` are as good as absent; times must be numbers.
+    /// Reads the token's second part. What is not used hurts nothing, whatever its type is: issuers put into tokens what
+    /// others of their users need. What says who the bearer is must be text, and times must be numbers; text claims that are
+    /// `null` or empty are as good as absent.
     init(json bytes: UnsafeRawBufferPointer) throws(TokenError) {
         guard bytes.isUTF8 else { throw .malformed }
         var claims = TokenClaims(user: "")
-        var subject: Text?
-        var userID: Text?
-        var displayName: Text?
-        var name: Text?
+        var subject = TextClaim.absent
+        var userID = TextClaim.absent
+        var displayName = TextClaim.absent
+        var name = TextClaim.absent
         do throws(JSONError) {
             var json = JSONScanner(bytes)
             try json.beginObject()
             while let key = try json.nextKey() {
                 switch key.withBytes({ Name($0) }) {
-                case .userID: userID = try json.optionalText()
-                case .subject: subject = try json.optionalText()
-                case .displayName: displayName = try json.optionalText()
-                case .name: name = try json.optionalText()
-                case .issuer: claims.issuer = try json.optionalText()
+                case .userID: userID = try json.textClaim()
+                case .subject: subject = try json.textClaim()
+                case .displayName: displayName = try json.textClaim()
+                case .name: name = try json.textClaim()
+                case .issuer: claims.issuer = try json.textClaim().text
                 case .audience: claims.audience = try json.texts()
                 case .expires: claims.expires = try json.double()
                 case .notBefore: claims.notBefore = try json.double()
@@ -53,11 +55,26 @@ public struct TokenClaims: Hashable, Sendable {
         } catch {
             throw .malformed
         }
-        guard let user = [userID, subject].lazy.compactMap({ $0 }).first(where: { !$0.isEmpty }) else { throw .noUser }
-        claims.user = user
+        // The first that says anything counts, also where it is nothing that can be used: the bearer is not made another.
+        switch userID.isAbsent ? subject : userID {
+        case .absent: throw .noUser
+        case .text(let user): claims.user = user
+        case .other: throw .malformed
+        }
         claims.displayName =
-            [displayName, name].lazy.compactMap { $0?.trimmed() }.first { !$0.isEmpty } ?? user
+            [displayName, name].lazy.compactMap { $0.text?.trimmed() }.first { !$0.isEmpty } ?? claims.user
         self = claims
+    }
+
+    /// What a claim says that should be text.
+    fileprivate enum TextClaim {
+        /// It isn't there, is `null`, or is empty.
+        case absent
+        case text(Text)
+        case other
+
+        var isAbsent: Bool { if case .absent = self { true } else { false } }
+        var text: Text? { if case .text(let text) = self { text } else { nil } }
     }
 
     /// Judges a token whose signature was right, at `now` seconds since 1970. A token ends at `exp`, not after it; an
@@ -119,18 +136,28 @@ public struct TokenClaims: Hashable, Sendable {
 }
 
 extension JSONScanner {
-    /// A string, or nil for `null`.
-    fileprivate mutating func optionalText() throws(JSONError) -> Text? {
-        try skipNull() ? nil : string().text()
+    fileprivate mutating func textClaim() throws(JSONError) -> TokenClaims.TextClaim {
+        switch try peek() {
+        case .string:
+            let text = try string().text()
+            return text.isEmpty ? .absent : .text(text)
+        case .null:
+            try skipValue()
+            return .absent
+        case .object, .array, .number, .bool:
+            try skipValue()
+            return .other
+        }
     }
 
-    /// A string or an array of them; nothing for `null`.
+    /// A string or those in an array; what else there is says nothing.
     fileprivate mutating func texts() throws(JSONError) -> [Text] {
-        if try skipNull() { return [] }
-        guard try peek() == .array else { return [try string().text()] }
+        guard try peek() == .array else { return try textClaim().text.map { [$0] } ?? [] }
         var texts: [Text] = []
         try beginArray()
-        while try nextElement() { texts.append(try string().text()) }
+        while try nextElement() {
+            if let text = try textClaim().text { texts.append(text) }
+        }
         return texts
     }
 }

@@ -41,7 +41,9 @@ enum IssueToken {
         if let file = arguments.values["jwt-secret-file"] {
             return try Secret(file: file, variable: "--jwt-secret-file")
         }
-        if let secret = environment["CONVERGE_JWT_SECRET"], !secret.isEmpty { return Secret(secret) }
+        if let secret = environment["CONVERGE_JWT_SECRET"], !secret.isEmpty {
+            return try Secret(variable: "CONVERGE_JWT_SECRET", value: secret)
+        }
         if let file = set(environment["CONVERGE_JWT_SECRET_FILE"]) { return try Secret(file: file) }
         throw SettingsError(
             variable: "CONVERGE_JWT_SECRET", problem: "must be set to the secret that the server has")

@@ -12,6 +12,8 @@ public struct Settings: Sendable {
     public var postgresDSN: Secret?
     /// A file that holds the secret; whoever starts the node reads it and fills `options.jwtSecret`.
     public var jwtSecretFile: String?
+    /// Refuses to start with a secret that can be guessed.
+    public var requiresStrongSecret = false
 
     // The cluster: what `options.cluster` is made of, once all of it is known.
     var gossipAddress: ListenAddress?
@@ -133,6 +135,9 @@ public struct Settings: Sendable {
             sources["CONVERGE_JWT_SECRET"] = nil
         default: break
         }
+        if requiresStrongSecret, let weakness = options.jwtSecret?.weakness {
+            errors.append(SettingsError(variable: "CONVERGE_JWT_SECRET", problem: weakness))
+        }
         switch (tlsCertificate, tlsKey) {
         case (let certificate?, let key?): options.tls = TLSFiles(certificate: certificate, key: key)
         case (_?, nil):
@@ -144,6 +149,9 @@ public struct Settings: Sendable {
         case (nil, nil): break
         }
     }
+
+    /// Notes what is odd. For what is found out after the settings were read.
+    mutating func warn(_ warning: String) { warnings.append(warning) }
 
     /// Handled elsewhere: by `converge chat`.
     private static let known: Set<String> = ["CONVERGE_TOKEN"]
@@ -164,6 +172,7 @@ public struct Settings: Sendable {
         if options.jwtSecret == nil, jwtSecretFile == nil {
             warnings.append("no CONVERGE_JWT_SECRET is set: every client will be refused")
         }
+        if let weakness = options.jwtSecret?.weakness { warnings.append("CONVERGE_JWT_SECRET: \(weakness)") }
         if options.maxBodyLength > options.maxMessageBytes {
             warnings.append("CONVERGE_MAX_BODY_LENGTH is over CONVERGE_MAX_MESSAGE_BYTES, which ends a message first")
         }

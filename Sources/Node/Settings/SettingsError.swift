@@ -19,7 +19,7 @@ public struct SettingsError: Error, Hashable, Sendable {
     }
 
     /// Quotes foreign text for one line of a terminal: no control characters, no more than 80 characters.
-    private static func readable(_ text: String) -> String {
+    static func readable(_ text: String) -> String {
         var shown = "\""
         for scalar in text.unicodeScalars.prefix(80) {
             shown += String(scalar).isPrintable ? String(scalar) : scalar.escaped(asASCII: true)

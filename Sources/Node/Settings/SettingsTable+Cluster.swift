@@ -46,8 +46,15 @@ extension Setting {
             guard (1...2).contains(secrets.count), secrets.allSatisfy({ (32...4_096).contains($0.utf8.count) }) else {
                 return secretAccepted
             }
-            settings.clusterSecrets = secrets.map { Secret($0) }
-            return nil
+            do throws(SettingsError) {
+                settings.clusterSecrets = []
+                for secret in secrets {
+                    settings.clusterSecrets.append(try Secret(variable: "CONVERGE_CLUSTER_SECRET", value: secret))
+                }
+                return nil
+            } catch {
+                return error.problem
+            }
         },
         Setting(
             "CONVERGE_CLUSTER_NAME", .cluster, "clusters of different names never merge", accepted: nameAccepted

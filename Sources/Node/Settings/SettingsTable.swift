@@ -100,28 +100,38 @@ extension Setting {
     private static let access: [Setting] = [
         Setting(
             "CONVERGE_JWT_SECRET", .access, "what tokens are signed with; environment only",
-            accepted: "must be at most 4096 bytes", default: "", secret: true
+            accepted: "must be at most 4096 bytes, and not blank", default: "", secret: true
         ) {
             $0.options.jwtSecret == nil ? "" : Secret.mask
         } read: { value, settings in
-            guard value.utf8.count <= 4_096 else { return "must be at most 4096 bytes" }
-            settings.options.jwtSecret = Secret(value)
-            return nil
+            do throws(SettingsError) {
+                settings.options.jwtSecret = try Secret(variable: "CONVERGE_JWT_SECRET", value: value)
+                return nil
+            } catch {
+                return error.problem
+            }
         },
         .text(
             "CONVERGE_JWT_SECRET_FILE", .access, "a file with that secret, instead of the variable", \.jwtSecretFile,
             limit: 4_096, isFile: true),
+        .onOff(
+            "CONVERGE_REQUIRE_STRONG_SECRET", .access, "do not start with a secret under 32 bytes",
+            \.requiresStrongSecret),
         .text("CONVERGE_JWT_ISSUER", .access, "what iss must be", \.options.jwtIssuer, limit: 1_024),
         .text("CONVERGE_JWT_AUDIENCE", .access, "what aud must contain", \.options.jwtAudience, limit: 1_024),
         Setting(
-            "CONVERGE_ALLOWED_ORIGINS", .access, "origins of web pages, comma-separated, or *: all",
+            "CONVERGE_ALLOWED_ORIGINS", .access,
+            "origins of web pages, comma-separated, or *: all; programs that say no origin are let in",
             accepted: OriginList.accepted, default: "*"
         ) {
             $0.options.allowedOrigins?.joined(separator: ",") ?? "*"
         } read: { value, settings in
-            guard let list = OriginList(value) else { return OriginList.accepted }
-            settings.options.allowedOrigins = list.origins
-            return nil
+            do throws(OriginList.Refusal) {
+                settings.options.allowedOrigins = try OriginList(value).origins
+                return nil
+            } catch {
+                return error.problem
+            }
         },
     ]
 

@@ -36,6 +36,43 @@ struct SecretFileTests {
         }
     }
 
+    @Test("a file in another encoding, or with nothing but blanks, is refused")
+    func noText() throws {
+        for bytes in [
+            [0xEF, 0xBB, 0xBF, 0x61], [0xFF, 0xFE, 0x61, 0], [0xFE, 0xFF, 0, 0x61], Array("  \n".utf8),
+            Array("\t \r\n".utf8),
+        ] as [[UInt8]] {
+            try withFile(bytes) { path in #expect(throws: SettingsError.self) { try Secret(file: path) } }
+        }
+    }
+
+    @Test(
+        "a secret that can be guessed, or that every user can read, is warned of; where it must not be weak it is refused"
+    )
+    func warnings() throws {
+        let long = Array(String(repeating: "s", count: 32).utf8)
+        func warnings(_ bytes: [UInt8], mode: mode_t, strict: Bool = false) throws -> [String] {
+            var warnings: [String] = []
+            try withFile(bytes) { path in
+                chmod(path, mode)
+                var settings = try Settings(
+                    environment: strict ? ["CONVERGE_REQUIRE_STRONG_SECRET": "1"] : [:],
+                    flags: ["jwt-secret-file": path])
+                try settings.readSecretFile()
+                warnings = settings.warnings.map { $0.replacing(path, with: "FILE") }
+            }
+            return warnings
+        }
+        #expect(try warnings(long, mode: 0o600) == [])
+        #expect(try warnings(long, mode: 0o640) == [])
+        #expect(
+            try warnings(long, mode: 0o644)
+                == ["--jwt-secret-file: every user of this machine can read FILE (chmod o-r)"])
+        #expect(try warnings(Array("short".utf8), mode: 0o600).count == 1)
+        #expect(try warnings(long, mode: 0o600, strict: true) == [])
+        #expect(throws: SettingsError.self) { try warnings(Array("short".utf8), mode: 0o600, strict: true) }
+    }
+
     @Test("a file that isn't there is named, with the flag it came by")
     func missing() throws {
         var settings = try Settings(environment: [:], flags: ["jwt-secret-file": "/nonexistent/x"])

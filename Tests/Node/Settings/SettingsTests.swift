@@ -29,7 +29,8 @@ struct SettingsTests {
                 "CONVERGE_STORE_TIMEOUT": "2s", "CONVERGE_WRITE_WAIT": "10s", "CONVERGE_PONG_WAIT": "1m",
                 "CONVERGE_PING_PERIOD": "54s", "CONVERGE_READ_TIMEOUT": "10s", "CONVERGE_WRITE_TIMEOUT": "10s",
                 "CONVERGE_IDLE_TIMEOUT": "1m", "CONVERGE_JWT_SECRET": "", "CONVERGE_JWT_SECRET_FILE": "",
-                "CONVERGE_JWT_ISSUER": "", "CONVERGE_JWT_AUDIENCE": "", "CONVERGE_NODE_NAME": "host name",
+                "CONVERGE_REQUIRE_STRONG_SECRET": "0", "CONVERGE_JWT_ISSUER": "", "CONVERGE_JWT_AUDIENCE": "",
+                "CONVERGE_NODE_NAME": "host name",
                 "CONVERGE_SQLITE_SYNC": "full", "CONVERGE_LOOPS": "0", "CONVERGE_RETENTION": "0",
                 "CONVERGE_KEY_WINDOW": "24h", "CONVERGE_SYSTEM_EVENTS": "stored", "CONVERGE_ECHO": "0",
                 "CONVERGE_LOG": "info", "CONVERGE_LOG_FORMAT": "text", "CONVERGE_GOSSIP_ADDR": "",
@@ -50,9 +51,9 @@ struct SettingsTests {
         ("CONVERGE_DB_PATH", "/var/lib/converge/a.db", "/var/lib/converge/a.db", [":memory:", "dir/", "a\u{0}b"]),
         ("CONVERGE_DB_DSN", "postgres://a@b/c", "postgres://a@b/c", ["mysql://b", "b"]),
         (
-            "CONVERGE_ALLOWED_ORIGINS", " https://A.example/ , http://localhost:3000,,",
+            "CONVERGE_ALLOWED_ORIGINS", " https://a.example , http://localhost:3000,,",
             "https://a.example,http://localhost:3000",
-            ["example.org", "https://", "https://a/b", "http://a b", "://a", "https://*.example.org"]
+            ["example.org", "https://", "https://a/b", "http://a b", "://a", "https://*.example.org", ",", ", ,"]
         ),
         ("CONVERGE_MAX_MESSAGE_BYTES", "1024", "1024", ["0", "-1", "64k", "999999999999", "9223372036854775808"]),
         ("CONVERGE_MAX_BODY_LENGTH", "1", "1", ["0", "-5", "x", "99999999999"]),
@@ -68,7 +69,11 @@ struct SettingsTests {
         ("CONVERGE_READ_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "2h", "x"]),
         ("CONVERGE_WRITE_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "2h", "x"]),
         ("CONVERGE_IDLE_TIMEOUT", "1s", "1s", ["0", "2", "-2s", "25h", "x"]),
-        ("CONVERGE_JWT_SECRET", " s ", Secret.mask, [String(repeating: "s", count: 4_097)]),
+        (
+            "CONVERGE_JWT_SECRET", " s ", Secret.mask,
+            [String(repeating: "s", count: 4_097), " ", "\n", " \t\r\n", "\u{FEFF}s", "a\u{FFFD}"]
+        ),
+        ("CONVERGE_REQUIRE_STRONG_SECRET", "1", "1", ["2", "yes", "-1"]),
         ("CONVERGE_TLS_CERT", "/etc/cert.pem", "/etc/cert.pem", ["a\nb"]),
         ("CONVERGE_TLS_KEY", "/etc/key.pem", "/etc/key.pem", ["a\nb"]),
         ("CONVERGE_JWT_SECRET_FILE", "/run/secrets/jwt", "/run/secrets/jwt", ["a\nb"]),
@@ -83,7 +88,7 @@ struct SettingsTests {
         ("CONVERGE_PEERS", "a:1,[::1]:2", "a:1,[::1]:2", ["a", "a:1,b", ":1", "a:0", "a b:1"]),
         (
             "CONVERGE_CLUSTER_SECRET", long, Secret.mask,
-            ["short", long + ",short", "\(long),\(long),\(long)", long + ","]
+            ["short", long + ",short", "\(long),\(long),\(long)", long + ",", "\u{FEFF}" + long]
         ),
         ("CONVERGE_CLUSTER_NAME", "blue", "blue", ["a\u{1B}[2J", String(repeating: "n", count: 65)]),
         ("CONVERGE_PROBE_INTERVAL", "200ms", "200ms", ["0", "2", "-2s", "2m", "x"]),
@@ -222,6 +227,37 @@ struct SettingsTests {
         #expect(!problems(["CONVERGE_JWT_SECRET": long]).joined().contains("hunter2"))
     }
 
+    @Test("a secret is the same in a variable as in a file: without the line end behind it")
+    func lineEnd() throws {
+        for written in ["s3cret\n", "s3cret\r\n", "s3cret"] {
+            let settings = try Settings(environment: ["CONVERGE_JWT_SECRET": written])
+            #expect(settings.options.jwtSecret == Secret("s3cret"))
+            #expect(try Secret(variable: "X", value: written) == Secret("s3cret"))
+        }
+        #expect(try Secret(variable: "X", value: " a b ").bytes == Array(" a b ".utf8))
+    }
+
+    @Test("a secret that can be guessed is taken and warned of, or refused where that is asked for")
+    func weakness() throws {
+        let short = String(repeating: "s", count: 31)
+        let warned = try Settings(environment: ["CONVERGE_JWT_SECRET": short])
+        #expect(
+            warned.warnings == [
+                "CONVERGE_JWT_SECRET: the secret has under 32 bytes and can be guessed: `converge secret` makes a good one"
+            ])
+        // Its line end is no part of it.
+        #expect(try Settings(environment: ["CONVERGE_JWT_SECRET": short + "\n"]).warnings.count == 1)
+        #expect(try Settings(environment: ["CONVERGE_JWT_SECRET": long]).warnings == [])
+        let strict = ["CONVERGE_REQUIRE_STRONG_SECRET": "1"]
+        let refused = problems(strict.merging(["CONVERGE_JWT_SECRET": short]) { $1 })
+        #expect(refused.count == 1 && refused[0].hasPrefix("CONVERGE_JWT_SECRET: ") && !refused[0].contains(short))
+        #expect(problems(strict.merging(["CONVERGE_JWT_SECRET": long]) { $1 }) == [])
+        // A file stands in for it, and is judged when it is read.
+        #expect(problems(strict.merging(["CONVERGE_JWT_SECRET": short]) { $1 }, flags: ["jwt-secret-file": "f"]) == [])
+    }
+
+    private let long = Self.long
+
     @Test("a secret file stands in for the secret, not beside it")
     func secretFile() throws {
         let both = ["CONVERGE_JWT_SECRET": "a", "CONVERGE_JWT_SECRET_FILE": "b"]
@@ -234,7 +270,7 @@ struct SettingsTests {
     func certificate() throws {
         #expect(problems(["CONVERGE_TLS_CERT": "c"]) == ["CONVERGE_TLS_KEY: must be set beside CONVERGE_TLS_CERT"])
         #expect(problems(["CONVERGE_TLS_KEY": "k"]) == ["CONVERGE_TLS_CERT: must be set beside CONVERGE_TLS_KEY"])
-        let settings = try Settings(environment: ["CONVERGE_TLS_CERT": "/nowhere/c.pem"], flags: ["tls-key": "k.pem"])
+        var settings = try Settings(environment: ["CONVERGE_TLS_CERT": "/nowhere/c.pem"], flags: ["tls-key": "k.pem"])
         #expect(settings.options.tls == TLSFiles(certificate: "/nowhere/c.pem", key: "k.pem"))
         #expect(
             throws: SettingsError(
@@ -278,7 +314,7 @@ struct SettingsTests {
     func unknown() throws {
         let settings = try Settings(environment: [
             "CONVERGE_HISTROY_LIMIT": "5", "CONVERGE_XYZZY": "1", "CONVERGE_CLUSTER_NAME": "a", "OTHER": "1",
-            "CONVERGE_TOKEN": "t", "CONVERGE_JWT_SECRET": "s",
+            "CONVERGE_TOKEN": "t", "CONVERGE_JWT_SECRET": long,
         ])
         #expect(
             settings.warnings == [
