@@ -47,6 +47,8 @@ final class CoreThread: Sendable {
         let tickPeriod = peers == nil ? Self.tickPeriod : Self.clusterTickPeriod
         var lastTick = SystemClock.monotonic()
         var nextLook: UInt64 = 0
+        // Whoever came before waits in the loops: nobody's first message is refused for a start that takes a little longer.
+        var isAdmitting = false
         while !done {
             waitForLoops()
             let begin = SystemClock.monotonic()
@@ -73,6 +75,10 @@ final class CoreThread: Sendable {
             metrics.publish(core.counters)
             if metrics.status.isDue(at: SystemClock.monotonic()) { metrics.publish(core.status(at: now)) }
             done = perform(&effects, &reports)
+            if !isAdmitting, core.store != .opening {
+                isAdmitting = true
+                for loop in loops { loop.post(.admit) }
+            }
         }
         peers?.mailbox.post(.finish)
     }

@@ -8,11 +8,21 @@ import ConvergeWire
 struct Admission: ~Copyable {
     enum Decision {
         case respond(HTTPResponse)
-        /// With what the client says it has been shown of the room, where it resumes.
-        case chat(accept: [UInt8], user: Text, displayName: Text, room: Text, resume: ClientCursor?)
+        case chat(accept: [UInt8], Session)
+        /// The page that the request is from may not connect.
+        case forbid(origin: Text)
         /// Upgraded, and closed as a violation of policy with this reason.
         case refuse(accept: [UInt8], reason: Text)
         case echo(accept: [UInt8])
+    }
+
+    /// Who enters which room.
+    struct Session: Sendable {
+        let user: Text
+        let displayName: Text
+        let room: Text
+        /// What the client says it has been shown of the room, where it resumes.
+        let resume: ClientCursor?
     }
 
     private let limits: SessionLimits
@@ -66,10 +76,11 @@ struct Admission: ~Copyable {
     private mutating func admit(_ request: Request, _ metrics: Metrics, _ wall: UInt64) throws(HTTPRefusal) -> Decision
     {
         guard request.method == .get else { throw .methodNotAllowed(allow: "GET") }
-        if let allowedOrigins {
-            guard let origin = request.fields.first("origin"), allowedOrigins.contains(origin) else {
-                throw .originNotAllowed
-            }
+        // Programs that are no browser say none, and could say any: the list is for pages, whose browsers don't let them lie.
+        if let allowedOrigins, let origin = request.fields.all("origin").first(where: { !allowedOrigins.contains($0) })
+        {
+            metrics.originsRefused.add(1)
+            return .forbid(origin: origin)
         }
         let upgrade = try UpgradeRequest(request)
         let wanted: Text?
@@ -96,7 +107,8 @@ struct Admission: ~Copyable {
             text.isEmpty ? nil : text.withUTF8 { ClientCursor(text: UnsafeRawBufferPointer($0)) }
         }
         return .chat(
-            accept: accept, user: identity.user, displayName: identity.displayName, room: room, resume: resume)
+            accept: accept,
+            Session(user: identity.user, displayName: identity.displayName, room: room, resume: resume))
     }
 
     /// The token's bearer; the header goes before the query.

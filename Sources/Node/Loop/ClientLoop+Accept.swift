@@ -115,7 +115,7 @@ extension ClientLoop {
     func updateInterest(_ slot: UInt32) {
         let connection = connections[slot]
         var interest: Poller.Interest = []
-        if reading, !connection.pointee.readPaused { interest.insert(.read) }
+        if reading, !connection.pointee.readPaused, connection.pointee.phase != .waiting { interest.insert(.read) }
         if connection.pointee.wantsWrite { interest.insert(.write) }
         do throws(SystemError) {
             try poller.modify(connection.pointee.descriptor, interest, tag: tag(of: slot))

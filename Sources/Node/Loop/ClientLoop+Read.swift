@@ -20,7 +20,7 @@ extension ClientLoop {
         switch connections[slot].pointee.phase {
         case .http: takeRequests(bytes, slot)
         case .entering, .chat, .echo, .closing: takeFrames(bytes, slot)
-        case .lingering, .free, .dead: break
+        case .waiting, .lingering, .free, .dead: break
         }
     }
 
@@ -43,8 +43,12 @@ extension ClientLoop {
             case .refused(let refusal):
                 refuseRequest(slot, refusal.response)
             case .request(let request):
-                carryOut(
-                    admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds()), request, slot)
+                let decision = admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds())
+                if !admits, case .chat(let accept, let session) = decision {
+                    wait(slot, AskedSession(accept: accept, session, rest: Array(bytes[offset...])))
+                    return
+                }
+                carryOut(decision, request, slot)
             }
         }
         if connection.pointee.phase != .http, offset < bytes.count {
@@ -55,12 +59,7 @@ extension ClientLoop {
     private mutating func carryOut(_ decision: Admission.Decision, _ request: Request, _ slot: UInt32) {
         let connection = connections[slot]
         switch decision {
-        case .respond(let response):
-            let keepAlive = request.keepAlive && reading && response.status.rawValue < 400
-            reply(slot) { response.encode(into: &$0, keepAlive: keepAlive, isHead: request.method == .head) }
-            connection.pointee.deadline = now + options.idleTimeout
-            if !keepAlive { connection.pointee.endAfterFlush = true }
-            schedule(slot)
+        case .respond(let response): respond(response, request, slot)
         case .echo(let accept):
             upgrade(slot, accept, options.echo)
             connection.pointee.phase = .echo
@@ -71,17 +70,44 @@ extension ClientLoop {
             upgrade(slot, accept, options.webSocket)
             connection.pointee.phase = .closing
             close(slot, .policyViolation, reason)
-        case .chat(let accept, let user, let displayName, let room, let resume):
-            upgrade(slot, accept, options.webSocket)
-            connection.pointee.phase = .entering
-            connection.pointee.resume = resume
-            connection.pointee.sessionKnown = true
-            log.debug(
-                "session opened",
-                [("session", id(of: slot).description), ("user", user), ("room", room)])
-            outgoing.append(.session(id(of: slot), .entered(user: user, displayName: displayName, room: room)))
-            schedule(slot)
+        case .forbid(let origin):
+            complain(of: origin)
+            respond(HTTPRefusal.originNotAllowed.response, request, slot)
+        case .chat(let accept, let session): begin(slot, accept, session)
         }
+    }
+
+    private mutating func respond(_ response: HTTPResponse, _ request: Request, _ slot: UInt32) {
+        let keepAlive = request.keepAlive && reading && response.status.rawValue < 400
+        reply(slot) { response.encode(into: &$0, keepAlive: keepAlive, isHead: request.method == .head) }
+        connections[slot].pointee.deadline = now + options.idleTimeout
+        if !keepAlive { connections[slot].pointee.endAfterFlush = true }
+        schedule(slot)
+    }
+
+    /// A page that may not connect: its owner sees nothing but a failed connection, so the operator is told which it was.
+    private mutating func complain(of origin: Text) {
+        guard let left = complaints.take("origin refused", at: now) else { return }
+        var fields = [LogField("origin", String(String.UnicodeScalarView(origin.string.unicodeScalars.prefix(200))))]
+        if left > 0 { fields.append(LogField("left_out", left)) }
+        log.write(.warn, "origin refused", fields)
+    }
+
+    /// Answers with the upgrade and lets the core know of the session.
+    mutating func begin(_ slot: UInt32, _ accept: [UInt8], _ session: Admission.Session) {
+        let connection = connections[slot]
+        upgrade(slot, accept, options.webSocket)
+        connection.pointee.phase = .entering
+        connection.pointee.resume = session.resume
+        connection.pointee.sessionKnown = true
+        log.debug(
+            "session opened",
+            [("session", id(of: slot).description), ("user", session.user), ("room", session.room)])
+        outgoing.append(
+            .session(
+                id(of: slot),
+                .entered(user: session.user, displayName: session.displayName, room: session.room)))
+        schedule(slot)
     }
 
     private mutating func upgrade(_ slot: UInt32, _ accept: [UInt8], _ limits: WebSocketMachine.Limits) {

@@ -18,7 +18,20 @@ extension ClientLoop {
         }
         do throws(TLSError) {
             try tls.receive(UnsafeRawBufferPointer(bytes))
-            while connection.pointee.isOpen, connection.pointee.phase != .lingering {
+        } catch {
+            giveUp(slot, tls, error)
+            return
+        }
+        takeOpened(slot, tls)
+    }
+
+    /// Takes what has come, piece by piece, as long as somebody listens.
+    mutating func takeOpened(_ slot: UInt32, _ tls: ConnectionTLS) {
+        let connection = connections[slot]
+        do throws(TLSError) {
+            while connection.pointee.isOpen, connection.pointee.phase != .lingering,
+                connection.pointee.phase != .waiting
+            {
                 let count = try tls.read(into: plaintext)
                 guard count > 0 else { break }
                 take(UnsafeMutableRawBufferPointer(rebasing: plaintext[..<count]), slot)

@@ -15,7 +15,7 @@ extension ClientLoop {
         switch connection.pointee.phase {
         case .entering, .chat, .echo:
             due = min(due, connection.pointee.nextPing, connection.pointee.heard &+ options.pongWait)
-        case .free, .http, .closing, .lingering, .dead: break
+        case .free, .http, .waiting, .closing, .lingering, .dead: break
         }
         return due
     }
@@ -25,7 +25,7 @@ extension ClientLoop {
 
     private func patience(_ phase: Connection.Phase) -> UInt64 {
         switch phase {
-        case .http: options.writeTimeout
+        case .http, .waiting: options.writeTimeout
         case .closing: max(options.writeWait, Self.lastChance)
         default: options.writeWait
         }
@@ -78,7 +78,9 @@ extension ClientLoop {
             askForFeed(slot)
         }
         if connection.pointee.deadline <= now {
-            if connection.pointee.http?.isIdle == false, !connection.pointee.endAfterFlush {
+            if connection.pointee.phase == .waiting {
+                refuseWaiting(slot)
+            } else if connection.pointee.http?.isIdle == false, !connection.pointee.endAfterFlush {
                 refuseRequest(slot, HTTPResponse(.requestTimeout, text: "the header section took too long\n"))
             } else {
                 if connection.pointee.phase == .http, connection.pointee.tls?.isEstablished == false {
@@ -97,7 +99,7 @@ extension ClientLoop {
                 connection.pointee.nextPing = now + options.pingPeriod
                 reply(slot) { WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), to: &$0) }
             }
-        case .free, .http, .closing, .lingering, .dead: break
+        case .free, .http, .waiting, .closing, .lingering, .dead: break
         }
     }
 }

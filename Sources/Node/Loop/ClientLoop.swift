@@ -89,6 +89,10 @@ struct ClientLoop: ~Copyable {
     var handshakeLogAt: UInt64 = 0
     var reading = true
     var finishing = false
+    /// The store has been opened once, or could not be: sessions begin.
+    var admits = false
+    /// What others can cause, and an operator should read, is kept to some lines.
+    var complaints = LineBudget.strangers
 
     init(
         options: LoopOptions, listener: Int32, mailbox: Mailbox<LoopMessage>, core: Mailbox<CoreEvent>,
@@ -188,6 +192,8 @@ struct ClientLoop: ~Copyable {
             continueFeed(session, ask: ask, frames, page)
         case .feedFailed(let session, let ask):
             retryFeed(session, ask: ask)
+        case .admit:
+            admitAll()
         case .stopReading:
             stopReading()
         case .finish:
@@ -211,7 +217,7 @@ struct ClientLoop: ~Copyable {
         for slot in 0..<UInt32(connections.count) {
             switch connections[slot].pointee.phase {
             case .free, .dead: continue
-            case .http: kill(slot)
+            case .http, .waiting: kill(slot)
             case .entering, .chat, .echo: close(slot, options.stopCode, "server stopping")
             case .closing, .lingering: break
             }

@@ -8,6 +8,8 @@ struct Connection: ~Copyable {
         case free
         /// Reads a request, or waits for the next one.
         case http
+        /// Has asked for a session, before the store has been opened for the first time: not answered, and not read from.
+        case waiting
         /// Upgraded; the core has been told and has not yet let the session into its room.
         case entering
         case chat
@@ -47,6 +49,8 @@ struct Connection: ~Copyable {
     var tls: ConnectionTLS?
     var webSocket = WebSocketMachine(role: .server)
     var http: RequestParser?
+    /// In the phase `waiting`: what it has asked for.
+    var asked: AskedSession?
     /// It does not get its room's frames live, or not all of them.
     var feed: FeedQueue?
     /// A page is being read for it.
@@ -73,6 +77,20 @@ struct Connection: ~Copyable {
     var isOpen: Bool { phase != .free && phase != .dead }
     /// The core knows of its session, and must be told of the end.
     var sessionKnown = false
+}
+
+/// A session that has been granted and not begun: the answer is made when the store has been opened.
+final class AskedSession {
+    let accept: [UInt8]
+    let session: Admission.Session
+    /// What came behind the request, of the one read that it was in; clients send nothing before they have their answer.
+    let rest: [UInt8]
+
+    init(accept: [UInt8], _ session: Admission.Session, rest: [UInt8]) {
+        self.accept = accept
+        self.session = session
+        self.rest = rest
+    }
 }
 
 /// The bytes that go with a `Feed`, which decides about them.

@@ -6,6 +6,8 @@ enum LoopMessage: Sendable {
     /// A page of what a session had not been shown: frames, and how far it is with them.
     case feed(SessionID, ask: UInt64, frames: FrameBatch, Feed.Page)
     case feedFailed(SessionID, ask: UInt64)
+    /// The store has been opened for the first time, or could not be: sessions are let in from here on.
+    case admit
     /// Accept nobody any more and read nothing more.
     case stopReading
     /// Close every connection as going away, and end when that is done.

@@ -70,6 +70,8 @@ extension Metrics {
             "tls_handshakes_failed_total", "Clients that spoke no TLS, or none that was understood.",
             tlsHandshakesFailed.current)
         counter("auth_failures_total", "Upgrades with a token that is not good.", authFailures.current)
+        counter(
+            "origins_refused_total", "Upgrades for pages whose origin is not allowed.", originsRefused.current)
         counter("bad_requests_total", "HTTP requests refused.", badRequests.current)
         counter(
             "protocol_errors_total", "WebSockets closed because the client broke the protocol.", protocolErrors.current)

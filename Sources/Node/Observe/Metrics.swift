@@ -62,6 +62,7 @@ final class Metrics: Sendable {
     let bytesOut = Counter()
     let refusedByLoops = Counter()
     let authFailures = Counter()
+    let originsRefused = Counter()
     let tlsHandshakesFailed = Counter()
     /// Seconds since 1970; 0 without TLS.
     let certificateEnd = Counter()

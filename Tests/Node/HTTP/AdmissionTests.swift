@@ -30,15 +30,16 @@ import Testing
         }
         switch admission.decide(request, metrics: metrics, wall: 1_000_000) {
         case .respond(let response): return "\(response.status.rawValue)"
-        case .chat(let accept, let user, let displayName, let room, let resume):
+        case .chat(let accept, let session):
             let from =
-                switch resume {
+                switch session.resume {
                 case .at(let cursor)?: " from \(cursor.components)"
                 case .unusable?: " from anywhere"
                 case nil: ""
                 }
-            return checked(accept, "\(user) (\(displayName)) in \(room)\(from)")
+            return checked(accept, "\(session.user) (\(session.displayName)) in \(session.room)\(from)")
         case .refuse(let accept, let reason): return checked(accept, "closed: \(reason)")
+        case .forbid(let origin): return "forbidden: \(origin)"
         case .echo(let accept): return checked(accept, "echo")
         }
     }
@@ -136,14 +137,25 @@ import Testing
         #expect(metrics.authFailures.current == 3)
     }
 
-    @Test("an origin that is not on the list, or none where there is a list, is refused before anything else")
+    @Test("an origin that is not on the list is refused before anything else; programs, which say none, are let in")
     func origins() throws {
         let list = ["https://a.example", "https://b.example"]
-        #expect(try decide("/ws?token=\(token)", origins: list) == "403")
-        #expect(try decide("/ws?token=\(token)", ["Origin: https://c.example"], origins: list) == "403")
-        #expect(try decide("/ws?token=\(token)", ["Origin: https://b.example"], origins: list) == "ann (Ann) in lobby")
-        #expect(try decide("/ws?token=\(token)", ["Origin: https://c.example"]) == "ann (Ann) in lobby")
-        #expect(try decide("/ws?room=%FF", upgrade: false, origins: list) == "403")
-        #expect(try decide("/health", origins: list) == "200")
+        let metrics = Metrics(depths: .init())
+        func decide(_ origins: [String], _ target: String = "/ws?token=", upgrade: Bool? = nil) throws -> String {
+            try self.decide(
+                target == "/ws?token=" ? target + token : target, origins.map { "Origin: " + $0 }, upgrade: upgrade,
+                origins: list, metrics: metrics)
+        }
+        #expect(try decide([]) == "ann (Ann) in lobby")
+        #expect(try decide(["https://b.example"]) == "ann (Ann) in lobby")
+        #expect(try decide(["https://c.example"]) == "forbidden: https://c.example")
+        #expect(try decide(["https://B.example"]) == "forbidden: https://B.example")
+        #expect(try decide([""]) == "forbidden: ")
+        // No browser says two.
+        #expect(try decide(["https://a.example", "https://c.example"]) == "forbidden: https://c.example")
+        #expect(try decide(["https://c.example"], "/ws?room=%FF", upgrade: false) == "forbidden: https://c.example")
+        #expect(try decide(["https://c.example"], "/health") == "200")
+        #expect(metrics.originsRefused.current == 5)
+        #expect(try self.decide("/ws?token=\(token)", ["Origin: https://c.example"]) == "ann (Ann) in lobby")
     }
 }

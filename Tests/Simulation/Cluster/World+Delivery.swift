@@ -35,7 +35,7 @@ extension World {
                 if let connection = here(session, loop, node) { takePage(page, ask, frames, connection, node) }
             case .feedFailed(let session, let ask):
                 if let connection = here(session, loop, node) { pageFailed(ask, connection) }
-            case .stopReading, .finish: break
+            case .admit, .stopReading, .finish: break
             }
         }
         // Flushing may ask for pages, and nothing else.
