@@ -46,7 +46,7 @@ import Testing
     @Test("what a slow session was fed before it is handed out is known to be fed; what it resumed to it was not")
     func fedAhead() {
         var feed = Feed(catchingUpFrom: vector(5))
-        _ = feed.ask(1)
+        _ = feed.ask(1, at: Self.handedOut)
         #expect(!feed.hasFed(dot(7)))
         _ = feed.read(Feed.Page(reached: vector(8), isLevel: true), 1)
         #expect(feed.hasFed(dot(7)) && feed.hasFed(dot(8)) && !feed.hasFed(dot(9)))
