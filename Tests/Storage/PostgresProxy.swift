@@ -79,10 +79,13 @@ final class PostgresProxy: Sendable {
             for (index, end) in ends.enumerated() where end.revents != 0 {
                 let count = read(end.fd, &buffer, buffer.count)
                 if count <= 0, index == 1, case .hideEnd = mode.withLock({ $0 }) {
+                    // What came before is where the client can read it.
+                    var unsent: Int32 = 0
+                    while ioctl(client, UInt(TIOCOUTQ), &unsent) == 0, unsent > 0 { usleep(500) }
                     hidden.withLock { $0 += 1 }
                     // Until the client says something.
-                    var client = pollfd(fd: client, events: Int16(POLLIN), revents: 0)
-                    _ = poll(&client, 1, 20_000)
+                    var speaking = pollfd(fd: client, events: Int16(POLLIN), revents: 0)
+                    _ = poll(&speaking, 1, 20_000)
                 }
                 guard count > 0 else { return }
                 switch mode.withLock({ $0 }) {
