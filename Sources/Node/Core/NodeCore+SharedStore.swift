@@ -24,7 +24,10 @@ extension NodeCore {
     }
 
     /// Milliseconds that may pass between two ticks.
-    var longestTick: UInt64 { shared.isShared ? SharedStore.pace.busy : 5_000 }
+    var longestTick: UInt64 {
+        if readsAhead.count > 0 || keyed.aheadCount > 0 { return SharedStore.pace.urgent }
+        return shared.isShared ? SharedStore.pace.busy : 5_000
+    }
 
     mutating func lookIntoSharedStore(into effects: inout [CoreEffect]) {
         guard store == .ready, stage != .finished, shared.look(at: monotonic, position: position) else { return }

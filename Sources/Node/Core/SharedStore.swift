@@ -8,8 +8,9 @@ import ConvergeWire
 /// writer commits something every two seconds, be it nothing, so its count moves. One whose count has stood still for so
 /// many answers is gone. Answers are counted, not time: while the store is away nobody is found dead.
 struct SharedStore {
-    /// Milliseconds between two looks; the shorter while the last one brought news.
-    static let pace: (idle: UInt64, busy: UInt64) = (500, 250)
+    /// Milliseconds between two looks; the shorter while the last one brought news, the shortest while somebody waits for
+    /// what another node has put there.
+    static let pace: (idle: UInt64, busy: UInt64, urgent: UInt64) = (500, 250, 20)
     /// Milliseconds between two commits of this node's writer at most.
     static let beatPeriod: UInt64 = 2_000
     /// How many answers a writer's count may stand still: 5 s.
@@ -26,6 +27,8 @@ struct SharedStore {
     var wantsReading = false
     private var isAsked = false
     private var nextLook: UInt64 = 0
+    private var lastLook: UInt64 = 0
+    private var isUrgent = false
     private var nextBeat: UInt64 = 0
     /// What was committed when the store was asked.
     private var before = VersionVector()
@@ -46,13 +49,18 @@ struct SharedStore {
         if !isShared { writers = [] }
     }
 
-    /// Somebody waits for what another node has put there: the store is asked as soon as it is not being asked.
-    mutating func hurry() { nextLook = 0 }
+    /// Somebody waits for what another node has put there: the next look is not put off. One that is under way may have been
+    /// too early.
+    mutating func hurry() { isUrgent = true }
 
     /// Whether the store is to be asked now; it is then being asked, until `answered`.
     mutating func look(at now: UInt64, position: VersionVector) -> Bool {
-        guard isShared, !isAsked, now >= nextLook else { return false }
+        guard isShared, !isAsked, now >= (isUrgent ? min(nextLook, lastLook + Self.pace.urgent) : nextLook) else {
+            return false
+        }
         isAsked = true
+        isUrgent = false
+        lastLook = now
         before = position
         return true
     }

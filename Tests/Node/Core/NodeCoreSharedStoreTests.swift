@@ -315,6 +315,15 @@ struct SharedStoreTests {
         #expect([3_499, 3_500].map { shared.look(at: $0, position: VersionVector()) } == [false, true])
         let older = shared.answered(heads((a, 1)), applied: VersionVector(), at: 4_000).older
         #expect(!older)
+        // Somebody waits for what is there; also where a look is under way that may have been too early.
+        shared.hurry()
+        #expect([4_001, 4_021].map { shared.look(at: $0, position: VersionVector()) } == [true, false])
+        shared.hurry()
+        _ = shared.answered(heads((a, 1)), applied: VersionVector(), at: 4_022)
+        #expect([4_020, 4_021, 4_022].map { shared.look(at: $0, position: VersionVector()) } == [false, true, false])
+        _ = shared.answered(heads((a, 1)), applied: VersionVector(), at: 4_030)
+        #expect([4_529, 4_530].map { shared.look(at: $0, position: VersionVector()) } == [false, true])
+        _ = shared.answered(heads((a, 1)), applied: VersionVector(), at: 5_000)
         _ = shared.look(at: 9_000, position: VersionVector([Dot(replica: b, seq: 4)]))
         #expect(shared.answered(heads((a, 1)), applied: VersionVector(), at: 9_000).older)
     }

@@ -93,14 +93,21 @@ final class SimulatedFeed {
     /// When to ask again after the store could not be read.
     var retryAt: Microseconds?
     /// The cursor that a resume was given, and what its pages have shown.
-    let given: VersionVector
+    private(set) var given: VersionVector
     /// The cursor could not be what it said: what its client has dropped for it comes again.
-    let isDoubted: Bool
+    private(set) var isDoubted: Bool
     var paged: Set<Dot> = []
 
     init(_ feed: Feed, ref: Text? = nil) {
         self.feed = feed
         self.ref = ref
+        given = feed.cursor
+        isDoubted = !feed.recovered
+    }
+
+    /// The node's store is open: only now it is known what a cursor can be.
+    func begin(at position: VersionVector, own: Dot?) {
+        feed.begin(at: position, own: own)
         given = feed.cursor
         isDoubted = !feed.recovered
     }

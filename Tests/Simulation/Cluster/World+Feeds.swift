@@ -73,7 +73,7 @@ extension World {
                 connections[index].entered.merge(position)
                 connections[index].base.merge(position)
                 connections[index].stream.forgive(position)
-                connections[index].feed?.feed.begin(at: position, own: node.loops[loop].own)
+                connections[index].feed?.begin(at: position, own: node.loops[loop].own)
                 markDirty(connections[index])
             }
         }
