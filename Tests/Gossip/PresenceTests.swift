@@ -240,6 +240,41 @@ import Testing
         #expect(presence.effects(of: .memberChanged(peer, .alive)) == [came("ada"), came("eve")])
     }
 
+    @Test("who hears of itself what it has not told goes on after that, and gives all of it to who asks")
+    func surpassed() {
+        var presence = Presence()
+        var effects: [PresenceEffect] = []
+        let (own, peer) = (ReplicaID(rawValue: 1), ReplicaID(rawValue: 2))
+        func said(_ boot: UInt64, _ version: UInt64) -> [PresenceEffect] {
+            let version = PresenceVersion(owner: own, boot: boot, version: version)
+            presence.handle(.digest(from: peer, [version], direct: [own]), at: 0, into: &effects)
+            defer { effects = [] }
+            return effects
+        }
+        func version() -> PresenceVersion? { presence.versions.first { $0.owner == own } }
+        presence.handle(.started(replica: own, boot: 2), at: 0, into: &effects)
+        presence.handle(.linked(peer), at: 0, into: &effects)
+        presence.handle(.entered(room: "red", user: "ann", displayName: "Ann"), at: 0, into: &effects)
+        presence.flush(into: &effects)
+        _ = said(2, 1)
+        _ = said(1, 9)
+        #expect(version() == PresenceVersion(owner: own, boot: 2, version: 1) && presence.counters.surpassed == 0)
+        // An earlier life of the same boot told more.
+        _ = said(2, 7)
+        #expect(version() == PresenceVersion(owner: own, boot: 2, version: 8))
+        effects = []
+        presence.handle(
+            .frame(from: peer, .presenceWant(PresenceWant(owner: own, boot: 2))), at: 9_000, into: &effects)
+        let chunks = effects.compactMap { effect -> PresenceChunk? in
+            if case .send(peer, .presenceChunk(let chunk), _) = effect { chunk } else { nil }
+        }
+        #expect(chunks.map(\.version) == [8] && chunks.flatMap(\.seats).map(\.user) == ["ann"])
+        _ = said(5, 0)
+        #expect(version() == PresenceVersion(owner: own, boot: 5, version: 1))
+        _ = said(5, .max)
+        #expect(version() == PresenceVersion(owner: own, boot: 5, version: 1) && presence.counters.violations == 1)
+    }
+
     @Test("a forgotten owner is dropped, and no peer that remembers it brings it back")
     func forgotten() {
         var presence = started()

@@ -31,6 +31,16 @@ struct OwnPart: Sendable {
         return history[Int(version - base)...]
     }
 
+    /// Goes on after a version that somebody has of this part and this node has not told: an earlier life told it, of which the
+    /// disk knows nothing any more. Whoever is behind asks for the whole part.
+    mutating func surpass(_ told: PresenceVersion) {
+        boot = told.boot
+        version = told.version + 1
+        pushed = version
+        base = version
+        history = []
+    }
+
     /// All has been sent, or is to be asked for. Keeps about the newest `length`, cutting seldom enough to cost nothing.
     mutating func settle(keeping length: Int) {
         pushed = version
@@ -57,6 +67,21 @@ extension Presence {
         if renewed.version > UInt64(options.historyLength) { renewed.settle(keeping: options.historyLength) }
         own = renewed
     }
+
+    /// A peer's digest names this node's own part. Where the disk was set back and its boot was given out once more, what an
+    /// earlier life told would be taken for newer than what is, by all who have it from each other.
+    mutating func hear(ofOwn said: PresenceVersion) {
+        guard let own, (own.boot, own.version) < (said.boot, said.version) else { return }
+        guard said.boot < Self.highestNumber, said.version < Self.highestNumber else {
+            counters.violations += 1
+            return
+        }
+        counters.surpassed += 1
+        self.own?.surpass(said)
+    }
+
+    /// Nobody counts so far.
+    private static var highestNumber: UInt64 { 1 << 56 }
 
     mutating func enter(room: Text, user: Text, displayName: Text, into effects: inout [PresenceEffect]) {
         guard let slot = own?.slot else { preconditionFailure("nobody can enter before `started`") }

@@ -14,7 +14,11 @@ extension Presence {
         let said = versions.prefix(options.owners + 1).sorted { $0.owner < $1.owner }
         peers[peer]?.versions = said
         peers[peer]?.direct = direct.prefix(options.owners + 1).sorted()
-        for theirs in said where theirs.owner != own?.replica {
+        for theirs in said {
+            if theirs.owner == own?.replica {
+                hear(ofOwn: theirs)
+                continue
+            }
             let part = parts[theirs.owner]
             if part?.isBehind(boot: theirs.boot, version: theirs.version) ?? true {
                 // Its own push may be on its way from the owner; a second digest tells that it is not. What the owner itself

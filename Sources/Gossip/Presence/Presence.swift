@@ -9,6 +9,9 @@ import ConvergeWire
 // not where a delta begins asks for the whole part, of anybody who has it, gets it in chunks, and puts it in place when
 // the last one has come.
 //
+// A disk that is set back gives out a boot once more. Who was linked to the process before refuses the new one (`PeerLinks`);
+// where nobody was, the owner hears of itself what it has not said, and goes on after that.
+//
 // Invariants: a part that is shown is exactly its owner's part at one version; a user is present as long as an owner that
 // is shown has a seat for it; `came` and `went` alternate for each (room, user), and say each change of `isPresent`.
 //

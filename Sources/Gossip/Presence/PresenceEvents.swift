@@ -106,6 +106,8 @@ public struct PresenceCounters: Hashable, Sendable {
     public var strayChunks = 0
     /// Parts whose owner has less of it than it had: they are asked for anew.
     public var regressions = 0
+    /// Times that a peer had of this node's own part what this node had not told: its disk was set back.
+    public var surpassed = 0
     /// Seats left out, because their owner has as many as it may.
     public var seatsRefused = 0
     /// Owners left out, because there are as many as may be.

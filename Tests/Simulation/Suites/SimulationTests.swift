@@ -82,5 +82,8 @@ enum KeptSeeds {
         Kept(seed: 7_300_544, rewinds: true, showed: "a redacted message's number was another entry's by then"),
         Kept(seed: 7_301_281, rewinds: true, showed: "as 7300544"),
         Kept(seed: 7_300_850, rewinds: true, showed: "what was moved had come to two copies of one log"),
+        Kept(
+            seed: 8_110_527, generation: .second, rewinds: nil,
+            showed: "of a boot that was given out twice two nodes kept telling each other the old presence"),
     ]
 }
