@@ -169,6 +169,9 @@ struct Ledger {
         redactions.contains { $0.target == dot && mayHaveDied($0.by) }
     }
 
+    /// Whether the log was written twice anywhere.
+    func hasForked(_ replica: ReplicaID) -> Bool { forked.contains { $0.replica == replica } }
+
     /// Whether the vector covers a dot of which there were two entries.
     func isForked(within vector: VersionVector) -> Bool { forked.contains { vector.covers($0) } }
 

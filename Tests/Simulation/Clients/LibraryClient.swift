@@ -95,6 +95,9 @@ final class LibraryClient {
         if core.session.phase == .live { origin?.merge(vector) }
     }
 
+    /// A line of a log that was written twice: which of the two it is of, its place does not say.
+    func saw(_ line: ChatLine) { ids.insert(line.id) }
+
     private func words(_ dot: Dot?) -> String? { dot.map { "\($0), which its cursor covers, was never handed out" } }
 
     /// What is missing of what its cursor covers, if anything is.

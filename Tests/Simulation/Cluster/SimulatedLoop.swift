@@ -98,11 +98,21 @@ final class SimulatedFeed {
     private(set) var isDoubted: Bool
     var paged: Set<Dot> = []
 
-    init(_ feed: Feed, ref: Text? = nil) {
+    /// - Parameter former: what a resume takes the place of: what that was to show again, this one is.
+    init(_ feed: Feed, ref: Text? = nil, former: SimulatedFeed? = nil) {
         self.feed = feed
         self.ref = ref
         given = feed.cursor
-        isDoubted = !feed.recovered
+        isDoubted = !feed.recovered || former.map { $0.feed.isResuming && $0.isDoubted } ?? false
+    }
+
+    /// The store has been opened: what the cursor says can be judged now.
+    func begin(at position: VersionVector, own: Dot?) {
+        let waits = feed.asked == 0 && paged.isEmpty
+        feed.begin(at: position, own: own)
+        guard waits else { return }
+        given = feed.cursor
+        isDoubted = isDoubted || !feed.recovered
     }
 
     /// The node's store is open: only now it is known what a cursor can be.

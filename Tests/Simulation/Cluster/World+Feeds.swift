@@ -126,13 +126,14 @@ extension World {
         trace.note(
             now, node.index, "resumes", UInt64(connection.client), 0,
             "client \(connection.client) in \(connection.roomName) from \(cursor.components)")
+        let former = connection.feed
         node.loops[loop].remove(connection)
         // Planted: as if the log were known, and were endless.
         let endless = Dot(replica: node.loops[loop].own?.replica ?? ReplicaID(rawValue: 0), seq: .max)
         let isTrusted =
             scenario.planted.has(node.loops[loop].own == nil ? .pagesBeforeOpening : .ownCursorTrusted)
         let feed = Feed(resumingFrom: cursor, shown: shown, own: isTrusted ? endless : node.loops[loop].own)
-        node.loops[loop].add(connection, fedBy: SimulatedFeed(feed, ref: ref))
+        node.loops[loop].add(connection, fedBy: SimulatedFeed(feed, ref: ref, former: former))
         markDirty(connection)
     }
 

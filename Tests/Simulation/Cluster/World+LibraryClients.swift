@@ -173,7 +173,8 @@ extension World {
         var wrong: String?
         switch event {
         case .message(let line, _), .presence(let line, _, _):
-            if let dot = line.dot, ledger.isForked(within: VersionVector([dot])) { return }
+            // A log that was set back comes again from the beginning, to whoever says that it has seen more of it.
+            if let dot = line.dot, ledger.hasForked(dot.replica) { return library.saw(line) }
             wrong = library.shown(line)
         case .resumed(let recovered, _, _):
             if !recovered { library.forgive() }
