@@ -1,9 +1,14 @@
 // Takes over the SQLite file of the earlier Go server, `messages(id, type, room, user_id, display_name, body, ts)`.
 //
 // Invariant: it happens whole, in the transaction that makes our own tables, or not at all, and once. The rows enter the
-// log of this node's replica in the order of their times (then of their rowids), with strictly increasing timestamps and
-// with the id that a message of the key `go/ID` would have, so that the same file taken over twice gives twins, not
-// repeats. The table stays as `go_messages`, untouched.
+// log of this node's replica in the order of their times (then of their rowids), with strictly increasing timestamps. The
+// table stays as `go_messages`, untouched.
+//
+// An id that is a UUID, or 32 hexadecimal digits, stays: whoever keeps ids of messages finds them again. Any other has no
+// place in 128 bits, and the message gets the id that one of the key `go/ID` would have. Both are made of the row alone, so
+// the same file taken over twice gives twins, not repeats. Two rows of one id would be twins, too, and only one of them
+// shown: so the second of a number (which is written in another way, or in a table without a primary key) gets the id of
+// its key, as does one whose id could be that of an entry here: a zero, or one that begins with the replica.
 //
 // What becomes of a row:
 // - `message`, or no type: a message.
@@ -110,6 +115,7 @@ struct GoAdoption {
     private(set) var hash = EntryHash.zero
     private var clock = HybridClock()
     private var turns: [Seat: UInt64] = [:]
+    private var keptIDs: Set<MessageID> = []
     private let chain = EntryChain()
 
     private struct Seat: Hashable {
@@ -126,7 +132,7 @@ struct GoAdoption {
         let event = row.type == "system" ? Self.event(row.body) : nil
         // System rows may name nobody but in their words.
         let user = event != nil && row.user.isEmpty ? event?.name ?? row.user : row.user
-        let id = chain.messageID(room: row.room, user: row.user, key: Text("go/" + row.id.string))
+        let id = id(of: row)
         let payload: [UInt8]
         if let event {
             payload = SystemPayload(event: event.event, id: id, user: user, displayName: event.name).encoded
@@ -157,6 +163,16 @@ struct GoAdoption {
         return true
     }
 
+    /// The row's own id where it can stay, or the one of its key.
+    private mutating func id(of row: GoRow) -> MessageID {
+        if let own = MessageID(hexadecimal: row.id), own != MessageID(high: 0, low: 0), own.high != replica.rawValue,
+            keptIDs.insert(own).inserted
+        {
+            return own
+        }
+        return chain.messageID(room: row.room, user: row.user, key: Text("go/" + row.id.string))
+    }
+
     /// What has been made since the last call.
     mutating func takeBatch() -> Batch {
         defer { batch = Batch() }
@@ -171,5 +187,22 @@ struct GoAdoption {
             }
         }
         return nil
+    }
+}
+
+extension MessageID {
+    /// Reads 32 hexadecimal digits, or a UUID with its four hyphens (RFC 9562, section 4); anything else is nil.
+    fileprivate init?(hexadecimal text: Text) {
+        let digits = text.withUTF8 { utf8 -> [UInt8] in
+            guard utf8.count == 36 else { return Array(utf8) }
+            let hyphens = [8, 13, 18, 23]
+            guard hyphens.allSatisfy({ utf8[$0] == UInt8(ascii: "-") }) else { return [] }
+            return utf8.indices.filter { !hyphens.contains($0) }.map { utf8[$0] }
+        }
+        guard digits.count == 32,
+            let high = ReplicaID(String(decoding: digits[..<16], as: UTF8.self)),
+            let low = ReplicaID(String(decoding: digits[16...], as: UTF8.self))
+        else { return nil }
+        self.init(high: high.rawValue, low: low.rawValue)
     }
 }

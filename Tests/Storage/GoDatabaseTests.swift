@@ -135,6 +135,63 @@ final class GoDatabaseTests {
         #expect(found == [ids[0]: entries[0].position, ids[1]: entries[1].position])
     }
 
+    @Test("an id that is a UUID or 32 hexadecimal digits stays, unless another row or an entry here has it")
+    func keptIdentifiers() throws {
+        let uuid = "0188d7a4-3c5e-7f00-8abc-0123456789ab"
+        let replica = ReplicaID.a.description
+        let rows = [
+            (uuid, "message", "m"), ("00112233445566778899aabbccddeeff", "message", "m"),
+            // The same number, written otherwise.
+            (uuid.uppercased(), "message", "m"), ("FFEEDDCCBBAA99887766554433221100", "system", "u joined"),
+            // Zero, and what an entry of this node will be called.
+            (String(repeating: "0", count: 32), "message", "m"), (replica + "0000000000000001", "message", "m"),
+            // Not quite.
+            ("0188d7a43-c5e-7f00-8abc-0123456789ab", "message", "m"),
+            ("0011223344556677 8899aabbccddeeff", "message", "m"),
+            ("+0112233445566778899aabbccddeeff", "message", "m"), ("{" + uuid + "}", "message", "m"),
+        ]
+        try make(
+            .present,
+            rows.enumerated().map { ($1.0, $1.1, "dev", "u", "U", $1.2, "2024-05-01T10:00:0\($0)Z") })
+        #expect(try open().adopted == 10)
+        let chain = EntryChain()
+        let derived = rows.map { chain.messageID(room: "dev", user: "u", key: Text("go/" + $0.0)) }
+        let stored = try history("dev").map { entry in
+            try entry.payload.withUnsafeBytes { bytes in
+                try entry.kind == .system ? SystemPayload(decoding: bytes).id : MessagePayload(decoding: bytes).id
+            }
+        }
+        #expect(
+            stored == [
+                MessageID(high: 0x0188_d7a4_3c5e_7f00, low: 0x8abc_0123_4567_89ab),
+                MessageID(high: 0x0011_2233_4455_6677, low: 0x8899_aabb_ccdd_eeff), derived[2],
+                MessageID(high: 0xFFEE_DDCC_BBAA_9988, low: 0x7766_5544_3322_1100),
+            ] + derived[4...])
+        let found = try SQLiteStore(path: path).openReader().positions(of: stored.compactMap { $0 })
+        #expect(found.count == 10)
+    }
+
+    @Test("the same file taken over twice gives twins, whatever the ids are")
+    func twins() throws {
+        try make(
+            .present,
+            [
+                ("0188d7a4-3c5e-7f00-8abc-0123456789ab", "message", "dev", "u", "U", "kept", "2024-05-01T10:00:00Z"),
+                ("m-1", "message", "dev", "u", "U", "derived", "2024-05-01T10:00:01Z"),
+            ])
+        let copy = folder.path("copy.db")
+        try FileManager.default.copyItem(atPath: path, toPath: copy)
+        _ = try open()
+        try SQLiteStore(path: copy).openWriter(.test(fresh: .b)).writer.close()
+        func ids(_ path: String) throws -> [MessageID?] {
+            try SQLiteStore(path: path).openReader().history(room: "dev", before: nil, limit: 9).map {
+                try $0.payload.withUnsafeBytes { try MessagePayload(decoding: $0).id }
+            }
+        }
+        #expect(try ids(path) == ids(copy))
+        #expect(try ids(path).count == 2)
+    }
+
     @Test("times that can't be read take that of the row before, and the future is now")
     func oddTimes() throws {
         try make(

@@ -84,6 +84,21 @@ final class PostgresAdoptionTests {
         #expect(try database.execute("SELECT count(*) FROM messages") == ["5"])
     }
 
+    @Test("an id that is a UUID stays, on every page")
+    func keptIdentifiers() throws {
+        try make("user_id TEXT", [])
+        try database.execute(
+            """
+            INSERT INTO messages SELECT '0188d7a4-3c5e-7f00-8abc-' || lpad(to_hex(n), 12, '0'), 'message', 'dev', 'u', 'b',
+                timestamptz '2024-01-01' + n * interval '1 s'
+            FROM generate_series(1, 1500) AS n
+            """)
+        #expect(try open("one", .a).adopted == 1_500)
+        let ids = (1...1_500).map { MessageID(high: 0x0188_d7a4_3c5e_7f00, low: 0x8abc_0000_0000_0000 | UInt64($0)) }
+        let reader = try PostgresStore(dsn: database.dsn, timeout: .seconds(5)).openReader()
+        #expect(try reader.positions(of: ids).count == 1_500)
+    }
+
     @Test("many rows come over page by page")
     func many() throws {
         try make("user_id TEXT", [])
