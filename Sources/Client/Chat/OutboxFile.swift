@@ -68,12 +68,16 @@ final class OutboxFile: Sendable {
         }
     }
 
-    /// Makes the file if there is none, and shuts others out of it before anything is in it.
+    /// Makes the file if there is none, and shuts others out of it before anything is in it. One that is there is not
+    /// opened: closing it again would drop the lock of another client of this process.
     private static func secure(_ path: String) throws(Failure) {
-        let raw = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-        guard raw >= 0 else { throw Failure(reason: String(cString: strerror(errno))) }
-        let descriptor = FileDescriptor(owning: raw)
-        guard fchmod(descriptor.raw, 0o600) == 0 else { throw Failure(reason: String(cString: strerror(errno))) }
+        let raw = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        if raw >= 0 {
+            close(raw)
+            return
+        }
+        guard errno == EEXIST, chmod(path, 0o600) == 0 else { throw Failure(reason: String(cString: strerror(errno))) }
+        for suffix in ["-wal", "-shm", "-journal"] { _ = chmod(path + suffix, 0o600) }
     }
 
     private static func prepare(_ handle: OpaquePointer) throws(Failure) {

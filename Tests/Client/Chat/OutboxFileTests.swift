@@ -48,6 +48,21 @@ struct OutboxFileTests {
         }
     }
 
+    @Test func `a second client of this program does not let another program in`() throws {
+        let folder = try Folder()
+        let first = try OutboxFile(path: folder.file)
+        #expect(failure { () throws(OutboxFile.Failure) in _ = try OutboxFile(path: folder.file) }?.isInUse == true)
+        // As another process would: locks of open file descriptions don't belong to this one. Closing comes last.
+        let descriptor = open(folder.file, O_RDWR)
+        defer { close(descriptor) }
+        var lock = flock()
+        lock.l_type = Int16(F_WRLCK)
+        let getLockOfDescription: Int32 = 36
+        #expect(fcntl(descriptor, getLockOfDescription, &lock) == 0)
+        #expect(lock.l_type != Int16(F_UNLCK))
+        first.release()
+    }
+
     @Test func `a second client with the same file is told so`() throws {
         let folder = try Folder()
         let first = try OutboxFile(path: folder.file)
