@@ -40,6 +40,8 @@ extension PlantedFaults {
     public static let overflowForgotten = PlantedFaults(rawValue: 1 << 9)
     /// An entry of a kind that this build does not know is not stored.
     public static let unknownKindDropped = PlantedFaults(rawValue: 1 << 10)
+    /// Who asked about documents behind a batch is refused when that fails.
+    public static let readsRefused = PlantedFaults(rawValue: 1 << 11)
 }
 
 // Documents and snapshots.

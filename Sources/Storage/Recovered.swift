@@ -33,6 +33,8 @@ public struct Recovered: Sendable {
     public var adopted: Int
     /// Other nodes may write into this store.
     public var isShared: Bool
+    /// Whether others on the machine could open the store's files.
+    public var privacy = FilePrivacy.kept
 
     public init(
         replica: ReplicaID, boot: UInt64, vector: VersionVector = VersionVector(), headHash: EntryHash = .zero,

@@ -50,7 +50,7 @@ public enum SQLiteBackup {
         guard !isThere(destination) else { throw .exists(destination) }
         let partial = "\(destination).partial-\(getpid())"
         let reading = try open(source, timeout)
-        try create(partial, like: source)
+        try create(partial)
         defer { for suffix in ["", "-journal", "-wal", "-shm"] { unlink(partial + suffix) } }
         do throws(StoreError) {
             let writing = try SQLiteConnection(path: partial, mode: .readWrite, timeout: timeout)
@@ -131,11 +131,9 @@ public enum SQLiteBackup {
         return lstat(path, &found) == 0
     }
 
-    /// Makes an empty file that those may read who may read the database, and no others.
-    private static func create(_ path: String, like source: String) throws(Failure) {
-        var found = stat()
-        let mode = stat(source, &found) == 0 ? found.st_mode & 0o777 : 0o600
-        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+    /// Makes an empty file that nobody but its owner may read: what is in it is all that the node was told.
+    private static func create(_ path: String) throws(Failure) {
+        let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw .copy(SystemFailure(path).words) }
         close(descriptor)
     }

@@ -11,8 +11,8 @@ import Glibc
 final class SQLiteConnection {
     let path: String
     private let handle: OpaquePointer
-    /// The file that was opened, to notice when another one takes its place.
-    let file: FileIdentity
+    private var files: SQLiteFiles
+    private var logIndex: SQLiteLogIndex
     private var statements: [SQLiteStatement] = []
     /// Written by SQLite's hook within this connection's own calls.
     private let logLength: UnsafeMutablePointer<Int32>
@@ -24,25 +24,29 @@ final class SQLiteConnection {
         case readOnly
     }
 
-    /// Throws `unreachable` where there is no such folder, or, for reading, no such file.
+    /// The file has to be there. Throws `unreachable` where it is not.
     init(path: String, mode: Mode, timeout: Duration) throws(StoreError) {
         self.path = path
         var opened: OpaquePointer?
-        let access = mode == .readWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY
+        let access = mode == .readWrite ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY
         let code = sqlite3_open_v2(path, &opened, access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
         guard code == SQLITE_OK, let opened else {
-            let error = SQLiteFailure.error(code, opened.map { String(cString: sqlite3_errmsg($0)) } ?? "", path)
+            let error = SQLiteFailure.error(
+                code, system: Self.systemError(code, opened),
+                opened.map { String(cString: sqlite3_errmsg($0)) } ?? "", path)
             sqlite3_close_v2(opened)
             throw error
         }
-        guard let file = FileIdentity(ofFileAt: path) else {
+        let name = sqlite3_db_filename(opened, "main").map { String(cString: $0) } ?? path
+        guard let files = SQLiteFiles(of: path, resolved: name) else {
             sqlite3_close_v2(opened)
             throw .unreachable("\(path): the file can't be looked at")
         }
         handle = opened
+        self.files = files
+        logIndex = SQLiteLogIndex(opened)
         logLength = .allocate(capacity: 1)
         logLength.initialize(to: 0)
-        self.file = file
         sqlite3_busy_timeout(handle, Int32(clamping: timeout.inMilliseconds))
     }
 
@@ -54,13 +58,34 @@ final class SQLiteConnection {
 
     var isReadOnly: Bool { sqlite3_db_readonly(handle, "main") == 1 }
 
-    /// Throws where the file at the path is no longer the one that was opened: what is written to the old one is lost.
-    func checkFile() throws(StoreError) {
-        guard let now = FileIdentity(ofFileAt: path) else {
-            throw .unreachable("\(path): the file was deleted while it was open")
-        }
-        guard now == file else { throw .unreachable("\(path): the file was replaced while it was open") }
+    // MARK: The files
+
+    /// The file that was opened.
+    var file: FileIdentity { files.database }
+
+    /// What has befallen the files, seen from a reader, which does not know how much of the log counts.
+    func harm() -> SQLiteFiles.Harm? { files.harm { 0 } }
+
+    /// What has befallen the files, seen from the writer.
+    func harmToWriter() -> SQLiteFiles.Harm? {
+        let harm = files.harm { logIndex.neededLogBytes }
+        guard case .logCut? = harm else { return harm }
+        // Between two looks another program may have written more than there was at the first.
+        return files.harm { logIndex.neededLogBytes }
     }
+
+    /// Within a write transaction that is about to be committed: makes room in the log's index, so that the commit does not
+    /// find that there is none after it is on the disk.
+    func reserveLogIndex() throws(StoreError) {
+        let code = logIndex.reserve(cachePages: Self.cachePages)
+        guard code == SQLITE_OK || code == SQLITE_NOTFOUND else { throw error(code) }
+    }
+
+    /// More than what `cache_size` makes.
+    private static let cachePages = 4_096
+
+    /// The log stays as it is when the connection closes.
+    func leaveLog() { _ = csqlite_leave_log(handle) }
 
     // MARK: Statements
 
@@ -142,6 +167,7 @@ final class SQLiteConnection {
         let code = sqlite3_wal_checkpoint_v2(handle, nil, mode, &inLog, &copied)
         if code & 0xFF == SQLITE_BUSY { return Int(inLog) }
         guard code == SQLITE_OK else { throw error(code) }
+        files.forgetSize()
         return Int(inLog - copied)
     }
 
@@ -187,15 +213,20 @@ final class SQLiteConnection {
     // MARK: Errors
 
     func error(_ code: Int32) -> StoreError {
-        SQLiteFailure.error(code, String(cString: sqlite3_errmsg(handle)), path)
+        SQLiteFailure.error(
+            code, system: Self.systemError(code, handle), String(cString: sqlite3_errmsg(handle)), path)
     }
-}
 
-extension FileIdentity {
-    init?(ofFileAt path: String) {
-        var found = stat()
-        guard stat(path, &found) == 0 else { return nil }
-        self.init(device: UInt64(found.st_dev), inode: UInt64(found.st_ino))
+    /// Whether a COMMIT that ended with `code` may have happened.
+    func leavesCommitOpen(_ code: Int32) -> Bool {
+        SQLiteCode.of(code).leavesCommitOpen(after: Self.systemError(code, handle))
+    }
+
+    /// What the system said, where SQLite notes it; 0 otherwise.
+    private static func systemError(_ code: Int32, _ handle: OpaquePointer?) -> Int32 {
+        let kind = code & 0xFF
+        guard let handle, kind == SQLITE_IOERR || kind == SQLITE_CANTOPEN else { return 0 }
+        return sqlite3_system_errno(handle)
     }
 }
 

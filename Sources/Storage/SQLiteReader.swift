@@ -200,7 +200,7 @@ package final class SQLiteReader: StoreReader {
     // MARK: Parts
 
     private func start() throws(StoreError) {
-        try connection.checkFile()
+        if let harm = connection.harm() { throw harm.error(connection.path) }
         connection.limitTime(to: timeout)
     }
 

@@ -25,6 +25,8 @@ final class SQLiteWriter: StoreWriter {
 
     private var connection: SQLiteConnection?
     private var lock: SQLiteLock?
+    private let readers: SQLiteOpenReaders
+    private let replica: ReplicaID
     private let sync: SyncMode
     private let attendanceLimit: Int
     private var vector: VersionVector
@@ -39,12 +41,14 @@ final class SQLiteWriter: StoreWriter {
     private var spent: StoreError?
 
     init(
-        _ connection: SQLiteConnection, _ log: SQLiteLog, lock: SQLiteLock, vector: VersionVector, sync: SyncMode,
-        attendanceLimit: Int
+        _ connection: SQLiteConnection, _ log: SQLiteLog, lock: SQLiteLock, readers: SQLiteOpenReaders,
+        _ recovered: Recovered, sync: SyncMode, attendanceLimit: Int
     ) throws(StoreError) {
         self.connection = connection
         self.lock = lock
-        self.vector = vector
+        self.readers = readers
+        replica = recovered.replica
+        vector = recovered.vector
         self.sync = sync
         self.attendanceLimit = attendanceLimit
         self.log = log
@@ -106,11 +110,13 @@ final class SQLiteWriter: StoreWriter {
         if let spent { throw .failed("the writer ended with an error before: \(spent.message)") }
         guard let connection else { throw .failed("the writer is closed") }
         do throws(StoreError) {
-            try connection.checkFile()
             try begin.run()
+            // Nobody else writes from here on, so the files and what the log's index says of them belong together.
+            if let harm = connection.harmToWriter() { throw contain(harm, connection) }
             logFile?.reserve((connection.logPages + 64) * LogLimit.pageBytes)
             let result = try body(connection)
-            try commitTransaction()
+            try connection.reserveLogIndex()
+            try commitTransaction(connection)
             try checkpointIfDue(connection)
             return result
         } catch {
@@ -118,6 +124,25 @@ final class SQLiteWriter: StoreWriter {
             connection.rollBack()
             throw error
         }
+    }
+
+    /// Something befell the files. What was committed is saved as far as it can be, and all connections are closed with
+    /// this one, so that the next opening sees what is on the disk.
+    private func contain(_ harm: SQLiteFiles.Harm, _ connection: SQLiteConnection) -> StoreError {
+        connection.rollBack()
+        var losesNothing = harm.losesNothing
+        if harm == .logGone || harm == .indexGone {
+            // The log is still open, under no name: all of it goes into the database, which has one.
+            losesNothing = (try? connection.checkpoint(waiting: true)) == 0
+        }
+        // A log that is not whole, or a file that has lost its name, is no matter for the copying that closing does.
+        connection.leaveLog()
+        if !losesNothing {
+            lock?.keep(SQLiteMark(replica: replica, committed: vector[replica]))
+            readers.isSuspected = true
+        }
+        readers.closeAll()
+        return harm.error(connection.path)
     }
 
     func close() {
@@ -129,6 +154,7 @@ final class SQLiteWriter: StoreWriter {
             // Whoever closes last empties the log, unless that is a reader: so that the file alone holds all, it is done
             // here. If it can't be, the log stays, and is read at the next opening.
             _ = try? connection.checkpoint(waiting: true)
+            lock?.keep(SQLiteMark(replica: replica, committed: vector[replica]))
         }
         self.connection = nil
         lock = nil
@@ -136,13 +162,16 @@ final class SQLiteWriter: StoreWriter {
 
     // MARK: Committing
 
-    private func commitTransaction() throws(StoreError) {
+    private func commitTransaction(_ connection: SQLiteConnection) throws(StoreError) {
+        let code = commit.runForCode()
         do throws(StoreError) {
-            try commit.run()
-        } catch .failed(let what) {
-            // An error while the log was written: whether the commit's last page got there only the log can tell.
-            throw .unknownOutcome(what)
+            try commit.check(code)
+        } catch {
+            // Whether the commit's last page got into the log only the log can tell.
+            throw connection.leavesCommitOpen(code) ? .unknownOutcome(error.message) : error
         }
+        // It is in the files that are open. Whether those are the ones that the next process finds, too, is seen now.
+        if let harm = connection.harmToWriter() { throw .unknownOutcome(contain(harm, connection).message) }
     }
 
     // MARK: The write-ahead log

@@ -20,16 +20,21 @@ struct StoredIdentity: Hashable, Sendable {
     var synced: Bool
 
     /// The identity to go on under, and why it is another one than `stored`. `head` gives the last stored seq of a
-    /// replica.
+    /// replica; `isBehind` tells that the stored replica's log was longer once.
     ///
-    /// Throws `failed` where a new id is needed and `start.freshReplica` has been used before.
+    /// Throws `gone` for an empty store under a process that knows something to be committed, and `failed` where a new id
+    /// is needed and `start.freshReplica` has been used before.
     static func settle(
-        _ stored: StoredIdentity?, at file: FileIdentity, synced: Bool, start: WriterStart, vector: VersionVector
+        _ stored: StoredIdentity?, at file: FileIdentity, synced: Bool, isBehind: Bool = false, start: WriterStart,
+        vector: VersionVector
     ) throws(StoreError) -> (identity: StoredIdentity, renewal: RenewalReason?) {
+        if stored == nil, let held = start.held {
+            throw .gone("there is nothing in the store, and this node has committed to it as \(held.replica)")
+        }
         var identity = StoredIdentity(
             replica: start.freshReplica, boot: 1, machine: start.machine, machineBoot: start.machineBoot, file: file,
             clean: false, synced: synced)
-        let renewal = reason(toRenew: stored, at: file, start: start, vector: vector)
+        let renewal = reason(toRenew: stored, at: file, isBehind, start, vector)
         if renewal == nil, let stored {
             identity.replica = stored.replica
             identity.boot = start.held == nil ? stored.boot + 1 : stored.boot
@@ -45,12 +50,13 @@ struct StoredIdentity: Hashable, Sendable {
     }
 
     private static func reason(
-        toRenew stored: StoredIdentity?, at file: FileIdentity, start: WriterStart, vector: VersionVector
+        toRenew stored: StoredIdentity?, at file: FileIdentity, _ isBehind: Bool, _ start: WriterStart,
+        _ vector: VersionVector
     ) -> RenewalReason? {
-        // An empty store under a process that has committed something: the file was deleted or swapped.
-        guard let stored else { return start.held == nil ? nil : .behind }
+        guard let stored else { return nil }
         if start.renew { return start.reasonToRenew }
         if stored.machine != start.machine || stored.file != file { return .copied }
+        if isBehind { return .behind }
         if !stored.clean && !stored.synced && stored.machineBoot != start.machineBoot { return .unclean }
         if let held = start.held {
             if held.replica != stored.replica { return .fenced }

@@ -57,7 +57,7 @@ final class SQLiteBackupTests {
         #expect(try files().filter { $0.hasPrefix("backup.db.partial") } == [])
     }
 
-    @Test("the copy is one file that needs no other, readable by those who may read the database")
+    @Test("the copy is one file that needs no other, readable by its owner alone, whoever may read the database")
     func oneFile() throws {
         let (writer, _) = try SQLiteStore(path: path).openWriter(.test())
         defer { writer.close() }
@@ -65,7 +65,7 @@ final class SQLiteBackupTests {
         _ = try SQLiteBackup.run(from: path, to: copy)
         #expect(try files().filter { $0.hasPrefix("backup.db") } == ["backup.db"])
         let attributes = try FileManager.default.attributesOfItem(atPath: copy)
-        #expect(attributes[.posixPermissions] as? Int == 0o640)
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
         #expect(try RawDatabase(copy).rows("PRAGMA journal_mode") == [["delete"]])
     }
 

@@ -180,24 +180,6 @@ final class SQLiteStoreTests {
         #expect(error { () throws(StoreError) in try writer.append(Batch(entries: [entries[1]])) }?.name == "fenced")
     }
 
-    @Test("a file deleted while it is open is noticed, and the new one is a new replica")
-    func deleted() throws {
-        let (writer, _) = try store().openWriter(.test())
-        let reader = try store().openReader()
-        var own = TestLog(.a)
-        try writer.append(Batch(entries: own.entries(2, from: 10)))
-        for suffix in ["", "-wal", "-shm"] { try FileManager.default.removeItem(atPath: path + suffix) }
-        let thrown = error { () throws(StoreError) in try writer.append(Batch(entries: own.entries(1, from: 20))) }
-        #expect(thrown?.name == "unreachable")
-        #expect(error { () throws(StoreError) in _ = try reader.positions(of: []) }?.name == "unreachable")
-        writer.close()
-        let (again, recovered) = try store().openWriter(.test(fresh: .b, held: .init(replica: .a, committed: 2)))
-        again.close()
-        #expect(recovered.replica == .b)
-        #expect(recovered.renewal == .behind)
-        #expect(recovered.vector == VersionVector())
-    }
-
     @Test("another file put in the place of an open one is noticed")
     func replaced() throws {
         let (writer, _) = try store().openWriter(.test())

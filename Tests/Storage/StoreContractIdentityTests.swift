@@ -90,14 +90,16 @@ struct StoreContractIdentityTests {
     }
 
     @Test(
-        "an empty store under a process that has written elsewhere is a new replica",
+        "an empty store under a process that has committed something is not begun anew",
         arguments: StoreUnderTest.inOnePlace)
     func swapped(_ kind: StoreUnderTest) throws {
         let fresh = try kind.make()
-        let (writer, recovered) = try fresh.open(.test(fresh: .b, held: .init(replica: .a, committed: 4)))
-        defer { writer.close() }
-        #expect(recovered.replica == .b)
-        #expect(recovered.renewal == .behind)
+        for _ in 0..<2 {
+            let thrown = error { () throws(StoreError) in
+                _ = try fresh.open(.test(fresh: .b, held: .init(replica: .a, committed: 4)))
+            }
+            #expect(thrown?.name == "gone")
+        }
     }
 
     @Test(

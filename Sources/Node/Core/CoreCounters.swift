@@ -1,3 +1,5 @@
+import ConvergeStorage
+
 /// What a core has counted; the shell publishes it after each turn.
 struct CoreCounters: Sendable {
     var messages = 0
@@ -15,6 +17,8 @@ struct CoreCounters: Sendable {
     var documents = 0
     var saveQueue = 0
     var storeReady = false
+    /// Why not, where the store has said so.
+    var storeTrouble: StoreError.Kind?
 
     /// Entries of other replicas that were applied.
     var entriesReceived = 0

@@ -118,6 +118,10 @@ enum CoreReport: Sendable, Equatable {
     case storeOpened(replica: ReplicaID, head: UInt64, boot: UInt64, adopted: Int)
     case identityRenewed(RenewalReason)
     case storeUnavailable(StoreError, retryIn: Duration)
+    /// Others on the machine could open the store's files, and can't any more.
+    case filesTightened
+    /// They can open this one, which is not this user's to change.
+    case filesExposed(String)
     case peerLinked(ReplicaID, name: Text, address: Text)
     case peerUnlinked(ReplicaID)
     case memberChanged(ReplicaID, MemberState)

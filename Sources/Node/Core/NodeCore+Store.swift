@@ -105,7 +105,12 @@ extension NodeCore {
     mutating func fail(_ batch: consuming OpenBatch, at now: UInt64) {
         var batch = batch
         ready.takeMoves(of: &batch.frames)
-        interruptedReads.append(contentsOf: batch.takeReads())
+        let reads = batch.takeReads()
+        if options.planted.has(.readsRefused) {
+            for read in reads { refuse(.storageUnavailable, read.session, ref: read.ref, at: now) }
+        } else {
+            interruptedReads.append(contentsOf: reads)
+        }
         for (session, ref) in batch.waiting { refuse(.storageUnavailable, session, ref: ref, at: now) }
         for id in batch.keys {
             for again in keyed.settle(id) { refuse(.storageUnavailable, again.session, ref: again.ref, at: now) }
@@ -131,6 +136,7 @@ extension NodeCore {
         var failures = 0
         if case .unavailable(let before) = store { failures = before + 1 }
         store = .unavailable(failures: failures)
+        storeTrouble = error.kind
         let wait = Self.waits[min(failures, Self.waits.count - 1)]
         effects.append(.report(.storeUnavailable(error, retryIn: wait)))
         var renew = false
@@ -166,6 +172,7 @@ extension NodeCore {
         reloading = false
         clock = HybridClock(last: max(clock.last, recovered.clock))
         store = .ready
+        storeTrouble = nil
         shared.opened(recovered, at: monotonic)
         effects.append(
             .report(
@@ -173,6 +180,11 @@ extension NodeCore {
                     replica: recovered.replica, head: recovered.head, boot: recovered.boot, adopted: recovered.adopted))
         )
         if let reason = recovered.renewal { effects.append(.report(.identityRenewed(reason))) }
+        switch recovered.privacy {
+        case .kept: break
+        case .tightened: effects.append(.report(.filesTightened))
+        case .exposed(let file): effects.append(.report(.filesExposed(file)))
+        }
         join(recovered, at: now, into: &effects)
         judgeAll()
         settleDueAttendance(at: now)

@@ -36,6 +36,8 @@ struct NodeCore: ~Copyable {
     /// How many histories a session has asked for that are not answered yet.
     var histories: [SessionID: Int] = [:]
     var store = StoreState.opening
+    /// What the store said last, while it can't be written.
+    var storeTrouble: StoreError.Kind?
 
     /// What is being gathered, what the store is working on, and what may leave at the end of this turn.
     var open = OpenBatch()
@@ -162,6 +164,7 @@ struct NodeCore: ~Copyable {
         counters.documents = documents.documentCount
         counters.saveQueue = queuedCommands + keyed.held
         counters.storeReady = store == .ready
+        counters.storeTrouble = storeTrouble
         advanceStopping(at: now, into: &effects)
     }
 

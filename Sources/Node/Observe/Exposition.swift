@@ -1,3 +1,4 @@
+import ConvergeStorage
 import ConvergeTransport
 import Glibc
 
@@ -6,7 +7,8 @@ extension Metrics {
     /// Why `/ready` says 503.
     var unreadiness: String {
         if stopping.current == 1 { return "stopping" }
-        return "the store is not available"
+        guard let trouble = storeTrouble else { return "the store is not available" }
+        return "the store is not available: \(trouble.words)"
     }
 
     func exposition() -> String {
@@ -43,6 +45,10 @@ extension Metrics {
         gauge("reader_queue", "Reads that wait for a free reader.", depths.readers())
         gauge("log_queue", "Log lines that wait to be written.", depths.log())
         gauge("store_ready", "Whether the store can be written (1) or not (0).", storeReady.current)
+        head("store_trouble", "gauge", "What the store said last (1), while it can't be written.")
+        for kind in StoreError.Kind.allCases {
+            text += "converge_store_trouble{reason=\"\(kind.rawValue)\"} \(kind == storeTrouble ? 1 : 0)\n"
+        }
         if certificateEnd.current > 0 {
             gauge(
                 "tls_certificate_end_seconds", "When the certificate ends, in seconds since 1970.",

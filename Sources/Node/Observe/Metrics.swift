@@ -1,3 +1,4 @@
+import ConvergeStorage
 import ConvergeTransport
 import Synchronization
 
@@ -86,6 +87,8 @@ final class Metrics: Sendable {
     let documents = Counter()
     let saveQueue = Counter()
     let storeReady = Counter()
+    /// One more than the place of the kind of error in `StoreError.Kind.allCases`; 0 where there is none.
+    private let storeTroubleNumber = Counter()
     let stopping = Counter()
 
     let commitSeconds = Histogram(
@@ -127,12 +130,20 @@ final class Metrics: Sendable {
         documents.set(core.documents)
         saveQueue.set(core.saveQueue)
         storeReady.set(core.storeReady ? 1 : 0)
+        let trouble = core.storeTrouble.flatMap { StoreError.Kind.allCases.firstIndex(of: $0) }
+        storeTroubleNumber.set(trouble.map { $0 + 1 } ?? 0)
     }
 
     func publish(_ status: ClusterStatus) {
         var status = status
         status.connections = connections.current
         self.status.put(status, at: SystemClock.monotonic())
+    }
+
+    /// What is wrong with the store, where it has said so.
+    var storeTrouble: StoreError.Kind? {
+        let number = storeTroubleNumber.current
+        return number > 0 ? StoreError.Kind.allCases[number - 1] : nil
     }
 
     /// Whether the node can do its work: what `/ready` answers.

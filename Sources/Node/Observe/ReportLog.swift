@@ -44,7 +44,9 @@ extension CoreReport {
 
     fileprivate var cause: Cause {
         switch self {
-        case .storeOpened, .identityRenewed, .storeUnavailable, .snapshotInstalled, .reloaded: .node
+        case .storeOpened, .identityRenewed, .storeUnavailable, .filesTightened, .filesExposed, .snapshotInstalled,
+            .reloaded:
+            .node
         case .peerLinked, .peerUnlinked, .memberChanged, .memberReplaced, .memberForgotten, .forked, .clockSkewed,
             .clockMended:
             .peer
@@ -71,6 +73,11 @@ extension CoreReport {
             return line(
                 .error, "store unavailable", ("store", store), ("error", error.message),
                 ("retry_in", wait))
+        case .filesTightened:
+            return line(.info, "the database's files are their owner's alone now: others could open them")
+        case .filesExposed(let file):
+            return line(
+                .warn, "others on this machine can open the database, and this user can't change that", ("file", file))
         case .peerLinked(let peer, let name, let address):
             return line(
                 .info, "peer linked", ("peer", peer.description), ("name", name), ("address", address))

@@ -16,7 +16,9 @@ extension ClusterStatus {
         json.appendJSONString(address)
         json.append(",\"replica\":")
         if let replica { json.appendQuoted(replica.rawValue) } else { json.append("null") }
-        json.append(",\"boot\":\(boot),\"state\":\"\(state.rawValue)\",\"clock_tolerable\":\(isClockTolerable)")
+        json.append(",\"boot\":\(boot),\"state\":\"\(state.rawValue)\"")
+        if let storeTrouble { json.append(",\"store_trouble\":\"\(storeTrouble.rawValue)\"") }
+        json.append(",\"clock_tolerable\":\(isClockTolerable)")
         json.append(",\"taken\":\(taken)")
         json.append(",\"connections\":\(connections),\"sessions\":\(sessions),\"rooms\":\(rooms)")
         json.append(",\"save_queue\":\(saveQueue)")

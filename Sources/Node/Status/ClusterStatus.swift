@@ -1,5 +1,6 @@
 import ConvergeCRDT
 import ConvergeGossip
+import ConvergeStorage
 import ConvergeWire
 
 /// How a node and, as far as it can tell, its cluster are: what `/cluster` answers, and what the metrics of peers are of.
@@ -97,6 +98,8 @@ struct ClusterStatus: Sendable {
     var replica: ReplicaID?
     var boot: UInt64
     var state: State
+    /// What the store said last, while it can't be written.
+    var storeTrouble: StoreError.Kind?
     /// False where the clock is so far from the peers' that writes are refused.
     var isClockTolerable: Bool
     /// Wall time in milliseconds.

@@ -37,7 +37,8 @@ extension NodeCore {
         return ClusterStatus(
             name: options.nodeName, cluster: options.cluster?.name, address: options.cluster?.address ?? "",
             lowestVersion: versions.lowestVersion, highestVersion: versions.highestVersion, replica: log?.replica,
-            boot: boot, state: state, isClockTolerable: clockIsTolerable, taken: now, sessions: sessions.count,
+            boot: boot, state: state, storeTrouble: storeTrouble, isClockTolerable: clockIsTolerable, taken: now,
+            sessions: sessions.count,
             rooms: rooms.occupied, documents: documents.documentCount, saveQueue: queuedCommands + keyed.held,
             logs: replicator.ends.map { .init(end: $0, floor: replicator.floors[$0.dot.replica]) },
             documentsDigest: documents.digest, documentsVector: replicator.applied, members: told,

@@ -1,3 +1,4 @@
+import ConvergeStorage
 import Testing
 
 @testable import ConvergeNode
@@ -71,6 +72,26 @@ import Testing
             #expect(text.contains("\n" + line + "\n"), "\(line)")
         }
         #expect(metrics.isReady)
+    }
+
+    @Test("what is wrong with the store is said where readiness is asked for, and counted by its kind")
+    func trouble() {
+        let metrics = Metrics(depths: QueueDepths())
+        var counters = CoreCounters()
+        metrics.publish(counters)
+        #expect(metrics.unreadiness == "the store is not available")
+        for kind in StoreError.Kind.allCases {
+            counters.storeTrouble = kind
+            metrics.publish(counters)
+            #expect(metrics.unreadiness == "the store is not available: \(kind.words)")
+            let ones = metrics.exposition().split(separator: "\n").filter {
+                $0.hasPrefix("converge_store_trouble{") && $0.hasSuffix(" 1")
+            }
+            #expect(ones == ["converge_store_trouble{reason=\"\(kind.rawValue)\"} 1"])
+        }
+        counters.storeTrouble = nil
+        metrics.publish(counters)
+        #expect(!metrics.exposition().contains("\"} 1\n"))
     }
 
     @Test("peers have their names and replicas as labels, in which nothing breaks a line")
