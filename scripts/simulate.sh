@@ -4,6 +4,7 @@
 #   scripts/simulate.sh [--seeds N] [--from S] [--nodes N] [--minutes M]   runs on all cores [500 seeds from 1]
 #       --rewinds                                                          with disks set back so that logs fork
 #       --generation G                                                     by the rules of an earlier generation of seeds
+#       --full-disks                                                       with disks that have no room at times
 #   scripts/simulate.sh --trace SEED [--nodes N]                           one run, told from the beginning
 #   scripts/simulate.sh --plant NAME|all                                   how many seeds find a planted fault
 #   scripts/simulate.sh --figures                                          what a cluster costs

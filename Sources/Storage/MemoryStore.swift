@@ -37,6 +37,7 @@ public final class MemoryStore: Store, MemorySource {
         var injected: [Fault] = []
         var attendanceLimit = 0
         var outage: StoreError?
+        var isFull = false
     }
 
     /// Something that was committed.
@@ -88,6 +89,9 @@ public final class MemoryStore: Store, MemorySource {
 
     /// Until it is called with nil, every operation throws `error`.
     public func setOutage(_ error: StoreError?) { locked.withLock { $0.outage = error } }
+
+    /// Until it is called with false there is no room: nothing is written and no writer is opened, and reads go on.
+    public func setFull(_ isFull: Bool) { locked.withLock { $0.isFull = isFull } }
 
     /// All that is committed now survives a crash. O(what was committed since the last call).
     public func sync() { locked.withLock { $0.sync() } }
@@ -167,6 +171,10 @@ extension MemoryStore.State {
         if let outage { throw outage }
     }
 
+    private func checkRoom() throws(StoreError) {
+        if isFull { throw .full("no room") }
+    }
+
     mutating func open(_ start: WriterStart) throws(StoreError) -> (epoch: UInt64, recovered: Recovered) {
         try checkOutage()
         for (index, fault) in injected.enumerated() {
@@ -174,6 +182,8 @@ extension MemoryStore.State {
             injected.remove(at: index)
             throw error
         }
+        // Opening writes who opens.
+        try checkRoom()
         let (settled, renewal) = try StoredIdentity.settle(
             identity, at: file, synced: syncsEachCommit, start: start, vector: contents.vector)
         identity = settled
@@ -190,6 +200,7 @@ extension MemoryStore.State {
         try checkOutage()
         guard epoch == self.epoch else { throw .fenced("the store in memory was opened again, closed, or has crashed") }
         do throws(StoreError) {
+            try checkRoom()
             return try body(&self)
         } catch {
             self.epoch += 1

@@ -32,6 +32,9 @@ final class Disk {
         store.forgetFaults()
     }
 
+    /// As fast as it was in the beginning.
+    func quicken() { (latency, reading) = usual }
+
     /// While this is set the disk answers nothing.
     var outage: StoreError? {
         didSet { store.setOutage(outage) }
@@ -45,6 +48,11 @@ final class Disk {
             bodies.insert(String(decoding: payload.body, as: UTF8.self))
         }
         return bodies
+    }
+
+    /// While it is, nothing can be written, and reads go on.
+    var isFull = false {
+        didSet { store.setFull(isFull) }
     }
 
     /// Reads how far the store is, also while it is out of order.

@@ -252,6 +252,11 @@ extension World {
         case "ack": acknowledged(frame, sent, client, connection)
         case "error":
             refused(frame, sent, client)
+            if sent.deed == .ask, frame.body == "storage unavailable" {
+                violate(
+                    .answers, connection.node,
+                    "\(ref) asked for what is in memory, and was refused for the store's sake")
+            }
             if sent.mayMove || sent.deed == .resume { notMoved(ref, sent, client, connection) }
         case "joined": joined(frame, sent, client, connection)
         case "resumed": resumed(frame, sent, client, connection)

@@ -9,6 +9,7 @@ enum Mending {
     case cut([(from: Int, to: Int)])
     case slow([(from: Int, to: Int)])
     case outage(Int)
+    case fullDisk(Int)
     case slowDisk(Int)
     case done
 }
@@ -162,6 +163,20 @@ extension World {
         }
     }
 
+    /// A disk has no room for a while, perhaps in the middle of a batch, or when the outcome of one is not known.
+    func fillDisk() {
+        guard !isHealed else { return }
+        schedule(.fills, after: fullChoices.within(1_000_000...15_000_000))
+        let node = nodes[fullChoices.below(nodes.count)]
+        trace.note(now, node.index, "FULL")
+        if fullChoices.chance(30) { node.disk.store.inject(.unknownOutcome(stored: fullChoices.chance(50))) }
+        // One that is nearly full looks long for room: more waits behind a batch.
+        if fullChoices.chance(60) { node.disk.latency = 200_000...1_000_000 }
+        node.disk.isFull = true
+        counts.fullDisks += 1
+        mendLater(.fullDisk(node.disk.index), after: fullChoices.within(200_000...12_000_000))
+    }
+
     // MARK: The network
 
     private func strikeNetwork(_ fault: Scenario.Fault, _ node: SimulatedNode) {
@@ -233,6 +248,9 @@ extension World {
             wakeWires()
         case .slow(let pairs): for (from, to) in pairs { wires.slow(from, to, 0) }
         case .outage(let disk): disks[disk].outage = nil
+        case .fullDisk(let disk):
+            disks[disk].isFull = false
+            disks[disk].quicken()
         case .slowDisk(let disk): disks[disk].recover()
         case .done: break
         }

@@ -14,7 +14,10 @@ extension World {
         for index in mending.indices { mend(index) }
         wires.mendAll()
         lateDialsUntil = 0
-        for disk in disks { disk.recover() }
+        for disk in disks {
+            disk.isFull = false
+            disk.recover()
+        }
         for node in nodes {
             node.clock.drift = 0
             schedule(.starts(node.index), after: 1_000)

@@ -32,6 +32,7 @@ final class World {
     var counts = Counts()
 
     var faultChoices: SplitMix64
+    var fullChoices: SplitMix64
     var networkChoices: SplitMix64
     var diskChoices: SplitMix64
     var clientChoices: SplitMix64
@@ -84,6 +85,7 @@ final class World {
         var closedAsSlow = 0
         var compared = 0
         var reloads = 0
+        var fullDisks = 0
         var frames = 0
         var bytes = 0
         var virtual: Microseconds = 0
@@ -108,6 +110,7 @@ final class World {
             closedAsSlow += other.closedAsSlow
             compared += other.compared
             reloads += other.reloads
+            fullDisks += other.fullDisks
             frames += other.frames
             bytes += other.bytes
             virtual += other.virtual
@@ -121,6 +124,7 @@ final class World {
         self.scenario = scenario
         let seed = scenario.seed
         faultChoices = SplitMix64(seed, .faults)
+        fullChoices = SplitMix64(seed, .fullDisks)
         networkChoices = SplitMix64(seed, .network)
         diskChoices = SplitMix64(seed, .disks)
         clientChoices = SplitMix64(seed, .clients)
@@ -146,6 +150,7 @@ final class World {
         }
         addLibraryClients()
         if !scenario.faults.isEmpty { schedule(.strikes, after: scheduling.within(1_000...3_000_000)) }
+        if scenario.hasFullDisks { schedule(.fills, after: fullChoices.within(1_000...8_000_000)) }
         schedule(.heals, after: scenario.duration)
     }
 
@@ -185,6 +190,7 @@ final class World {
         case .linkTimesOut(let link): reset(links[link], sides: [0, 1])
         case .starts(let node): start(nodes[node])
         case .strikes: strike()
+        case .fills: fillDisk()
         case .mends(let index): mend(index)
         case .heals: heal()
         case .cutsOff(let node): cutOff(node)

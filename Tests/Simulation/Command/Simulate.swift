@@ -13,6 +13,7 @@ struct Simulate {
     private var lines = 60
     private var rewinds: Bool?
     private var generation = Scenario.Generation.current
+    private var fullDisks = false
 
     private enum Mode {
         case runs
@@ -26,6 +27,7 @@ struct Simulate {
         simulate [--seeds N] [--from S] [--nodes N] [--minutes M]   runs, on all cores
         … --rewinds                                                 with disks set back so that logs fork
         … --generation G                                            by the rules of an earlier generation of seeds
+        … --full-disks                                              with disks that have no room at times
         simulate --trace SEED [--nodes N] [--lines N]               one run, told from the beginning
         simulate --hash SEED [--nodes N]                            the hash of one run's trace
         simulate --plant NAME|all                                   how many seeds it takes to find a planted fault
@@ -42,6 +44,10 @@ struct Simulate {
             }
             if option == "--rewinds" {
                 rewinds = true
+                continue
+            }
+            if option == "--full-disks" {
+                fullDisks = true
                 continue
             }
             guard let value = rest.popFirst() else { return nil }
@@ -77,7 +83,7 @@ struct Simulate {
     }
 
     private func scenario(_ seed: UInt64) -> Scenario {
-        Scenario(seed: seed, nodes: nodes, rewinds: rewinds, generation: generation)
+        Scenario(seed: seed, nodes: nodes, rewinds: rewinds, fullDisks: fullDisks, generation: generation)
     }
 
     func run() -> Int32 {

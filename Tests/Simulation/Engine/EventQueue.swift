@@ -85,6 +85,8 @@ enum Happening {
     case starts(Int)
     /// The next fault.
     case strikes
+    /// A node fills its disk.
+    case fills
     /// A fault that lasts is over.
     case mends(Int)
     case heals

@@ -24,6 +24,7 @@ enum Concern: UInt64 {
     case scenario = 1
     case faults, network, disks, clients, clocks, scheduling, readers, identities, feeds, library
     case rewinds
+    case fullDisks = 40
 }
 
 extension SplitMix64 {

@@ -4,6 +4,7 @@ import ConvergeGossip
 struct Planted: Sendable {
     let name: String
     var needsRewinds: Bool { ["clonedIdentityKept", "uncomparedJoined", "rangesByPosition"].contains(name) }
+    var needsFullDisks: Bool { name == "readsRefused" }
     /// Plants it.
     let plant: @Sendable (inout Scenario) -> Void
 
@@ -16,7 +17,7 @@ struct Planted: Sendable {
     /// Runs one seed after the other until something is violated.
     func search(from: UInt64 = 1, limit: UInt64 = 500) -> Finding? {
         for seed in from..<(from + limit) {
-            var scenario = Scenario(seed: seed, rewinds: needsRewinds)
+            var scenario = Scenario(seed: seed, rewinds: needsRewinds, fullDisks: needsFullDisks)
             plant(&scenario)
             if let violation = Runner.run(scenario).violations.first {
                 // What is wrong without it, too, is no finding.
@@ -43,6 +44,7 @@ extension Planted {
         ("clockIgnoresPeers", .clockIgnoresPeers),
         ("keptAfterFailure", .keptAfterFailure),
         ("unknownTakenAsFailed", .unknownTakenAsFailed),
+        ("readsRefused", .readsRefused),
         ("clonedIdentityKept", .clonedIdentityKept),
         ("removeByElement", .removeByElement),
         ("countersAsIncrements", .countersAsIncrements),

@@ -43,6 +43,8 @@ struct Scenario {
     var feedLimit = 128
     /// Some nodes are of a newer build now and then, and write entries of a kind that the others don't know.
     var hasNewerNodes = false
+    /// Nodes fill their disks.
+    var hasFullDisks = false
     /// Small bounds in the cores.
     var isTight = false
     /// Share of the vectors at which states are compared: one in so many.
@@ -80,10 +82,15 @@ struct Scenario {
         }
     }
 
-    /// - Parameter rewinds: disks are also set back without a trace, so that logs fork; nil for what the generation has.
-    init(seed: UInt64, nodes: Int? = nil, rewinds: Bool? = nil, generation: Generation = .current) {
+    /// - Parameters:
+    ///   - rewinds: disks are also set back without a trace, so that logs fork; nil for what the generation has.
+    ///   - fullDisks: disks have no room at times.
+    init(
+        seed: UInt64, nodes: Int? = nil, rewinds: Bool? = nil, fullDisks: Bool = false, generation: Generation = .current
+    ) {
         self.seed = seed
         self.generation = generation
+        hasFullDisks = fullDisks
         let rewinds = rewinds ?? generation.rewinds(seed)
         var random = SplitMix64(seed, .scenario)
         let usual = [1, 2, 3, 3, 3, 4, 5]
@@ -142,6 +149,7 @@ struct Scenario {
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
             + (libraryClients > 0 ? ", \(libraryClients) of the library" : "") + (hasNewerNodes ? ", newer nodes" : "")
+            + (hasFullDisks ? ", full disks" : "")
             + (isTight ? ", tight bounds" : "")
             + "; faults: " + kinds.joined(separator: ", ")
     }
@@ -164,6 +172,7 @@ struct Scenario {
         scenario.resumeLimit = 200
         scenario.feedLimit = 128
         scenario.hasNewerNodes = false
+        scenario.hasFullDisks = false
         scenario.libraryClients = 0
         return scenario
     }

@@ -5,7 +5,7 @@ import Testing
 @Suite("Simulation: planted faults") struct PlantedTests {
     @Test(
         "a planted fault is found",
-        arguments: ["countersAsIncrements", "idsDifferForKey", "clockIgnoresAfter"])
+        arguments: ["countersAsIncrements", "idsDifferForKey", "clockIgnoresAfter", "readsRefused"])
     func found(_ name: String) throws {
         let planted = try #require(Planted.all.first { $0.name == name })
         #expect(planted.search(limit: 10) != nil)

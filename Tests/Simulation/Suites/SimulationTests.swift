@@ -17,6 +17,17 @@ import Testing
         #expect(counts.acknowledged > 500 && counts.compared > 200 && counts.frames > 2_000)
     }
 
+    @Test("disks that fill refuse what is written and nothing else, and go on when there is room")
+    func fullDisks() {
+        var counts = World.Counts()
+        for seed in UInt64(101)...104 {
+            let outcome = Runner.run(Scenario(seed: seed, fullDisks: true))
+            counts.add(outcome.counts)
+            #expect(outcome.violations.prefix(1).map { "seed \(seed): \($0)" } == [])
+        }
+        #expect(counts.fullDisks > 10 && counts.refused > 20)
+    }
+
     @Test("seeds that failed once", arguments: KeptSeeds.mended)
     func kept(_ kept: KeptSeeds.Kept) {
         let outcome = Runner.run(kept.scenario)
