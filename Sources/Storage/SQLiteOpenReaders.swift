@@ -59,14 +59,20 @@ final class SQLiteSharedReader: StoreReader, Sendable {
         }
     }
 
-    func history(room: Text, before: Position?, limit: Int) throws(StoreError) -> [Entry] {
-        try with { (reader) throws(StoreError) in try reader.history(room: room, before: before, limit: limit) }
+    func history(
+        room: Text, before: Position?, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> [Entry] {
+        try with { (reader) throws(StoreError) in
+            try reader.history(room: room, before: before, limit: limit, within: bound)
+        }
     }
 
-    func entries(room: Text, after cursor: VersionVector, limit: Int) throws(StoreError)
-        -> (entries: [Entry], through: VersionVector)
-    {
-        try with { (reader) throws(StoreError) in try reader.entries(room: room, after: cursor, limit: limit) }
+    func entries(
+        room: Text, after cursor: VersionVector, limit: Int, within bound: VersionVector?
+    ) throws(StoreError) -> (entries: [Entry], through: VersionVector) {
+        try with { (reader) throws(StoreError) in
+            try reader.entries(room: room, after: cursor, limit: limit, within: bound)
+        }
     }
 
     func entries(of replica: ReplicaID, from seq: UInt64, limit: Int) throws(StoreError) -> [Entry] {
