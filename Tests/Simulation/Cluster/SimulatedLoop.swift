@@ -114,13 +114,6 @@ final class SimulatedFeed {
         given = feed.cursor
         isDoubted = isDoubted || !feed.recovered
     }
-
-    /// The node's store is open: only now it is known what a cursor can be.
-    func begin(at position: VersionVector, own: Dot?) {
-        feed.begin(at: position, own: own)
-        given = feed.cursor
-        isDoubted = !feed.recovered
-    }
 }
 
 /// One client's connection to one node.
