@@ -17,6 +17,8 @@ public struct HybridTimestamp: RawRepresentable, Hashable, Comparable, Sendable 
     }
 
     public static let zero = HybridTimestamp(rawValue: 0)
+    /// The last that a store can hold (the year 6429): no entry is dated later.
+    public static let last = HybridTimestamp(rawValue: UInt64(Int64.max))
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
     public var milliseconds: UInt64 { rawValue >> 16 }
@@ -33,6 +35,15 @@ public struct HybridTimestamp: RawRepresentable, Hashable, Comparable, Sendable 
 /// Kulkarni, Demirbas, Madappa, Avva, Leone: "Logical Physical Clocks and Consistent Snapshots in Globally Distributed
 /// Databases" (2014).
 public struct HybridClock: Sendable {
+    /// How far apart clocks may be before something is taken for wrong, in milliseconds: a day. The one home of this number.
+    ///
+    /// A node that is further than this from its peers' median refuses to write; an entry that is dated further ahead is held
+    /// aside; a clock that was dragged further ahead is told of.
+    public static let tolerance: UInt64 = 86_400_000
+    /// How far ahead of wall time a client's `after` may drag the clock: an hour less, so that what is dated so is held
+    /// aside on no node whose wall clock is a little behind.
+    public static let lead: UInt64 = tolerance - 3_600_000
+
     /// The highest timestamp given out or seen.
     public private(set) var last: HybridTimestamp
 

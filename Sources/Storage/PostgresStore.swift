@@ -26,7 +26,7 @@ public struct PostgresStore: Store {
     public static func isReadable(dsn: String) -> Bool { PostgresAddress(dsn).isReadable }
 
     public func openWriter(_ start: WriterStart) throws(StoreError) -> (writer: any StoreWriter, recovered: Recovered) {
-        let connection = try PostgresConnection(to: address, by: PostgresDeadline(after: timeout))
+        let connection = try connect()
         try PostgresSchema.migrate(connection, within: timeout)
         let settled = try PostgresIdentity.settle(
             start, holder: holder, connection, by: PostgresDeadline(after: timeout))
@@ -37,6 +37,10 @@ public struct PostgresStore: Store {
             connection, settled: settled, recovered: recovered, attendanceLimit: start.attendanceLimit, timeout: timeout
         )
         return (writer, recovered)
+    }
+
+    func connect() throws(StoreError) -> PostgresConnection {
+        try PostgresConnection(to: address, by: PostgresDeadline(after: timeout))
     }
 
     public func openReader() throws(StoreError) -> any StoreReader {

@@ -4,7 +4,7 @@ import ConvergeWire
 
 /// What `converge` can do, by the first word.
 enum Subcommand: String, CaseIterable {
-    case serve, chat, token, secret, status, health, backup, version, help
+    case serve, chat, token, secret, status, health, backup, redate, version, help
 
     static func run(_ words: [String]) -> Int32 {
         guard let first = words.first else {
@@ -34,6 +34,7 @@ enum Subcommand: String, CaseIterable {
         case .status: ShowStatus.run(rest)
         case .health: AskHealth.run(rest)
         case .backup: BackUp.run(rest)
+        case .redate: Redate.run(rest)
         case .version: version(rest)
         case .help: Help.run(rest)
         }

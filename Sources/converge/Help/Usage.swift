@@ -12,6 +12,7 @@ enum Usage {
           converge status [URL…] [--watch] [--json]    say how nodes are, and whether they are one whole cluster
           converge health [--ready]                    say whether this machine's node answers
           converge backup FILE                         copy the node's SQLite file, also while it runs
+          converge redate [--dry-run]                  mend the dates in a database that a wrong clock has written
           converge version                             say which build this is
           converge help [COMMAND]                      say more about one of these
 
@@ -29,6 +30,7 @@ enum Usage {
         case .status: status
         case .health: health
         case .backup: backup
+        case .redate: redate
         case .version: "converge version\n\nSays which build this is.\n"
         case .help: help
         }
@@ -108,7 +110,7 @@ enum Usage {
 
         The cluster is whole when every node that was asked answers and is ready; each sees all members, the other nodes
         that were asked among them, alive and linked; none lacks an entry that another has known of for over 8 s; none
-        refuses to write because of its clock; and those that have the same entries have the same logs and documents.
+        refuses to write because of its clock, has entries dated far ahead of it or holds a log aside for that; and those that have the same entries have the same logs and documents.
         PEER LACKS and NODE LACKS count entries, with the age of the oldest; both are known from what the peer last told,
         so while something is written a few seconds are normal.
 
@@ -153,6 +155,22 @@ enum Usage {
           settings               all settings as a table, in Markdown
           --man                  the same as a manual page, for man
           --completions SHELL    what bash, zsh or fish completes after converge
+
+        """
+
+    private static let redate = """
+        converge redate [--db PATH | --dsn STRING] [--dry-run]
+
+        Mends a database into which a node with a wrong clock has written, or has taken such entries from others: whatever
+        is dated over 24 hours ahead of this machine's clock gets dates right behind the latest that is not, in the same
+        order. Nothing is lost. Set the clock first, and stop every node that writes the database: it is refused while one
+        does. Which database follows from CONVERGE_DB_ADAPTER, CONVERGE_DB_PATH and CONVERGE_DB_DSN, as for serve.
+
+          --db PATH        the node's file [CONVERGE_DB_PATH, or converge.db]
+          --dsn STRING     the PostgreSQL database; better set CONVERGE_DB_DSN, which doesn't show in ps
+          --dry-run        say what would be dated anew, and change nothing
+
+        Exit status: 0 done, or nothing to do; 1 not done, 2 misused.
 
         """
 }
