@@ -7,6 +7,15 @@ public struct ReplicaID: RawRepresentable, Hashable, Comparable, Sendable {
 
     public init(rawValue: UInt64) { self.rawValue = rawValue }
 
+    /// The id that another machine, or a random number, gives a replica; nil for all zeros and all ones, which are nobody's.
+    ///
+    /// A field that was never set, or erased, reads as one of the two. No replica draws them, and whoever calls itself so is
+    /// refused, in every frame of a peer.
+    public init?(assigned rawValue: UInt64) {
+        guard rawValue != 0, rawValue != .max else { return nil }
+        self.init(rawValue: rawValue)
+    }
+
     public static func < (a: ReplicaID, b: ReplicaID) -> Bool { a.rawValue < b.rawValue }
 }
 

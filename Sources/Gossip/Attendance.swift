@@ -74,7 +74,8 @@ public struct Attendance: Sendable {
 
     struct Last: Sendable, Hashable {
         var turn: UInt64
-        var position: Position
+        /// Nil where there has been none.
+        var position: Position?
         var displayName: Text
 
         init(_ record: AttendanceRecord) {
@@ -83,10 +84,17 @@ public struct Attendance: Sendable {
             displayName = record.displayName
         }
 
+        var writer: ReplicaID? { position?.dot.replica }
+
+        /// Who has had none stands first.
+        func isBefore(_ other: Last) -> Bool {
+            guard let position, let theirs = other.position else { return position == nil }
+            return position < theirs
+        }
+
         /// There has been none.
         init() {
             turn = 0
-            position = Position(timestamp: .zero, dot: Dot(replica: ReplicaID(rawValue: 0), seq: 0))
             displayName = ""
         }
     }
@@ -145,7 +153,8 @@ public struct Attendance: Sendable {
     private mutating func keep(_ record: AttendanceRecord) {
         let key = record.key
         if let known = last[key],
-            known.turn > record.turn || (known.turn == record.turn && known.position <= record.position)
+            known.turn > record.turn
+                || (known.turn == record.turn && known.position.map { $0 <= record.position } ?? false)
         {
             return
         }
@@ -154,7 +163,7 @@ public struct Attendance: Sendable {
 
     /// The number and the place of the last event; of several with that number the first in history. Nil where none is known.
     public func lastEvent(of key: RoomUser) -> (turn: UInt64, position: Position)? {
-        last[key].map { ($0.turn, $0.position) }
+        last[key].flatMap { last in last.position.map { (last.turn, $0) } }
     }
 
     /// Takes up a system event that enters a batch. True where it is news: the first here of its number or a later one.
@@ -162,7 +171,9 @@ public struct Attendance: Sendable {
         let key = record.key
         let before = last[key]
         let isNews = before.map { record.turn > $0.turn } ?? true
-        guard isNews || before.map({ $0.turn == record.turn && record.position < $0.position }) ?? true else {
+        guard
+            isNews || before.map({ $0.turn == record.turn && $0.position.map { record.position < $0 } ?? true }) ?? true
+        else {
             return false
         }
         if before == nil, !isComplete { unsure.insert(key) }
@@ -210,8 +221,8 @@ public struct Attendance: Sendable {
     /// what comes next may be gone, too.
     public mutating func touchAbandoned(live: [ReplicaID], at time: UInt64) {
         var keys: [RoomUser] = []
-        for (key, last) in last where last.turn % 2 == 1 && !live.contains(last.position.dot.replica) {
-            keys.append(key)
+        for (key, last) in last where last.turn % 2 == 1 {
+            if let writer = last.writer, !live.contains(writer) { keys.append(key) }
         }
         for key in keys.sorted() { touch(key, at: time, hosted: false) }
     }
@@ -246,10 +257,9 @@ public struct Attendance: Sendable {
         let isJoined = last.turn % 2 == 1
         guard isJoined != facts.isPresent else { return .agrees }
         if facts.isPresent { return facts.isHosted ? .write(turn: last.turn + 1) : .agrees }
-        let writer = last.position.dot.replica
         let isWriter =
-            facts.isHosted || writer == facts.replica
-            || (!facts.live.contains(writer) && facts.live.first == facts.replica)
+            facts.isHosted || last.writer == facts.replica
+            || (!facts.live.contains { $0 == last.writer } && facts.live.first == facts.replica)
         return isWriter ? .write(turn: last.turn + 1) : .agrees
     }
 
@@ -265,7 +275,7 @@ public struct Attendance: Sendable {
         // What is not stored yet, or just being asked for, the store can't tell when it is needed again.
         let held = asked.union(undoLog.pending.map(\.key))
         let left = last.filter { $0.value.turn % 2 == 0 && !held.contains($0.key) }.sorted {
-            ($0.value.position, $0.key) < ($1.value.position, $1.key)
+            $0.value.position == $1.value.position ? $0.key < $1.key : $0.value.isBefore($1.value)
         }
         for (key, _) in left.prefix(last.count - options.limit) {
             last[key] = nil

@@ -91,7 +91,9 @@ public final class EntryChain {
         header.appendFixed(replica.rawValue)
         header.appendFixed(hash.high)
         header.appendFixed(hash.low)
-        return ReplicaID(rawValue: firstHalf(of: header.bytes).0)
+        let half = firstHalf(of: header.bytes).0
+        // Once in 2⁶³ hashes it would be nobody's; any other number that follows from the same is as good.
+        return ReplicaID(assigned: half) ?? ReplicaID(rawValue: hash.high | 1)
     }
 
     private func firstHalf(of bytes: UnsafeRawBufferPointer) -> (UInt64, UInt64) {

@@ -37,7 +37,7 @@ struct MemoryRoom: Sendable {
 
     /// The shown positions from `moment` on, in order, until `body` returns false.
     func forEach(from moment: HybridTimestamp, _ body: (Position) -> Bool) {
-        let first = Position(timestamp: moment, dot: Dot(replica: ReplicaID(rawValue: 0), seq: 0))
+        let first = Position.beginning(of: moment)
         var (a, b) = (history.firstIndex(notBefore: first), others.firstIndex(notBefore: first))
         while a < history.count || b < others.count {
             if b == others.count || (a < history.count && history[a] < others[b]) {

@@ -24,9 +24,7 @@ final class PostgresReader: StoreReader {
         room: Text, before: Position?, limit: Int, within bound: VersionVector?
     ) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
-        let last = Position(
-            timestamp: HybridTimestamp(rawValue: .max), dot: Dot(replica: ReplicaID(rawValue: .max), seq: .max))
-        let before = before ?? last
+        let before = before ?? .end
         // A value for each row, no join: the rows go on coming in the index's order, and only as many as are wanted.
         let isWithin = """
             AND seq <= (SELECT b.seq FROM unnest($6::bigint[], $7::bigint[]) AS b (replica, seq)

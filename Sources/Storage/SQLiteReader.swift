@@ -81,11 +81,9 @@ package final class SQLiteReader: StoreReader {
     ) throws(StoreError) -> [Entry] {
         guard limit > 0 else { return [] }
         try start()
-        let last = Position(
-            timestamp: HybridTimestamp(rawValue: .max), dot: Dot(replica: ReplicaID(rawValue: .max), seq: .max))
         var entries: [Entry] = []
         history.bind(1, copying: room)
-        history.bind(2, before ?? last)
+        history.bind(2, before ?? .end)
         defer { history.reset() }
         // From the newest on: what is not within the bound is at the end of the room, and little.
         while entries.count < limit, try history.step() {

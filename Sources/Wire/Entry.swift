@@ -81,6 +81,14 @@ public struct Position: Hashable, Comparable, Sendable {
     public static func < (a: Position, b: Position) -> Bool {
         a.timestamp == b.timestamp ? a.dot < b.dot : a.timestamp < b.timestamp
     }
+
+    /// Bounds for looking things up: no entry stands before the one or behind the other.
+    public static func beginning(of moment: HybridTimestamp) -> Position {
+        Position(timestamp: moment, dot: Dot(replica: ReplicaID(rawValue: .min), seq: .min))
+    }
+    public static var end: Position {
+        Position(timestamp: HybridTimestamp(rawValue: .max), dot: Dot(replica: ReplicaID(rawValue: .max), seq: .max))
+    }
 }
 
 /// The `id` of a frame: 128 bits, written as 32 lowercase hexadecimal digits.

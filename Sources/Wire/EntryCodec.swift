@@ -77,7 +77,7 @@ extension Entry {
         let flags = Flags(rawValue: try reader.byte())
         guard !flags.contains(.redacted) else { throw .invalidField }
         let kind = EntryKind(rawValue: try reader.byte())
-        let replica = ReplicaID(rawValue: try reader.fixed())
+        let replica = try reader.replica()
         let timestamp = HybridTimestamp(rawValue: try reader.fixed())
         let seq = try reader.varint()
         guard seq > 0 else { throw .invalidField }
@@ -344,7 +344,7 @@ extension RedactionPayload {
     public init(decoding bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
         var reader = ByteReader(bytes)
         try reader.version()
-        let target = Dot(replica: ReplicaID(rawValue: try reader.fixed()), seq: try reader.varint())
+        let target = Dot(replica: try reader.replica(), seq: try reader.varint())
         guard target.seq > 0 else { throw .invalidField }
         try reader.finish()
         self.init(target: target)

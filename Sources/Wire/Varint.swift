@@ -121,6 +121,12 @@ public struct ByteReader {
         return dots
     }
 
+    /// One that is not nobody's: what others have written.
+    public mutating func replica() throws(EntryCodecError) -> ReplicaID {
+        guard let replica = ReplicaID(assigned: try fixed()) else { throw .invalidField }
+        return replica
+    }
+
     public func finish() throws(EntryCodecError) {
         guard offset == bytes.count else { throw .trailingBytes }
     }

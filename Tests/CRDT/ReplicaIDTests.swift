@@ -18,6 +18,12 @@ import Testing
         #expect(ids.sorted().map(\.description) == ids.map(\.description).sorted())
     }
 
+    @Test("all zeros and all ones are nobody's")
+    func nobody() {
+        #expect(ReplicaID(assigned: 0) == nil && ReplicaID(assigned: .max) == nil)
+        #expect(ReplicaID(assigned: 1)?.rawValue == 1 && ReplicaID(assigned: .max - 1)?.rawValue == .max - 1)
+    }
+
     @Test(
         "reads nothing else",
         arguments: [

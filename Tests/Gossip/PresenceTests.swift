@@ -48,6 +48,21 @@ import Testing
 
     // MARK: Sessions of this node
 
+    @Test("until the node has a name its users are there, and nobody is told of a version or a node")
+    func nameless() {
+        var presence = Presence()
+        _ = presence.effects(of: .started(replica: nil, boot: 0))
+        #expect(
+            presence.effects(of: .entered(room: "dev", user: "ada", displayName: "Ada")) == [
+                .came(room: "dev", user: "ada", displayName: "Ada")
+            ])
+        #expect(presence.versions.isEmpty)
+        #expect(presence.occupants(of: "dev").shown.map(\.nodes) == [[]])
+        _ = presence.effects(of: .started(replica: me, boot: 3))
+        #expect(presence.versions.map(\.owner) == [me])
+        #expect(presence.occupants(of: "dev").shown.map(\.nodes) == [[me]])
+    }
+
     @Test("a user comes with the first session and goes with the last")
     func firstAndLast() {
         var presence = started()

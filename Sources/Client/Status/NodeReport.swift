@@ -15,7 +15,8 @@ public struct NodeReport: Sendable {
     }
 
     public struct Peer: Sendable {
-        public var replica = ReplicaID(rawValue: 0)
+        /// Nil until it has been read: no peer is without one.
+        public var replica: ReplicaID?
         public var name = ""
         public var address = ""
         public var state = ""
@@ -200,3 +201,4 @@ extension JSONScanner {
         return replica
     }
 }
+        guard replica != nil else { throw .wrongType }

@@ -90,7 +90,9 @@ public enum StatusText {
     private static func names(_ reports: [NodeReport]) -> [ReplicaID: String] {
         var names: [ReplicaID: String] = [:]
         for report in reports {
-            for peer in report.peers where !peer.name.isEmpty { names[peer.replica] = peer.name }
+            for peer in report.peers where !peer.name.isEmpty {
+                if let replica = peer.replica { names[replica] = peer.name }
+            }
         }
         for report in reports { if let replica = report.replica { names[replica] = report.name } }
         return names

@@ -6,7 +6,8 @@ import ConvergeWire
 /// Invariant: `history` holds the changes after version `base`, one a version, up to `version`; those after `pushed` have
 /// not been sent yet.
 struct OwnPart: Sendable {
-    var replica: ReplicaID
+    /// Nil until the store has given this node its name; nothing is told to anybody before.
+    var replica: ReplicaID?
     var boot: UInt64
     let slot: UInt32
     private(set) var version: UInt64 = 0
@@ -14,7 +15,7 @@ struct OwnPart: Sendable {
     private var base: UInt64 = 0
     private var history: [Seat] = []
 
-    init(replica: ReplicaID, boot: UInt64, slot: UInt32) {
+    init(replica: ReplicaID?, boot: UInt64, slot: UInt32) {
         self.replica = replica
         self.boot = boot
         self.slot = slot
@@ -52,13 +53,13 @@ struct OwnPart: Sendable {
 }
 
 extension Presence {
-    mutating func start(_ replica: ReplicaID, boot: UInt64, into effects: inout [PresenceEffect]) {
-        drop(replica, into: &effects)
+    mutating func start(_ replica: ReplicaID?, boot: UInt64, into effects: inout [PresenceEffect]) {
+        if let replica { drop(replica, into: &effects) }
         guard let former = own else {
             own = OwnPart(replica: replica, boot: boot, slot: table.addOwner(replica, isShown: true))
             return
         }
-        if former.replica != replica { retire(former.replica) }
+        if let name = former.replica, name != replica { retire(name) }
         table.rename(former.slot, to: replica)
         var renewed = OwnPart(replica: replica, boot: boot, slot: former.slot)
         // As if all had entered anew, one by one: so the new part, too, is counted from 1.
@@ -118,12 +119,13 @@ extension Presence {
         _ changes: ArraySlice<Seat>, of own: OwnPart, after version: UInt64, to peers: [ReplicaID],
         into effects: inout [PresenceEffect]
     ) {
+        guard let owner = own.replica else { return }
         var from = version
         var rest = changes
         while !rest.isEmpty {
             let piece = rest.prefix(fitting(rest))
             rest = rest.dropFirst(piece.count)
-            let delta = PresenceDelta(owner: own.replica, boot: own.boot, from: from, changes: Array(piece))
+            let delta = PresenceDelta(owner: owner, boot: own.boot, from: from, changes: Array(piece))
             for peer in peers { effects.append(.send(peer, .presenceDelta(delta), bulk: false)) }
             counters.deltasSent += peers.count
             from += UInt64(piece.count)

@@ -128,7 +128,7 @@ extension Presence {
                 send(changes, of: own, after: known.version, to: [peer], into: &effects)
                 return
             }
-            version = PresenceVersion(owner: own.replica, boot: own.boot, version: own.version)
+            version = PresenceVersion(owner: want.owner, boot: own.boot, version: own.version)
             slot = own.slot
         } else if let part = parts[want.owner], part.isKnown, part.boot >= want.boot {
             version = PresenceVersion(owner: want.owner, boot: part.boot, version: part.version)

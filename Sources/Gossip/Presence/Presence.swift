@@ -183,10 +183,10 @@ public struct Presence: Sendable {
             guard let part = parts[owner], part.isKnown else { continue }
             versions.append(PresenceVersion(owner: owner, boot: part.boot, version: part.version))
         }
-        guard let own else { return versions }
+        guard let own, let replica = own.replica else { return versions }
         // Not what has yet to be pushed: nobody is to ask for what is about to come.
-        let mine = PresenceVersion(owner: own.replica, boot: own.boot, version: own.pushed)
-        versions.insert(mine, at: versions.firstIndex { $0.owner > own.replica } ?? versions.count)
+        let mine = PresenceVersion(owner: replica, boot: own.boot, version: own.pushed)
+        versions.insert(mine, at: versions.firstIndex { $0.owner > replica } ?? versions.count)
         return versions
     }
 }

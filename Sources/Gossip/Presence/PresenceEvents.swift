@@ -39,8 +39,8 @@ public struct PresenceOptions: Sendable {
 }
 
 public enum PresenceEvent: Sendable {
-    /// The first event, and again when the identity is renewed: then this node's part goes on under the new name.
-    case started(replica: ReplicaID, boot: UInt64)
+    /// The first event, under no name yet; and again whenever the store gives this node one: its part goes on under it.
+    case started(replica: ReplicaID?, boot: UInt64)
     /// One session more on this node.
     case entered(room: Text, user: Text, displayName: Text)
     /// One session less on this node.

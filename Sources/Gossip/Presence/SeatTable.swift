@@ -39,7 +39,8 @@ struct SeatTable: Sendable {
     }
 
     private struct Owner {
-        var replica: ReplicaID
+        /// Nil for this node, until it has a name.
+        var replica: ReplicaID?
         var isShown: Bool
         var places: [UInt32] = []
     }
@@ -60,7 +61,7 @@ struct SeatTable: Sendable {
 
     // MARK: Owners
 
-    mutating func addOwner(_ replica: ReplicaID, isShown: Bool) -> UInt32 {
+    mutating func addOwner(_ replica: ReplicaID?, isShown: Bool) -> UInt32 {
         let owner = Owner(replica: replica, isShown: isShown)
         if let slot = freeOwners.popLast() {
             owners[Int(slot)] = owner
@@ -76,7 +77,7 @@ struct SeatTable: Sendable {
         freeOwners.append(slot)
     }
 
-    mutating func rename(_ slot: UInt32, to replica: ReplicaID) { owners[Int(slot)]?.replica = replica }
+    mutating func rename(_ slot: UInt32, to replica: ReplicaID?) { owners[Int(slot)]?.replica = replica }
 
     func seatCount(of slot: UInt32) -> Int { owners[Int(slot)]?.places.count ?? 0 }
     func isShown(_ slot: UInt32) -> Bool { owners[Int(slot)]?.isShown ?? false }
@@ -293,13 +294,20 @@ extension SeatTable {
         guard let place = places[Int(id)] else { return nil }
         var occupant = Presence.Occupant(user: place.user, displayName: "", sessions: 0, nodes: [])
         var lowest: ReplicaID?
+        var isNamed = false
         for at in 0..<place.hosts.count {
             let host = place.hosts[at: at]
             guard let owner = owners[Int(host.owner)], owner.isShown else { continue }
             occupant.sessions += Int(host.sessions)
-            occupant.nodes.append(owner.replica)
-            if lowest.map({ owner.replica < $0 }) ?? true {
-                lowest = owner.replica
+            guard let replica = owner.replica else {
+                // Without a name it stands before all that have one.
+                occupant.displayName = host.displayName
+                isNamed = true
+                continue
+            }
+            occupant.nodes.append(replica)
+            if !isNamed, lowest.map({ replica < $0 }) ?? true {
+                lowest = replica
                 occupant.displayName = host.displayName
             }
         }

@@ -10,7 +10,8 @@ import ConvergeWire
 extension Replicator {
     mutating func push(_ entries: [Entry], wantsStored: Bool, into effects: inout [ReplicatorEffect]) {
         guard !entries.isEmpty else { return }
-        for at in peers.indices where peers[at].replica != .sharedStore {
+        for at in peers.indices {
+            guard let peer = peers[at].replica else { continue }
             var piece: [Entry] = []
             var bytes = 0
             for entry in entries where wants(entry, peers[at]) {
@@ -27,13 +28,13 @@ extension Replicator {
                     peers[at].paused = true
                 }
                 if bytes >= options.rangeBytes {
-                    effects.append(.send(peers[at].replica, .entries(piece, wantsStored: wantsStored), bulk: false))
+                    effects.append(.send(peer, .entries(piece, wantsStored: wantsStored), bulk: false))
                     piece = []
                     bytes = 0
                 }
             }
             if !piece.isEmpty {
-                effects.append(.send(peers[at].replica, .entries(piece, wantsStored: wantsStored), bulk: false))
+                effects.append(.send(peer, .entries(piece, wantsStored: wantsStored), bulk: false))
             }
         }
     }
@@ -49,10 +50,10 @@ extension Replicator {
 
     /// Entries that a peer pushed.
     mutating func receivePush(
-        _ entries: [Entry], wantsStored: Bool, from peer: ReplicaID, at now: UInt64,
+        _ entries: [Entry], wantsStored: Bool, from source: LogSource, at now: UInt64,
         into effects: inout [ReplicatorEffect]
     ) {
-        guard let at = index(of: peer) else { return }
+        guard let at = index(of: source), let peer = source.node else { return }
         for entry in entries {
             peers[at].received += UInt64(entry.waitingBytes)
             peers[at].has.advance(to: entry.dot)
@@ -60,10 +61,10 @@ extension Replicator {
             for dot in entry.dependencies { peers[at].has.advance(to: dot) }
         }
         if wantsStored { peers[at].wantsStored = true }
-        receive(entries, from: peer, at: now, into: &effects)
+        receive(entries, from: source, at: now, into: &effects)
         // A gap in what the origin itself pushes, in order, is not filled by waiting.
         if let first = waiting.first(of: peer), first.dot.seq > applied[peer] + 1 {
-            repair(at: now, into: &effects, eager: peer)
+            repair(at: now, into: &effects, eager: source)
         }
         tellTaken(at, into: &effects)
     }
@@ -77,23 +78,26 @@ extension Replicator {
     /// Tells the origins of stored entries, where they have asked.
     mutating func tellStored(_ entries: [Entry], into effects: inout [ReplicatorEffect]) {
         for at in peers.indices where peers[at].wantsStored {
-            let origin = peers[at].replica
-            guard entries.contains(where: { $0.dot.replica == origin }) else { continue }
+            guard let origin = peers[at].replica, entries.contains(where: { $0.dot.replica == origin }) else {
+                continue
+            }
             peers[at].wantsStored = waiting.first(of: origin) != nil || applied[origin] > stored[origin]
             sendStored(at, into: &effects)
         }
     }
 
     private mutating func sendStored(_ at: Int, into effects: inout [ReplicatorEffect]) {
+        guard let origin = peers[at].replica else { return }
         peers[at].told = peers[at].received
-        let origin = peers[at].replica
         effects.append(.send(origin, .stored(seq: stored[origin], bytes: peers[at].received), bulk: false))
     }
 
     mutating func receiveStored(
-        seq: UInt64, bytes: UInt64, from peer: ReplicaID, into effects: inout [ReplicatorEffect]
+        seq: UInt64, bytes: UInt64, from source: LogSource, into effects: inout [ReplicatorEffect]
     ) {
-        guard let at = index(of: peer), bytes <= peers[at].pushed, seq <= stored[replica] else { return }
+        guard let at = index(of: source), let peer = source.node, let replica, bytes <= peers[at].pushed,
+            seq <= stored[replica]
+        else { return }
         peers[at].taken = max(peers[at].taken, bytes)
         peers[at].has.advance(to: Dot(replica: replica, seq: seq))
         if peers[at].paused, peers[at].pushed - peers[at].taken <= UInt64(options.pushWindow / 2) {

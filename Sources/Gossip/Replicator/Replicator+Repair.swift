@@ -12,7 +12,7 @@ import ConvergeWire
 /// What an origin that is linked here is just pushing isn't asked of others, unless it has not come for a while.
 extension Replicator {
     mutating func handle(
-        _ frame: PeerFrame, from peer: ReplicaID, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
+        _ frame: PeerFrame, from peer: LogSource, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
     ) {
         guard let at = index(of: peer) else { return }
         switch frame {
@@ -63,7 +63,7 @@ extension Replicator {
     private mutating func receive(
         _ digest: PeerDigest, from at: Int, at now: UInt64, into effects: inout [ReplicatorEffect]
     ) {
-        let peer = peers[at].replica
+        guard let peer = peers[at].replica else { return }
         counters.digests += 1
         let first = !peers[at].hasDigest
         peers[at].hasDigest = true
@@ -89,7 +89,7 @@ extension Replicator {
                 counters.forks += 1
                 peers[at].forked.append(Fork(dot: head.dot, hash: head.hash))
                 if head.dot.replica != replica {
-                    effects.append(.forked(head.dot.replica, seq: head.dot.seq, by: peer))
+                    effects.append(.forked(head.dot.replica, seq: head.dot.seq, by: .node(peer)))
                 }
             }
         }
@@ -100,11 +100,11 @@ extension Replicator {
         }
         peers[at].has = has
         peers[at].hash = hash.value
-        if isStarted, has[replica] > stored[replica] || peers[at].isForked(replica) {
+        if let replica, has[replica] > stored[replica] || peers[at].isForked(replica) {
             effects.append(.ownLogForeign(peer, seq: has[replica]))
             return
         }
-        repair(at: now, into: &effects, eager: first ? peer : nil)
+        repair(at: now, into: &effects, eager: first ? .node(peer) : nil)
     }
 
     mutating func tick(at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]) {
@@ -112,14 +112,15 @@ extension Replicator {
         waiting.expire(before: now - min(now, options.waitingTime))
         applyWaiting(at: now, into: &effects)
         let hash = digestHash
-        for at in peers.indices where peers[at].replica != .sharedStore {
+        for at in peers.indices {
+            guard let peer = peers[at].replica else { continue }
             let isDue = peers[at].digestAt == 0 || now >= peers[at].digestAt + options.digestInterval
             if peers[at].owesDigest || peers[at].hash != hash {
                 if isDue { sendDigest(to: at, at: now, wall: wall, into: &effects) }
             } else if now >= peers[at].summaryAt + options.summaryInterval {
                 peers[at].summaryAt = now
                 counters.summaries += 1
-                effects.append(.send(peers[at].replica, .summary(hash: hash), bulk: false))
+                effects.append(.send(peer, .summary(hash: hash), bulk: false))
             }
         }
         if let pull, now >= pull.deadline {
@@ -139,14 +140,14 @@ extension Replicator {
         peers[at].summaryAt = now
         let digest = PeerDigest(
             heads: heads, floors: floors.components, direct: direct, presence: presence, wall: wall)
-        effects.append(.send(peers[at].replica, .digest(digest), bulk: false))
+        effects.send(.digest(digest), to: peers[at].source)
     }
 
     // MARK: Asking
 
     /// Asks one peer for what is missing here and is there, if nothing is asked for already.
     /// - Parameter eager: this peer is not waited for: it has told for the first time, or what it pushed has a gap.
-    mutating func repair(at now: UInt64, into effects: inout [ReplicatorEffect], eager: ReplicaID? = nil) {
+    mutating func repair(at now: UInt64, into effects: inout [ReplicatorEffect], eager: LogSource? = nil) {
         guard isOpen, pull == nil, snapshot == nil, !isInstalling else { return }
         if mendsForks, let peer = winner(at: now) {
             beginSnapshot(from: peer, isReload: true, at: now, into: &effects)
@@ -161,13 +162,13 @@ extension Replicator {
         noteLags(at: now)
         var best: (at: Int, ranges: [LogRange], missing: UInt64)?
         for at in peers.indices where peers[at].hasDigest && now >= peers[at].restsUntil {
-            let ranges = ranges(missingFrom: at, at: now, eager: eager == peers[at].replica)
+            let ranges = ranges(missingFrom: at, at: now, eager: eager == peers[at].source)
             let missing = ranges.reduce(0) { $0 &+ ($1.through - $1.after) }
             if missing > best?.missing ?? 0 { best = (at, ranges, missing) }
         }
         guard var best else { return }
         if options.planted.has(.logByLogRepair) { best.ranges = [best.ranges[0]] }
-        let peer = peers[best.at].replica
+        let peer = peers[best.at].source
         if best.ranges.contains(where: { $0.after < peers[best.at].floors[$0.replica] }) {
             beginSnapshot(from: peer, at: now, into: &effects)
             return
@@ -177,13 +178,13 @@ extension Replicator {
             peer: peer, number: lastNumber, ranges: best.ranges, deadline: now + options.answerTimeout)
         counters.wants += 1
         let want = EntriesWant(number: lastNumber, ranges: best.ranges, limit: UInt64(options.rangeBytes))
-        effects.append(.send(peer, .want(want), bulk: false))
+        effects.send(.want(want), to: peer)
     }
 
     /// The peer whose copy of a log stays, and ours doesn't: it parts from ours, and is longer, or as long and its end has
     /// the higher hash. First everybody is asked who may have more of what is here.
-    private func winner(at now: UInt64) -> ReplicaID? {
-        var best: (peer: ReplicaID, length: UInt64)?
+    private func winner(at now: UInt64) -> LogSource? {
+        var best: (peer: LogSource, length: UInt64)?
         for peer in peers where peer.hasDigest && now >= peer.restsUntil {
             for fork in peer.forked where fork.dot.replica != replica {
                 let log = fork.dot.replica
@@ -194,7 +195,7 @@ extension Replicator {
                 if peers.contains(where: { $0.hasDigest && $0.has[log] > applied[log] && !$0.isForked(log) }) {
                     continue
                 }
-                best = (peer.replica, length)
+                best = (peer.source, length)
             }
         }
         return best?.peer
@@ -207,7 +208,7 @@ extension Replicator {
             let origin = dot.replica
             let here = max(applied[origin], forgotten[origin])
             guard dot.seq > here, origin != replica, !peers[at].isForked(origin) else { continue }
-            if !eager, index(of: origin) != nil,
+            if !eager, index(of: .node(origin)) != nil,
                 let lag = lagging[origin], now < lag.since + options.patience
             {
                 continue
@@ -232,7 +233,7 @@ extension Replicator {
     }
 
     private mutating func receive(
-        _ range: EntriesRange, from peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]
+        _ range: EntriesRange, from peer: LogSource, at now: UInt64, into effects: inout [ReplicatorEffect]
     ) {
         guard let pull, pull.peer == peer, pull.number == range.number else { return }
         self.pull = nil
@@ -284,6 +285,6 @@ extension Replicator {
             range = EntriesRange(
                 number: number, status: answer.isComplete ? .complete : .more, entries: answer.entries)
         }
-        effects.append(.send(peers[at].replica, .range(range), bulk: true))
+        effects.send(.range(range), to: peers[at].source, bulk: true)
     }
 }

@@ -6,11 +6,6 @@ import ConvergeWire
 /// What it has is found out by asking it now and then, and stands for its digest; what is missing here is wanted of it
 /// like of any peer, in bounded answers and in one causal order, and applied once. It is told nothing: what this node has,
 /// it has. Where its logs begin beyond what is applied here it is asked for a snapshot, which is to be read as a whole.
-extension ReplicaID {
-    /// Stands for the store among the peers. No node has this id.
-    public static let sharedStore = ReplicaID(rawValue: 0)
-}
-
 extension Replicator {
     /// - Parameter ends: all logs, one's own among them.
     mutating func sharedStoreHas(
@@ -18,7 +13,7 @@ extension Replicator {
     ) {
         guard isStarted else { return }
         if index(of: .sharedStore) == nil {
-            peers.insert(Peer(replica: .sharedStore), at: peers.firstIndex { $0.replica > .sharedStore } ?? peers.count)
+            peers.insert(Peer(source: .sharedStore), at: peers.firstIndex { $0.source > .sharedStore } ?? peers.count)
         }
         guard let at = index(of: .sharedStore) else { return }
         // One's own log is not news: a commit may be known there before it is known here.

@@ -22,12 +22,20 @@ extension Replicator {
     /// Of all linked peers, sorted by replica. O(peers).
     public var standings: [PeerStanding] {
         let hash = digestHash
-        return peers.map { peer in
-            PeerStanding(
-                replica: peer.replica, has: peer.has, hasTold: peer.hasDigest,
+        return peers.compactMap { peer in
+            guard let replica = peer.replica else { return nil }
+            return PeerStanding(
+                replica: replica, has: peer.has, hasTold: peer.hasDigest,
                 unacknowledgedBytes: peer.pushed - min(peer.pushed, peer.taken), isPaused: peer.paused,
                 isLevel: peer.hash == hash)
         }
+    }
+
+    /// What is stored here or known to be anywhere else, be it in the store that is shared.
+    public var known: VersionVector {
+        var known = stored
+        for peer in peers { known.merge(peer.has) }
+        return known
     }
 
     /// The stored end of each log, sorted by replica, with the hash of its last entry: it stands for the whole log.

@@ -24,7 +24,7 @@ import ConvergeWire
 /// The logs of all replicas, as one node has them.
 public struct Replicator {
     struct Peer {
-        let replica: ReplicaID
+        let source: LogSource
         /// What it is known to have: by its digests, and by what it has sent.
         var has = VersionVector()
         var floors = VersionVector()
@@ -53,6 +53,9 @@ public struct Replicator {
         /// Until when it isn't asked: it could not answer.
         var restsUntil: UInt64 = 0
 
+        /// The node's replica; nil for the store that is shared.
+        var replica: ReplicaID? { source.node }
+
         func isForked(_ replica: ReplicaID) -> Bool { forked.contains { $0.dot.replica == replica } }
     }
 
@@ -64,7 +67,7 @@ public struct Replicator {
 
     /// The one want that is on its way.
     struct Pull {
-        let peer: ReplicaID
+        let peer: LogSource
         let number: UInt64
         let ranges: [LogRange]
         let deadline: UInt64
@@ -76,14 +79,15 @@ public struct Replicator {
     }
 
     struct HeldBack {
-        let eager: ReplicaID?
+        let eager: LogSource?
     }
 
     let options: ReplicatorOptions
     /// The hash of an entry whose predecessor has this one.
     private let chain: (EntryHash, Entry) -> EntryHash
 
-    public private(set) var replica = ReplicaID(rawValue: 0)
+    /// This node's; nil until the store has been opened.
+    public private(set) var replica: ReplicaID?
     /// What is durable here.
     public private(set) var stored = VersionVector()
     /// What is stored, or in a batch.
@@ -94,11 +98,11 @@ public struct Replicator {
     private(set) var unstoredBytes = 0
     /// Set while a snapshot is being installed: nothing foreign is applied.
     var isInstalling = false
-    var isStarted = false
+    var isStarted: Bool { replica != nil }
     /// The store takes batches: after a failure not until it is opened anew.
     var isOpen = false
 
-    /// Sorted by replica.
+    /// Sorted by source.
     var peers: [Peer] = []
     var waiting: WaitingRoom
     var pull: Pull?
@@ -131,7 +135,6 @@ public struct Replicator {
         switch event {
         case .started(let replica, let vector, let ends, let floors):
             self.replica = replica
-            isStarted = true
             isOpen = true
             take(vector, ends, floors)
             if snapshot != nil { abandonSnapshot(into: &effects) }
@@ -151,7 +154,7 @@ public struct Replicator {
         case .unlinked(let peer):
             unlink(peer, into: &effects)
         case .frame(let peer, let frame):
-            handle(frame, from: peer, at: now, wall: wall, into: &effects)
+            handle(frame, from: .node(peer), at: now, wall: wall, into: &effects)
         case .rangeRead(let ticket, let answer):
             serve(ticket, answer, into: &effects)
         case .snapshotRead(let ticket, let chunk):
@@ -174,6 +177,8 @@ public struct Replicator {
             self.floors.merge(floors)
         case .sharedStore(let ends, let floors):
             sharedStoreHas(ends, floors, at: now, into: &effects)
+        case .sharedStoreRead(let range):
+            handle(.range(range), from: .sharedStore, at: now, wall: wall, into: &effects)
         case .tick:
             tick(at: now, wall: wall, into: &effects)
         }
@@ -203,7 +208,7 @@ public struct Replicator {
 
     /// What came from a peer: applied if it can be, else it waits.
     mutating func receive(
-        _ entries: [Entry], from peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]
+        _ entries: [Entry], from peer: LogSource, at now: UInt64, into effects: inout [ReplicatorEffect]
     ) {
         var news = false
         for entry in entries {
@@ -237,14 +242,14 @@ public struct Replicator {
         return options.planted.has(.deliveryWithoutDependencies) || entry.dependencies.allSatisfy(applied.covers)
     }
 
-    private mutating func apply(_ entry: Entry, from peer: ReplicaID?, into effects: inout [ReplicatorEffect]) {
+    private mutating func apply(_ entry: Entry, from peer: LogSource?, into effects: inout [ReplicatorEffect]) {
         let origin = entry.dot.replica
         guard chain(appliedHashes[origin] ?? .zero, entry) == entry.hash else {
             counters.forks += 1
             if let peer, let at = index(of: peer), !peers[at].isForked(origin) {
                 peers[at].forked.append(Fork(dot: entry.dot, hash: 0))
             }
-            effects.append(.forked(origin, seq: entry.dot.seq, by: peer ?? origin))
+            effects.append(.forked(origin, seq: entry.dot.seq, by: peer ?? .node(origin)))
             return
         }
         applied.advance(to: entry.dot)
@@ -308,44 +313,46 @@ public struct Replicator {
 
     // MARK: Peers
 
-    func index(of peer: ReplicaID) -> Int? {
-        let at = peers.firstIndex { $0.replica >= peer } ?? peers.count
-        return at < peers.count && peers[at].replica == peer ? at : nil
+    func index(of peer: LogSource) -> Int? {
+        let at = peers.firstIndex { $0.source >= peer } ?? peers.count
+        return at < peers.count && peers[at].source == peer ? at : nil
     }
 
     private mutating func link(
-        _ peer: ReplicaID, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
+        _ replica: ReplicaID, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
     ) {
         if let at = index(of: peer) { peers.remove(at: at) }
         tellLinks()
-        let at = peers.firstIndex { $0.replica > peer } ?? peers.count
-        peers.insert(Peer(replica: peer), at: at)
+        let at = peers.firstIndex { $0.source > peer } ?? peers.count
+        peers.insert(Peer(source: peer), at: at)
         if pull?.peer == peer { pull = nil }
         if isStarted { sendDigest(to: at, at: now, wall: wall, into: &effects) }
     }
 
-    private mutating func unlink(_ peer: ReplicaID, into effects: inout [ReplicatorEffect]) {
+    private mutating func unlink(_ replica: ReplicaID, into effects: inout [ReplicatorEffect]) {
+        let peer = LogSource.node(replica)
         guard let at = index(of: peer) else { return }
         peers.remove(at: at)
         tellLinks()
         if pull?.peer == peer { pull = nil }
-        lagging[peer] = nil
+        lagging[replica] = nil
         snapshot?.serverLeft(peer)
     }
 
     /// Whom we have a link to has changed: the peers have to know what they need not pass on to us any more, or have to.
+        let peer = LogSource.node(replica)
     private mutating func tellLinks() {
         for at in peers.indices { peers[at].owesDigest = true }
     }
 
     /// The replicas that we have a link to, sorted.
-    var direct: [ReplicaID] { peers.map(\.replica).filter { $0 != .sharedStore } }
+    var direct: [ReplicaID] { peers.compactMap(\.replica) }
 
     /// What every linked peer is known to have stored; nil where one of `voters` has no link or has not told yet.
     public func stored(byAll voters: [ReplicaID]) -> VersionVector? {
         var least = stored
         for voter in voters where voter != replica {
-            guard let at = index(of: voter), peers[at].hasDigest else { return nil }
+            guard let at = index(of: .node(voter)), peers[at].hasDigest else { return nil }
             var common = VersionVector()
             for dot in least.components {
                 guard !peers[at].isForked(dot.replica) else { continue }

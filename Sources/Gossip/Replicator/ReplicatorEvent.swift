@@ -60,6 +60,8 @@ public enum ReplicatorEvent: Sendable {
 public struct RangeAnswer: Sendable {
     public var entries: [Entry]
     public var isComplete: Bool
+    /// What was asked of it by a want in `askSharedStore`.
+    case sharedStoreRead(EntriesRange)
     public var belowFloor: Bool
 
     public init(entries: [Entry], isComplete: Bool, belowFloor: Bool) {
@@ -80,6 +82,9 @@ public enum ReplicatorEffect: Sendable {
     case stage(SnapshotChunk)
     /// Store what is staged and this last piece, at once, as soon as no foreign entry is unstored.
     case install(SnapshotChunk, have: VersionVector)
+    /// What a node would be sent, for the store that is shared: a want of entries, or of a snapshot, which means that it is
+    /// to be read as a whole.
+    case askSharedStore(PeerFrame)
     /// Take what is staged and this last piece in the place of all that is here, whose copy of a log is not the one that
     /// stays. `reloaded`, then `started`, answer.
     case reload(SnapshotChunk)
@@ -89,9 +94,9 @@ public enum ReplicatorEffect: Sendable {
     /// A peer knows more of the own log than is stored here, or knows it otherwise: this identity must not go on.
     case ownLogForeign(ReplicaID, seq: UInt64)
     /// The peer's copy of a log and the one here are not the same log.
-    case forked(ReplicaID, seq: UInt64, by: ReplicaID)
+    case forked(ReplicaID, seq: UInt64, by: LogSource)
     /// The peer broke the protocol.
-    case violation(ReplicaID)
+    case violation(LogSource)
 }
 
 public struct ReplicatorCounters: Sendable {

@@ -24,7 +24,7 @@ struct SnapshotReceiver: Sendable {
     private(set) var after: SnapshotCursor?
 
     /// Who is asked; nil while there is nobody.
-    private(set) var server: ReplicaID?
+    private(set) var server: LogSource?
     private(set) var number: UInt64 = 0
     /// When the answer, or a server, has to be there.
     private(set) var deadline: UInt64
@@ -45,7 +45,7 @@ struct SnapshotReceiver: Sendable {
 
     var isWaiting: Bool { server != nil && !isStaging && !isInstalling }
 
-    mutating func ask(_ server: ReplicaID, number: UInt64, limit: Int, deadline: UInt64) -> SnapshotWant {
+    mutating func ask(_ server: LogSource, number: UInt64, limit: Int, deadline: UInt64) -> SnapshotWant {
         self.server = server
         self.number = number
         self.deadline = deadline
@@ -55,7 +55,7 @@ struct SnapshotReceiver: Sendable {
             hashes: after == nil ? hashes : [])
     }
 
-    mutating func serverLeft(_ peer: ReplicaID) {
+    mutating func serverLeft(_ peer: LogSource) {
         if server == peer { server = nil }
     }
 
@@ -90,7 +90,7 @@ extension Replicator {
     /// The logs of a peer begin beyond what is here: its state is fetched as a whole.
     /// - Parameter isReload: it is to take the place of what is here.
     mutating func beginSnapshot(
-        from peer: ReplicaID, isReload: Bool = false, at now: UInt64, into effects: inout [ReplicatorEffect]
+        from peer: LogSource, isReload: Bool = false, at now: UInt64, into effects: inout [ReplicatorEffect]
     ) {
         guard snapshot == nil, isStarted else { return }
         pull = nil
@@ -102,24 +102,25 @@ extension Replicator {
         askForSnapshot(peer, at: now, into: &effects)
     }
 
-    private mutating func askForSnapshot(_ peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]) {
+    private mutating func askForSnapshot(_ peer: LogSource, at now: UInt64, into effects: inout [ReplicatorEffect]) {
         lastNumber += 1
         guard
             let want = snapshot?.ask(
                 peer, number: lastNumber, limit: options.snapshotBytes, deadline: now + options.answerTimeout)
         else { return }
-        effects.append(.send(peer, .snapshotWant(want), bulk: false))
+        effects.send(.snapshotWant(want), to: peer)
     }
 
     mutating func receive(
-        _ chunk: SnapshotChunk, from peer: ReplicaID, at now: UInt64, into effects: inout [ReplicatorEffect]
+        _ chunk: SnapshotChunk, from source: LogSource, at now: UInt64, into effects: inout [ReplicatorEffect]
     ) {
-        guard let receiver = snapshot, receiver.server == peer, receiver.number == chunk.number, receiver.isWaiting
+        guard let peer = source.node, let receiver = snapshot, receiver.server == source,
+            receiver.number == chunk.number, receiver.isWaiting
         else { return }
         switch chunk.status {
         case .more, .passEnded:
             guard chunk.at.covers(receiver.reached) else {
-                effects.append(.violation(peer))
+                effects.append(.violation(source))
                 snapshot?.noServer()
                 return
             }
@@ -128,11 +129,11 @@ extension Replicator {
             effects.append(.stage(chunk))
         case .final:
             guard chunk.at.covers(receiver.reached), chunk.end != nil else {
-                effects.append(.violation(peer))
+                effects.append(.violation(source))
                 snapshot?.noServer()
                 return
             }
-            if chunk.at[replica] > stored[replica] {
+            if let replica, chunk.at[replica] > stored[replica] {
                 effects.append(.ownLogForeign(peer, seq: chunk.at[replica]))
                 return
             }
@@ -142,14 +143,14 @@ extension Replicator {
             effects.append(receiver.isReload ? .reload(chunk) : .install(chunk, have: receiver.have))
         case .forked:
             guard !receiver.isReload else {
-                effects.append(.violation(peer))
+                effects.append(.violation(source))
                 snapshot?.noServer()
                 return
             }
             abandonSnapshot(into: &effects)
-            beginSnapshot(from: peer, isReload: true, at: now, into: &effects)
+            beginSnapshot(from: source, isReload: true, at: now, into: &effects)
         case .behind, .unavailable:
-            if let at = index(of: peer) { peers[at].restsUntil = now + options.digestInterval }
+            if let at = index(of: source) { peers[at].restsUntil = now + options.digestInterval }
             snapshot?.noServer()
         }
     }
@@ -185,7 +186,7 @@ extension Replicator {
             return
         }
         for peer in peers where peer.hasDigest && now >= peer.restsUntil && peer.has.covers(receiver.reached) {
-            askForSnapshot(peer.replica, at: now, into: &effects)
+            askForSnapshot(peer.source, at: now, into: &effects)
             return
         }
         if now >= receiver.deadline + options.answerTimeout * 2 { abandonSnapshot(into: &effects) }
@@ -226,6 +227,6 @@ extension Replicator {
         var answer = chunk ?? SnapshotChunk(number: number, status: .unavailable, at: VersionVector())
         answer.number = number
         if case .final = answer.status { counters.snapshotsServed += 1 }
-        effects.append(.send(peers[at].replica, .snapshotChunk(answer), bulk: true))
+        effects.send(.snapshotChunk(answer), to: peers[at].source, bulk: true)
     }
 }

@@ -135,7 +135,7 @@ enum CoreReport: Sendable, Equatable {
     /// A peer says so of a replica that can't be another's: it is not believed.
     case renewalDoubted
     /// A peer's copy of a log and the one here are not the same log.
-    case forked(ReplicaID, seq: UInt64, by: ReplicaID)
+    case forked(ReplicaID, seq: UInt64, by: LogSource)
     /// A peer broke the protocol; the link to it is closed.
     case peerViolation(String)
     case snapshotInstalled(floors: VersionVector)

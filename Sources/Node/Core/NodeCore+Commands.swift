@@ -74,11 +74,10 @@ extension NodeCore {
         _ room: Text, detail: Bool, limit: Int?, ref: Text?, to id: SessionID, at now: UInt64
     ) {
         let (count, shown) = presence.occupants(of: room, limit: limit.map { max(0, $0) })
-        // Until the store is open for the first time this node has no name.
+        // Until the store is open for the first time this node has no name, and is not among the nodes.
         let members = shown.map {
             MemberSummary(
-                user: $0.user, displayName: $0.displayName, sessions: $0.sessions,
-                nodes: $0.nodes.filter { $0.rawValue != 0 })
+                user: $0.user, displayName: $0.displayName, sessions: $0.sessions, nodes: $0.nodes)
         }
         let stamp = stamp(at: now)
         ready.append(to: .session(id)) {

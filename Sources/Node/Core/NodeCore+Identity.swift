@@ -16,11 +16,10 @@ extension NodeCore {
     /// Of one that was drawn at random a few minutes ago that can't be: a copy of this node's disk was started later and
     /// gives it up itself. So nobody can make a node take one replica after another, of which each would stay in
     /// everybody's version vector for ever. Who is right all the same says so again.
-    /// - Parameter isCertain: the node's own store says so.
     mutating func giveUpReplica(
-        _ reason: RenewalReason, _ report: CoreReport, isCertain: Bool = false, into effects: inout [CoreEffect]
+        _ reason: RenewalReason, _ report: CoreReport, into effects: inout [CoreEffect]
     ) {
-        guard isCertain || monotonic >= doubtsUntil else {
+        guard monotonic >= doubtsUntil else {
             effects.append(.report(.renewalDoubted))
             return
         }
@@ -71,8 +70,12 @@ extension NodeCore {
             .started(replica: replica, vector: recovered.vector, ends: recovered.ends, floors: recovered.floors),
             at: now, into: &effects)
         if isFirst {
+            // An earlier build remembered whoever said hello, by whatever number.
             let members = recovered.members.map {
-                RememberedMember(address: $0.address, replica: $0.replica, name: $0.name, seen: $0.seen)
+                RememberedMember(
+                    address: $0.address, replica: $0.replica.flatMap { ReplicaID(assigned: $0.rawValue) },
+                    name: $0.name,
+                    seen: $0.seen)
             }
             handle(MembershipEvent.started(replica: replica, remembered: members), at: now, into: &effects)
         } else if isNew {

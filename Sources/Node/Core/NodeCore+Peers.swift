@@ -204,10 +204,10 @@ extension NodeCore {
         for effect in wanted {
             switch effect {
             case .apply(let entry): apply(entry, at: now)
-            case .send(.sharedStore, let frame, _): askSharedStore(frame, into: &effects)
             case .send(let peer, let frame, let bulk): send(frame, to: peer, bulk: bulk, into: &effects)
             case .read(let ticket, let ranges, let bytes):
                 effects.append(.read(.range(ticket: ticket, ranges, bytes: bytes)))
+            case .askSharedStore(let frame): askSharedStore(frame, into: &effects)
             case .readSnapshot(let ticket, let want):
                 effects.append(.read(.snapshot(ticket: ticket, want)))
             case .stage(let chunk): staging.stage(chunk)
@@ -219,15 +219,16 @@ extension NodeCore {
                 acknowledgeCopies()
             case .ownLogForeign(let peer, let seq):
                 guard !renewing, !options.planted.has(.clonedIdentityKept), !isOnItsWay(seq) else { continue }
-                giveUpReplica(
-                    .foreign, .ownLogForeign(by: peer, seq: seq), isCertain: peer == .sharedStore, into: &effects)
+                giveUpReplica(.foreign, .ownLogForeign(by: peer, seq: seq), into: &effects)
             case .forked(let replica, let seq, let peer):
                 // What one's own store says is what counts.
                 if peer == .sharedStore { shared.wantsReading = true }
                 effects.append(.report(.forked(replica, seq: seq, by: peer)))
-            case .violation(let peer):
+            case .violation(let source):
                 counters.peerViolations &+= 1
-                effects.append(.report(.peerViolation("an entry of \(peer) that no log can have")))
+                let whose = source.node.map { "of \($0)" } ?? "of the shared database"
+                effects.append(.report(.peerViolation("an entry \(whose) that no log can have")))
+                guard let peer = source.node else { continue }
                 var closing: [PeerLinksEffect] = []
                 links.close(peer, .violation, into: &closing)
                 perform(closing, at: now, into: &effects)
@@ -270,7 +271,7 @@ extension NodeCore {
 
     /// - Parameter own: what peers have confirmed of this node's own log, where it is an entry of that.
     private static func copies(of dot: Dot, _ standings: [PeerStanding], own: CopyWaits?) -> Int {
-        let known = standings.count { $0.replica != .sharedStore && ($0.replica == dot.replica || $0.has.covers(dot)) }
+        let known = standings.count { $0.replica == dot.replica || $0.has.covers(dot) }
         return max(1 + known, own?.copies(of: dot) ?? 1)
     }
 

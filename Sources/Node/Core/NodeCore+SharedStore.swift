@@ -72,7 +72,7 @@ extension NodeCore {
         case .success(let read):
             range = EntriesRange(number: number, status: read.isComplete ? .complete : .more, entries: read.entries)
         }
-        replicate(.frame(from: .sharedStore, .range(range)), at: now, into: &effects)
+        replicate(.sharedStoreRead(range), at: now, into: &effects)
     }
 
     /// Work that a shared store makes for the idle writer; false where there is none.

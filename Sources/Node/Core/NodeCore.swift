@@ -111,7 +111,7 @@ struct NodeCore: ~Copyable {
     /// Begins: the first effect opens the store.
     mutating func start(into effects: inout [CoreEffect]) {
         var none: [PresenceEffect] = []
-        presence.handle(.started(replica: ReplicaID(rawValue: 0), boot: 0), at: monotonic, into: &none)
+        presence.handle(.started(replica: nil, boot: 0), at: monotonic, into: &none)
         effects.append(.openStore(after: .zero, held: nil, renew: false))
     }
 

@@ -103,7 +103,7 @@ extension CoreReport {
         case .forked(let replica, let seq, let peer):
             return line(
                 .error, "two copies of a log differ", ("replica", replica.description), ("seq", seq),
-                ("peer", peer.description))
+                ("peer", peer.node?.description ?? "the shared database"))
         case .peerViolation(let what):
             return line(.warn, "a peer broke the protocol", ("error", what))
         case .snapshotInstalled(let floors):

@@ -9,9 +9,7 @@ extension NodeCore {
     mutating func status(at now: UInt64) -> ClusterStatus {
         let members = membership.members
         let standings = replicator.standings
-        var known = replicator.stored
-        for peer in standings { known.merge(peer.has) }
-        entryAges.look(known, at: monotonic)
+        entryAges.look(replicator.known, at: monotonic)
         memberTimes.look(members, at: monotonic)
 
         let links = links.peers

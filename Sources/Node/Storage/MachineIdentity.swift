@@ -24,8 +24,15 @@ struct MachineIdentity: Sendable {
 
     func start(nodeName: Text, held: WriterStart.Held?, renew: Bool) -> WriterStart {
         WriterStart(
-            freshReplica: ReplicaID(rawValue: SecureRandom.word()), machine: machine, machineBoot: boot,
+            freshReplica: Self.draw(from: SecureRandom.word), machine: machine, machineBoot: boot,
             nodeName: nodeName.string, held: held, renew: renew)
+    }
+
+    /// A name for a new replica: the first word that one can have.
+    static func draw(from word: () -> UInt64) -> ReplicaID {
+        while true {
+            if let replica = ReplicaID(assigned: word()) { return replica }
+        }
     }
 
     private static func line(of path: String) -> String? {

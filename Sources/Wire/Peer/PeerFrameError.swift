@@ -20,6 +20,8 @@ public enum PeerFrameError: Error, Hashable, Sendable {
     case tooMany(UInt64)
     /// A field has a value that its kind doesn't give it, or a form that isn't its shortest.
     case invalidField
+    /// A replica of all zeros or all ones, which no replica is: `ReplicaID.init(assigned:)`.
+    case nobodysReplica(UInt64)
     /// A list that is to be sorted is not, or says something twice.
     case unsorted
     /// A kind of a newer minor version, to be skipped: `PeerFrameReader` does.

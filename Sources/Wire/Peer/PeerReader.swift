@@ -94,7 +94,8 @@ struct PeerReader {
             guard reference <= context.replicas.count else { throw .invalidField }
             return context.replicas[reference - 1]
         }
-        let replica = ReplicaID(rawValue: try fixed())
+        let number: UInt64 = try fixed()
+        guard let replica = ReplicaID(assigned: number) else { throw .nobodysReplica(number) }
         guard context.index(of: replica) == nil else { throw .invalidField }
         context.note(replica)
         return replica

@@ -165,6 +165,7 @@ extension ReplicatorNetwork {
         case .ownLogForeign(_, let seq): foreign.append((index, seq))
         case .forked(let replica, seq: _, by: _): forks.append((index, replica))
         case .violation(let peer): violations.append("\(index) holds \(peer) for a violator")
+        case .askSharedStore: violations.append("\(index) shares no store")
         }
     }
 

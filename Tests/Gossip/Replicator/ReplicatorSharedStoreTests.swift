@@ -46,7 +46,7 @@ struct ReplicatorSharedStoreTests {
         let heads = ReplicatorEvent.sharedStore(
             ends: [Self.end(Self.own, 3), Self.end(Self.other, 3)], floors: .init())
         let asked = Self.handle(&replicator, heads)
-        guard asked.count == 1, case .send(.sharedStore, .want(let want), _) = asked[0] else {
+        guard asked.count == 1, case .askSharedStore(.want(let want)) = asked[0] else {
             Issue.record("\(asked)")
             return
         }
@@ -54,9 +54,9 @@ struct ReplicatorSharedStoreTests {
         #expect(Self.handle(&replicator, heads).isEmpty)
         let entries = [Self.entry(Self.other, 2), Self.entry(Self.other, 3)]
         let answer = EntriesRange(number: want.number, status: .complete, entries: entries)
-        let applied = Self.handle(&replicator, .frame(from: .sharedStore, .range(answer)))
+        let applied = Self.handle(&replicator, .sharedStoreRead(answer))
         #expect(applied.count == 2 && replicator.applied[Self.other] == 3)
-        #expect(Self.handle(&replicator, .frame(from: .sharedStore, .range(answer))).isEmpty)
+        #expect(Self.handle(&replicator, .sharedStoreRead(answer)).isEmpty)
     }
 
     @Test("it is told nothing, and no peer hears of it")
@@ -68,13 +68,17 @@ struct ReplicatorSharedStoreTests {
         let entry = Self.entry(Self.own, 3)
         replicator.place(entry)
         var told: [ReplicaID] = []
+        var asked = 0
         for effects in [
             Self.handle(&replicator, .stored([entry], wantsStored: false)),
             Self.handle(&replicator, .tick, at: 60_000),
         ] {
-            for case .send(let peer, _, _) in effects { told.append(peer) }
+            for effect in effects {
+                if case .send(let peer, _, _) = effect { told.append(peer) }
+                if case .askSharedStore = effect { asked += 1 }
+            }
         }
-        #expect(!told.contains(.sharedStore) && told.contains(Self.other))
+        #expect(asked == 0 && !told.isEmpty && told.allSatisfy { $0 == Self.other })
     }
 
     @Test("below its floor the whole is wanted, and another entry under a known number is told")
@@ -82,7 +86,7 @@ struct ReplicatorSharedStoreTests {
         var replicator = Self.replicator()
         let floors = VersionVector([Dot(replica: Self.other, seq: 5)])
         let effects = Self.handle(&replicator, .sharedStore(ends: [Self.end(Self.other, 9)], floors: floors))
-        #expect(effects.contains { if case .send(.sharedStore, .snapshotWant, _) = $0 { true } else { false } })
+        #expect(effects.contains { if case .askSharedStore(.snapshotWant) = $0 { true } else { false } })
         var again = Self.replicator()
         let forked = Self.handle(&again, .sharedStore(ends: [Self.end(Self.other, 1, 77)], floors: .init()))
         #expect(forked.contains { if case .forked(Self.other, 1, .sharedStore) = $0 { true } else { false } })

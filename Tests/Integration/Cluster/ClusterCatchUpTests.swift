@@ -78,7 +78,8 @@ extension ClusterTests {
                 let took = watch.text
                 // It is not for its old replica's having been forgotten: all say what became of that.
                 for answer in ClusterProbe.ask(urls, timeout: .seconds(3)) {
-                    let former = try #require(answer.report?.peers.first { "\($0.replica)" == old }, "\(answer.url)")
+                    let former = try #require(
+                        answer.report?.peers.first { $0.replica?.description == old }, "\(answer.url)")
                     try #require(former.state == "replaced")
                 }
                 for node in cluster.nodes.prefix(2) {

@@ -249,6 +249,32 @@ struct NodeCorePeerTests {
         #expect(cluster.nodes[0].core.counters.peerViolations == 1)
     }
 
+    @Test(
+        "who calls itself by a number that is no replica's is refused, and believed in nothing",
+        arguments: [0, UInt64.max])
+    func nobody(_ number: UInt64) {
+        let cluster = Self.started(2)
+        let own = cluster.replica(0)
+        for round in 0..<5 as Range<UInt64> {
+            let link = LinkID(rawValue: 2_000 + round)
+            let hello = PeerHello(
+                lowestVersion: 1, highestVersion: 1, cluster: cluster.nodes[0].core.options.cluster!.name,
+                replica: ReplicaID(rawValue: number), boot: round, process: 77 + round, name: "x", address: "",
+                wall: cluster.nodes[0].wall, incarnation: 1)
+            let digest = PeerDigest(
+                heads: [HeadDigest(dot: Dot(replica: own, seq: 1_000_000), hash: 1)], floors: [], direct: [],
+                presence: [], wall: cluster.nodes[0].wall)
+            cluster.turn(0, .link(link, .opened(dialled: nil)))
+            cluster.turn(0, .link(link, .received(PeerFrame.hello(hello).encoded())))
+            cluster.turn(0, .link(link, .received(PeerFrame.digest(digest).encoded())))
+            cluster.run(5)
+        }
+        #expect(cluster.replica(0) == own)
+        #expect(cluster.nodes[0].core.counters.identitiesRenewed == 0)
+        #expect(cluster.nodes[0].core.counters.peerViolations == 5)
+        #expect(cluster.nodes[0].core.links.peers.map(\.replica) == [cluster.replica(1)])
+    }
+
     @Test("a clock a day off refuses writes; mended, it takes them again")
     func skew() {
         let cluster = CoreCluster(2)

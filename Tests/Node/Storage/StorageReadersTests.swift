@@ -91,7 +91,7 @@ import Testing
         #expect(frames(page).prefix(4).map(\.description) == live.map(\.description))
         #expect(live.map(\.description).contains("crdt_lww_set first"))
         #expect(page.records.count == StorageReaders.feedLength && !first.isLevel)
-        #expect(first.reached.covers(page.records.last?.dot ?? Dot(replica: ReplicaID(rawValue: 0), seq: 1)))
+        #expect(first.reached.covers(page.records.last?.dot ?? Dot(replica: ReplicaID(rawValue: 1), seq: 1)))
         #expect(rest.records.isEmpty && second.isLevel && second.reached == node.core.position)
     }
 

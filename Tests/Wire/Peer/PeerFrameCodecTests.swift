@@ -46,6 +46,42 @@ import Testing
 
     // MARK: Foreign bytes
 
+    @Test(
+        "a replica of all zeros or all ones is nobody's, and refused wherever a frame names one",
+        arguments: [0, UInt64.max])
+    func nobody(_ number: UInt64) {
+        let nobody = ReplicaID(rawValue: number)
+        let (ann, dot) = (ReplicaID(rawValue: 5), Dot(replica: nobody, seq: 3))
+        var entry = Entry(dot: dot, timestamp: .zero, kind: .message, room: "r", payload: [])
+        var dependent = Entry(
+            dot: Dot(replica: ann, seq: 1), timestamp: .zero, kind: .message, room: "r", payload: [])
+        dependent.dependencies = [dot]
+        entry.hash = EntryHash(high: 1, low: 2)
+        var chunk = SnapshotChunk(number: 1, status: .more, at: VersionVector([Dot(replica: ann, seq: 1)]))
+        chunk.keys = [KeyPosition(id: MessageID(high: 1, low: 1), position: entry.position)]
+        let update = MemberUpdate(
+            replica: nobody, incarnation: 1, state: .alive, from: ann, address: "a:1", name: "n")
+        let frames: [PeerFrame] = [
+            .hello(
+                PeerHello(
+                    lowestVersion: 1, highestVersion: 1, cluster: "c", replica: nobody, boot: 1, process: 2, name: "n",
+                    address: "a:1", wall: 1, incarnation: 1)),
+            .members([update]),
+            .probe(number: 1, [update]),
+            .entries([entry], wantsStored: false),
+            .entries([dependent], wantsStored: false),
+            .digest(
+                PeerDigest(heads: [HeadDigest(dot: dot, hash: 1)], floors: [], direct: [], presence: [], wall: 1)),
+            .digest(PeerDigest(heads: [], floors: [], direct: [nobody], presence: [], wall: 1)),
+            .want(EntriesWant(number: 1, ranges: [LogRange(replica: nobody, after: 0, through: 1)], limit: 9)),
+            .snapshotChunk(chunk),
+            .presenceWant(PresenceWant(owner: nobody, boot: 1)),
+        ]
+        for frame in frames {
+            #expect(PeerFrame.decoded(frame.encoded()) == .failure(.nobodysReplica(number)), "\(frame)")
+        }
+    }
+
     @Test("a frame cut short anywhere is refused, or is a shorter frame with its own bytes")
     func truncation() {
         var wrong: [[UInt8]] = []

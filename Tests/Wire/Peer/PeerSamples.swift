@@ -12,7 +12,7 @@ struct PeerSamples {
 
     init(seed: UInt64) {
         random = SplitMix64(seed: seed)
-        cluster = [1, 2, 0xFFFF_FFFF_FFFF_FFFF, 0x0102_0304_0506_0708].map(ReplicaID.init)
+        cluster = [1, 2, 0xFFFF_FFFF_FFFF_FFFE, 0x0102_0304_0506_0708].map(ReplicaID.init)
     }
 
     mutating func below(_ bound: Int) -> Int { Int.random(in: 0..<bound, using: &random) }
@@ -41,7 +41,7 @@ struct PeerSamples {
     }
 
     mutating func replica() -> ReplicaID {
-        below(4) > 0 ? cluster[below(cluster.count)] : ReplicaID(rawValue: number())
+        below(4) > 0 ? cluster[below(cluster.count)] : ReplicaID(assigned: number()) ?? cluster[0]
     }
 
     mutating func dot() -> Dot { Dot(replica: replica(), seq: seq()) }
