@@ -42,6 +42,8 @@ extension PlantedFaults {
     public static let unknownKindDropped = PlantedFaults(rawValue: 1 << 10)
     /// Who asked about documents behind a batch is refused when that fails.
     public static let readsRefused = PlantedFaults(rawValue: 1 << 11)
+    /// Entries and snapshots that are dated far ahead are taken like any other.
+    public static let futureTaken = PlantedFaults(rawValue: 1 << 12)
 }
 
 // Documents and snapshots.
@@ -92,6 +94,8 @@ extension PlantedFaults {
     public static let redactionForgotten = PlantedFaults(rawValue: 1 << 38)
     /// An event that a session was fed before it came live, and was not shown, is fed to it again.
     public static let fedEventForgotten = PlantedFaults(rawValue: 1 << 39)
+    /// Joined and left are written also while the node refuses to write for its clock.
+    public static let attendanceIgnoresClock = PlantedFaults(rawValue: 1 << 43)
 }
 
 // Presence and membership.

@@ -1,4 +1,6 @@
 import CLinux
+import ConvergeCRDT
+import ConvergeGossip
 import ConvergeStorage
 import ConvergeTransport
 import ConvergeWire
@@ -294,11 +296,13 @@ public final class ConvergeServer: Sendable {
     // MARK: Options for the parts
 
     private func coreOptions(_ gate: PeerGate?) -> CoreOptions {
-        CoreOptions(
+        var replicator = ReplicatorOptions()
+        replicator.lead = max(HybridClock.tolerance, options.acceptAhead.milliseconds)
+        return CoreOptions(
             nodeName: Text(options.nodeName), loopCount: options.loops, saveBuffer: options.saveBuffer,
             historyLimit: options.historyLimit, systemEvents: options.systemEvents,
             retention: options.retention.milliseconds,
-            keyWindow: options.keyWindow.milliseconds,
+            keyWindow: options.keyWindow.milliseconds, replicator: replicator,
             cluster: gate?.clusterOptions(),
             frameSeed: SecureRandom.word())
     }

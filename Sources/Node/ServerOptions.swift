@@ -61,6 +61,8 @@ public struct ServerOptions: Sendable {
     /// How long messages and document writes are kept; `.zero`: for ever.
     public var retention: Duration = .zero
     public var systemEvents: SystemEvents = .stored
+    /// How far ahead of this node's clock entries may be dated before they are held aside; see docs/replication.md, "Clocks".
+    public var acceptAhead: Duration = .seconds(24 * 3_600)
     /// Serves `/echo`, a WebSocket echo for conformance tests.
     public var echo = false
 

@@ -171,7 +171,9 @@ enum PostgresIdentity {
         let results = try connection.query(
             [
                 PostgresStatement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-                PostgresStatement("SELECT replica, head, clock, hash, floor FROM converge_replica ORDER BY replica"),
+                PostgresStatement(
+                    "SELECT replica, head, clock, hash, floor, \(PostgresReader.wall) FROM converge_replica "
+                        + "ORDER BY replica"),
                 PostgresStatement(
                     """
                     SELECT room, kind, name, element, ts, replica, seq FROM converge_element
@@ -196,6 +198,7 @@ enum PostgresIdentity {
             isShared: true)
         recovered.canReload = false
         let replicas = results[1]
+        if replicas.count > 0 { recovered.wall = UInt64(clamping: replicas.int(0, 5)) }
         for row in 0..<replicas.count {
             let dot = replicas.dot(row, 0)
             let hash = EntryHash(postgres: replicas.array(row, 3))

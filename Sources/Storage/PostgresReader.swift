@@ -15,6 +15,9 @@ final class PostgresReader: StoreReader {
         connection = try PostgresConnection(to: address, by: PostgresDeadline(after: timeout))
     }
 
+    /// The server's wall clock, in milliseconds since 1970.
+    static let wall = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+
     /// In the order that `entry` reads.
     static let columns = "replica, seq, ts, kind, namespace, flags, deps, room, payload, hash"
 
@@ -189,9 +192,11 @@ final class PostgresReader: StoreReader {
 
     func heads() throws(StoreError) -> StoreHeads? {
         let rows = try read([
-            PostgresStatement("SELECT replica, head, hash, floor, beat FROM converge_replica ORDER BY replica")
+            PostgresStatement(
+                "SELECT replica, head, hash, floor, beat, \(Self.wall) FROM converge_replica ORDER BY replica")
         ])[0]
         var heads = StoreHeads(ends: [], floors: VersionVector(), beats: [])
+        if rows.count > 0 { heads.wall = UInt64(clamping: rows.int(0, 5)) }
         for row in 0..<rows.count {
             let dot = rows.dot(row, 0)
             heads.floors[dot.replica] = UInt64(clamping: rows.int(row, 3))

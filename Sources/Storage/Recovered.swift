@@ -12,6 +12,8 @@ public struct Recovered: Sendable {
     public var headHash: EntryHash
     /// The highest hybrid timestamp of any entry.
     public var clock: HybridTimestamp
+    /// The wall clock of a database that has one of its own, in milliseconds since 1970.
+    public var wall: UInt64?
     /// The last entry of each log and its hash, sorted by replica.
     public var ends: [LogEnd]
     /// Below and at these a log can't be served entry by entry.

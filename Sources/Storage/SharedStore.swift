@@ -24,6 +24,8 @@ public struct StoreHeads: Hashable, Sendable {
     public var floors: VersionVector
     /// Of each replica that has ever written here, sorted by replica.
     public var beats: [Beat]
+    /// The database's own wall clock, in milliseconds since 1970; nil where it has none.
+    public var wall: UInt64?
 
     public init(ends: [LogEnd], floors: VersionVector, beats: [Beat]) {
         self.ends = ends

@@ -37,6 +37,8 @@ public struct Acknowledgement: Hashable, Sendable {
     public var isDuplicate: Bool
     /// On how many nodes it is stored; nil where nobody asked.
     public var copies: Int?
+    /// It stands behind what it was asked to stand behind; false where the clock could not be moved so far.
+    public var isAfter = true
 
     public init(id: MessageID, room: Text, position: Position, isDuplicate: Bool = false, copies: Int? = nil) {
         self.id = id
@@ -128,9 +130,13 @@ public struct ServerFrameEncoder: Sendable {
     }
 
     /// Something could not be done; the connection goes on.
-    public mutating func error(_ stamp: FrameStamp, reason: Text, ref: Text?, to out: inout ByteBuffer) {
+    /// - Parameter hint: what to do, where the reason alone does not say it.
+    public mutating func error(
+        _ stamp: FrameStamp, reason: Text, hint: Text? = nil, ref: Text?, to out: inout ByteBuffer
+    ) {
         out.beginFrame(stamp.id, "error")
         out.appendMember(",\"body\":", reason)
+        if let hint { out.appendMember(",\"hint\":", hint) }
         appendTimestamp(stamp.milliseconds, to: &out)
         out.appendRef(ref)
         out.append("}")
@@ -147,6 +153,7 @@ public struct ServerFrameEncoder: Sendable {
             out.append(",\"copies\":")
             out.appendDecimal(copies)
         }
+        if !ack.isAfter { out.append(",\"after\":false") }
         if ack.isDuplicate { out.append(",\"duplicate\":true") }
         out.append("}")
     }

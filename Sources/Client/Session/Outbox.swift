@@ -32,7 +32,7 @@ public struct Outbox: Sendable {
         public var limit = 1_000
         /// How many of one room may be in flight, once the node has stored one.
         public var window = 1
-        /// How long to wait after `busy` and `storage unavailable`.
+        /// How long to wait after errors that say nothing against the message.
         public var backoff = Backoff(first: .milliseconds(100), greatest: .seconds(10))
 
         public init() {}
@@ -193,5 +193,7 @@ public struct Outbox: Sendable {
     }
 
     /// Errors that say nothing against the message itself (docs/protocol.md, "Errors").
-    private static func mayPass(_ reason: String) -> Bool { reason == "busy" || reason == "storage unavailable" }
+    private static func mayPass(_ reason: String) -> Bool {
+        ["busy", "storage unavailable", "clock out of bounds"].contains(reason)
+    }
 }

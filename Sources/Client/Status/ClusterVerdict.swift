@@ -7,7 +7,7 @@ import ConvergeCRDT
 /// - every node sees every other member alive and has a link to it; those that left or are forgotten don't count,
 /// - every node that was asked is among the members of every other one that was,
 /// - no node lacks an entry that another has known of for more than 8 s: what is younger is live traffic,
-/// - no node refuses to write because of its clock,
+/// - no node refuses to write because of its clock, has entries dated far ahead of it, or holds a log aside for that,
 /// - of each log, two nodes that have equally many entries have the same ones,
 /// - two nodes that have the same entries have the same documents.
 public struct ClusterVerdict: Sendable {
@@ -56,7 +56,14 @@ public struct ClusterVerdict: Sendable {
         if report.state != "ready" { problems.append("\(report.name) is \(report.state)") }
         if age > Self.oldestAnswer { problems.append("\(report.name) is stuck: its answer is \(age) s old") }
         if !report.isClockTolerable {
-            problems.append("\(report.name) refuses to write: its clock is too far from its peers'")
+            problems.append("\(report.name) refuses to write: its clock is out of bounds")
+        }
+        if report.clockLead > HybridClock.tolerance {
+            problems.append(
+                "\(report.name) has entries dated \(StatusText.duration(report.clockLead)) ahead of its clock")
+        }
+        for replica in report.held {
+            problems.append("\(report.name) holds the log of \(replica) aside: its next entry is dated too far ahead")
         }
         for peer in report.peers where !peer.isGone {
             if peer.state != "alive" {

@@ -42,6 +42,10 @@ public struct NodeReport: Sendable {
     public var replica: ReplicaID?
     public var state = ""
     public var isClockTolerable = true
+    /// How far the latest moment of its entries is ahead of its wall clock, in milliseconds.
+    public var clockLead: UInt64 = 0
+    /// Logs that go no further there, since what is next is dated too far ahead.
+    public var held: [ReplicaID] = []
     public var connections: UInt64 = 0
     public var sessions: UInt64 = 0
     public var rooms: UInt64 = 0
@@ -89,6 +93,7 @@ public struct NodeReport: Sendable {
             case "replica": replica = try json.skipNull() ? nil : json.replica()
             case "state": state = try json.words()
             case "clock_tolerable": isClockTolerable = try json.bool()
+            case "clock": try readClock(&json)
             case "connections": connections = try json.count()
             case "sessions": sessions = try json.count()
             case "rooms": rooms = try json.count()
@@ -137,6 +142,28 @@ public struct NodeReport: Sendable {
         }
     }
 
+    private mutating func readClock(_ json: inout JSONScanner) throws(JSONError) {
+        try json.beginObject()
+        while let key = try json.nextKey() {
+            switch key.text().string {
+            case "ahead_ms": clockLead = try json.count()
+            case "held_aside":
+                try json.beginArray()
+                while try json.nextElement() {
+                    try json.beginObject()
+                    while let key = try json.nextKey() {
+                        if key.text().string == "replica" {
+                            held.append(try json.replica())
+                        } else {
+                            try json.skipValue()
+                        }
+                    }
+                }
+            default: try json.skipValue()
+            }
+        }
+    }
+
     private mutating func readLog(_ json: inout JSONScanner) throws(JSONError) {
         var log = Log()
         var replica: ReplicaID?
@@ -175,6 +202,7 @@ extension NodeReport.Peer {
             default: try json.skipValue()
             }
         }
+        guard replica != nil else { throw .wrongType }
     }
 }
 
@@ -201,4 +229,3 @@ extension JSONScanner {
         return replica
     }
 }
-        guard replica != nil else { throw .wrongType }

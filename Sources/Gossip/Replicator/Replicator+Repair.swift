@@ -128,6 +128,7 @@ extension Replicator {
             if let at = index(of: pull.peer) { peers[at].restsUntil = now + options.answerTimeout }
             self.pull = nil
         }
+        held.drop(at: now) { [peers] dot in peers.contains { $0.has.covers(dot) } }
         tickSnapshot(at: now, into: &effects)
         repair(at: now, into: &effects)
     }
@@ -162,13 +163,17 @@ extension Replicator {
         noteLags(at: now)
         var best: (at: Int, ranges: [LogRange], missing: UInt64)?
         for at in peers.indices where peers[at].hasDigest && now >= peers[at].restsUntil {
-            let ranges = ranges(missingFrom: at, at: now, eager: eager == peers[at].source)
+            var ranges = ranges(missingFrom: at, at: now, eager: eager == peers[at].source)
+            if now < peers[at].snapshotRestsUntil {
+                ranges.removeAll { $0.after < peers[at].floors[$0.replica] }
+            }
             let missing = ranges.reduce(0) { $0 &+ ($1.through - $1.after) }
             if missing > best?.missing ?? 0 { best = (at, ranges, missing) }
         }
         guard var best else { return }
         if options.planted.has(.logByLogRepair) { best.ranges = [best.ranges[0]] }
         let peer = peers[best.at].source
+        for range in best.ranges { held.asked(range.replica, again: now + options.heldPause) }
         if best.ranges.contains(where: { $0.after < peers[best.at].floors[$0.replica] }) {
             beginSnapshot(from: peer, at: now, into: &effects)
             return
@@ -185,7 +190,7 @@ extension Replicator {
     /// the higher hash. First everybody is asked who may have more of what is here.
     private func winner(at now: UInt64) -> LogSource? {
         var best: (peer: LogSource, length: UInt64)?
-        for peer in peers where peer.hasDigest && now >= peer.restsUntil {
+        for peer in peers where peer.hasDigest && now >= max(peer.restsUntil, peer.snapshotRestsUntil) {
             for fork in peer.forked where fork.dot.replica != replica {
                 let log = fork.dot.replica
                 let length = peer.has[log]
@@ -207,7 +212,9 @@ extension Replicator {
         for dot in peers[at].has.components {
             let origin = dot.replica
             let here = max(applied[origin], forgotten[origin])
-            guard dot.seq > here, origin != replica, !peers[at].isForked(origin) else { continue }
+            guard dot.seq > here, origin != replica, !peers[at].isForked(origin), !isHeld(origin, at: now) else {
+                continue
+            }
             if !eager, index(of: .node(origin)) != nil,
                 let lag = lagging[origin], now < lag.since + options.patience
             {
@@ -246,7 +253,11 @@ extension Replicator {
         switch range.status {
         case .complete, .more:
             // Who answers and brings nothing new is not asked again at once: it may have no more than its digest said.
-            if applied == before, let at = index(of: peer) { peers[at].restsUntil = now + options.digestInterval }
+            if applied == before, let at = index(of: peer) {
+                // What stands on something that is held aside is not asked for again and again.
+                let isStuck = !range.entries.isEmpty && (!held.isEmpty || peers[at].heldSnapshots > 0)
+                peers[at].restsUntil = now + (isStuck ? options.answerTimeout : options.digestInterval)
+            }
             repair(at: now, into: &effects, eager: peer)
         case .belowFloor:
             beginSnapshot(from: peer, at: now, into: &effects)

@@ -16,6 +16,7 @@ import ConvergeWire
 // - A log is taken only as it chains: an entry whose hash doesn't follow from the one before is of a fork, and is refused.
 //   Of two logs under one replica the longer stays, of two as long the one with the higher hash at its end. Who has the
 //   other takes over the state of a node that has the one that stays.
+// - Nothing is applied that is dated further ahead of the wall clock than is borne (`HeldLogs`).
 //
 // Demers et al.: "Epidemic Algorithms for Replicated Database Maintenance" (1987); Terry et al.: "Managing Update
 // Conflicts in Bayou" (1995), section 3; van Renesse et al.: "Efficient Reconciliation and Flow Control for Anti-Entropy
@@ -52,6 +53,9 @@ public struct Replicator {
         var forked: [Fork] = []
         /// Until when it isn't asked: it could not answer.
         var restsUntil: UInt64 = 0
+        /// Until when it isn't asked for a snapshot, and how many of it were dated too far ahead.
+        var snapshotRestsUntil: UInt64 = 0
+        var heldSnapshots = 0
 
         /// The node's replica; nil for the store that is shared.
         var replica: ReplicaID? { source.node }
@@ -105,6 +109,9 @@ public struct Replicator {
     /// Sorted by source.
     var peers: [Peer] = []
     var waiting: WaitingRoom
+    var held = HeldLogs()
+    /// Wall time as of the event that is being handled, in milliseconds.
+    private(set) var wall: UInt64 = 0
     var pull: Pull?
     var snapshot: SnapshotReceiver?
     /// Planted: what overflowed and is not asked for again.
@@ -132,6 +139,7 @@ public struct Replicator {
     public mutating func handle(
         _ event: ReplicatorEvent, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
     ) {
+        self.wall = wall
         switch event {
         case .started(let replica, let vector, let ends, let floors):
             self.replica = replica
@@ -196,6 +204,7 @@ public struct Replicator {
         appliedHashes = storedHashes
         unstoredBytes = 0
         waiting.drop(coveredBy: applied)
+        held.drop(coveredBy: applied)
     }
 
     // MARK: Applying
@@ -222,6 +231,7 @@ public struct Replicator {
                 counters.repeats += 1
                 continue
             }
+            if holdsAside(entry, at: now, into: &effects) { continue }
             if canApply(entry) {
                 apply(entry, from: peer, into: &effects)
                 news = true
@@ -256,6 +266,7 @@ public struct Replicator {
         appliedHashes[origin] = entry.hash
         unstoredBytes += entry.waitingBytes
         counters.applied += 1
+        held.drop(coveredBy: applied)
         effects.append(.apply(entry))
     }
 
@@ -269,6 +280,8 @@ public struct Replicator {
             for origin in waiting.replicas {
                 while let entry = waiting.first(of: origin), canApply(entry) {
                     waiting.removeFirst(of: origin)
+                    // The wall clock may have been set back since it came.
+                    if holdsAside(entry, at: now, into: &effects) { break }
                     let before = applied[origin]
                     apply(entry, from: nil, into: &effects)
                     if applied[origin] == before { break }
@@ -321,6 +334,7 @@ public struct Replicator {
     private mutating func link(
         _ replica: ReplicaID, at now: UInt64, wall: UInt64, into effects: inout [ReplicatorEffect]
     ) {
+        let peer = LogSource.node(replica)
         if let at = index(of: peer) { peers.remove(at: at) }
         tellLinks()
         let at = peers.firstIndex { $0.source > peer } ?? peers.count
@@ -340,7 +354,6 @@ public struct Replicator {
     }
 
     /// Whom we have a link to has changed: the peers have to know what they need not pass on to us any more, or have to.
-        let peer = LogSource.node(replica)
     private mutating func tellLinks() {
         for at in peers.indices { peers[at].owesDigest = true }
     }

@@ -24,6 +24,12 @@ public struct ReplicatorOptions: Sendable {
     public var waitingTime: UInt64 = 60_000
     /// About how many bytes one piece of a snapshot has.
     public var snapshotBytes: Int = 256 << 10
+    /// How far ahead of the wall clock an entry may be dated, in milliseconds, before it is held aside.
+    public var lead = HybridClock.tolerance
+    /// How long a log of which an entry is held aside is not asked for, unless its moment comes; a peer whose snapshot was
+    /// is not asked for one for as long, and each time twice as long up to the second.
+    public var heldPause: UInt64 = 60_000
+    public var longestHeldPause: UInt64 = 3_600_000
     public var planted: PlantedFaults = []
 
     public init() {}
@@ -54,14 +60,14 @@ public enum ReplicatorEvent: Sendable {
     case floorsRose(VersionVector)
     /// What the store has that this node shares with others.
     case sharedStore(ends: [LogEnd], floors: VersionVector)
+    /// What was asked of it by a want in `askSharedStore`.
+    case sharedStoreRead(EntriesRange)
     case tick
 }
 
 public struct RangeAnswer: Sendable {
     public var entries: [Entry]
     public var isComplete: Bool
-    /// What was asked of it by a want in `askSharedStore`.
-    case sharedStoreRead(EntriesRange)
     public var belowFloor: Bool
 
     public init(entries: [Entry], isComplete: Bool, belowFloor: Bool) {
@@ -76,15 +82,15 @@ public enum ReplicatorEffect: Sendable {
     /// Put this into the batch that is being gathered: it is applied.
     case apply(Entry)
     case send(ReplicaID, PeerFrame, bulk: Bool)
+    /// What a node would be sent, for the store that is shared: a want of entries, or of a snapshot, which means that it is
+    /// to be read as a whole.
+    case askSharedStore(PeerFrame)
     /// Read these ranges; `rangeRead` answers under the ticket.
     case read(ticket: UInt64, [LogRange], bytes: Int)
     case readSnapshot(ticket: UInt64, SnapshotWant)
     case stage(SnapshotChunk)
     /// Store what is staged and this last piece, at once, as soon as no foreign entry is unstored.
     case install(SnapshotChunk, have: VersionVector)
-    /// What a node would be sent, for the store that is shared: a want of entries, or of a snapshot, which means that it is
-    /// to be read as a whole.
-    case askSharedStore(PeerFrame)
     /// Take what is staged and this last piece in the place of all that is here, whose copy of a log is not the one that
     /// stays. `reloaded`, then `started`, answer.
     case reload(SnapshotChunk)
@@ -95,6 +101,10 @@ public enum ReplicatorEffect: Sendable {
     case ownLogForeign(ReplicaID, seq: UInt64)
     /// The peer's copy of a log and the one here are not the same log.
     case forked(ReplicaID, seq: UInt64, by: LogSource)
+    /// This entry is dated too far ahead, or depends on one that is: its log goes no further here before that moment is near.
+    case heldAside(Dot, until: HybridTimestamp)
+    /// The same of what a peer's snapshot brought: none of it is taken.
+    case heldSnapshot(LogSource, until: HybridTimestamp)
     /// The peer broke the protocol.
     case violation(LogSource)
 }
@@ -108,6 +118,8 @@ public struct ReplicatorCounters: Sendable {
     public var repeats = 0
     public var waited = 0
     public var waiting = 0
+    /// Times that entries and snapshots were turned away since they are dated too far ahead.
+    public var heldAside = 0
     public var overflowed = 0
     public var expired = 0
     public var wants = 0

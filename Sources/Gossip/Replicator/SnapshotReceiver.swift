@@ -93,6 +93,10 @@ extension Replicator {
         from peer: LogSource, isReload: Bool = false, at now: UInt64, into effects: inout [ReplicatorEffect]
     ) {
         guard snapshot == nil, isStarted else { return }
+        if let at = index(of: peer), now < peers[at].snapshotRestsUntil {
+            peers[at].restsUntil = now + options.answerTimeout
+            return
+        }
         pull = nil
         effects.append(.discardStage)
         snapshot = SnapshotReceiver(
@@ -119,6 +123,7 @@ extension Replicator {
         else { return }
         switch chunk.status {
         case .more, .passEnded:
+            if holdsAside(chunk, from: source, at: now, into: &effects) { return }
             guard chunk.at.covers(receiver.reached) else {
                 effects.append(.violation(source))
                 snapshot?.noServer()
@@ -128,6 +133,7 @@ extension Replicator {
             snapshot?.take(chunk)
             effects.append(.stage(chunk))
         case .final:
+            if holdsAside(chunk, from: source, at: now, into: &effects) { return }
             guard chunk.at.covers(receiver.reached), chunk.end != nil else {
                 effects.append(.violation(source))
                 snapshot?.noServer()
@@ -185,7 +191,10 @@ extension Replicator {
             abandonSnapshot(into: &effects)
             return
         }
-        for peer in peers where peer.hasDigest && now >= peer.restsUntil && peer.has.covers(receiver.reached) {
+        for peer in peers
+        where peer.hasDigest && now >= max(peer.restsUntil, peer.snapshotRestsUntil)
+            && peer.has.covers(receiver.reached)
+        {
             askForSnapshot(peer.source, at: now, into: &effects)
             return
         }

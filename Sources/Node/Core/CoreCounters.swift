@@ -19,6 +19,9 @@ struct CoreCounters: Sendable {
     var storeReady = false
     /// Why not, where the store has said so.
     var storeTrouble: StoreError.Kind?
+    var clock = ClockStanding.right
+    /// How far the latest moment of any entry here is ahead of the wall clock, in milliseconds.
+    var clockLead: UInt64 = 0
 
     /// Entries of other replicas that were applied.
     var entriesReceived = 0

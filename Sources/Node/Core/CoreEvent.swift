@@ -143,5 +143,11 @@ enum CoreReport: Sendable, Equatable {
     case reloaded
     /// This node's clock is so many milliseconds from what its peers' median says: it refuses to write.
     case clockSkewed(Int64)
+    /// What this node has stored is dated so many milliseconds ahead of its clock, and what it writes would be, too.
+    case clockAhead(UInt64, refuses: Bool)
     case clockMended
+    /// An entry that is dated too far ahead: its log goes no further here before that moment is near.
+    case heldAside(Dot, until: HybridTimestamp)
+    /// The same of a peer's snapshot: none of it is taken.
+    case heldSnapshot(by: LogSource, until: HybridTimestamp)
 }

@@ -65,7 +65,9 @@ extension NodeCore {
 
     /// Judges those of whom something may be due.
     mutating func settleDueAttendance(at now: UInt64) {
-        guard store == .ready, attendance.dueCount > 0 else { return }
+        guard store == .ready, attendance.dueCount > 0,
+            clockIsTolerable || options.planted.has(.attendanceIgnoresClock)
+        else { return }
         for (key, hosted) in attendance.takeDue(at: monotonic, limit: Self.judgedAtOnce) {
             settle(key, hosted: hosted, at: now)
         }
@@ -76,8 +78,10 @@ extension NodeCore {
 
     /// Writes the event that makes history agree with who is there, if it is this node's to write.
     mutating func settle(_ key: RoomUser, hosted: Bool, at now: UInt64) {
-        // Without a store nothing is recorded; when it is back, everything is judged.
-        guard store == .ready, !renewing, options.systemEvents == .stored, let log else { return }
+        // Without a store, or a clock to date it by, nothing is recorded; when it is back, everything is judged.
+        guard store == .ready, !renewing, clockIsTolerable || options.planted.has(.attendanceIgnoresClock),
+            options.systemEvents == .stored, let log
+        else { return }
         var facts = AttendanceFacts(
             isPresent: presence.isPresent(room: key.room, user: key.user),
             isHosted: hosted || presence.isHosted(room: key.room, user: key.user), replica: log.replica,
@@ -87,8 +91,9 @@ extension NodeCore {
         case .agrees:
             break
         case .unknown:
-            // Found out, it is judged again.
-            attendance.touch(key, at: monotonic + 1, hosted: hosted)
+            // Found out, it is judged again. A store that is shared may have an event that is held aside here: that it is
+            // not found out then must not keep the readers busy.
+            attendance.touch(key, at: monotonic + (replicator.isHolding ? 250 : 1), hosted: hosted)
             if attendance.ask(key) { wantedAttendance.append(key) }
         case .write(let turn):
             let name = presence.ownName(room: key.room, user: key.user) ?? attendance.displayName(of: key) ?? key.user

@@ -153,16 +153,19 @@ extension NodeCore {
                     position: entry.position, to: &frame)
             }
         }
-        acknowledge(entry.position, room: name, frameID, copies: message.copies, ref: ref, id)
+        acknowledge(
+            entry.position, after: message.after, room: name, frameID, copies: message.copies, ref: ref, id)
         counters.messages &+= 1
     }
 
     /// Answers a write that has a `ref`, with its batch.
     mutating func acknowledge(
-        _ position: Position, room: Text, _ id: MessageID, copies: Int?, ref: Text?, _ session: SessionID
+        _ position: Position, after: Position?, room: Text, _ id: MessageID, copies: Int?, ref: Text?,
+        _ session: SessionID
     ) {
         guard let ref else { return }
         var ack = Acknowledgement(id: id, room: room, position: position)
+        ack.isAfter = after.map { $0 < position } ?? true
         if let wanted = copies {
             ack.copies = 1
             let canWait = self.copies.count + open.copies.count < CopyWaits.limit
@@ -270,15 +273,12 @@ extension NodeCore {
 
     // MARK: The log
 
-    /// The longest that a client's `after` may set the clock ahead of wall time.
-    private static var longestLead: UInt64 { 3_600_000 }
-
     /// Gives an entry its place and puts it into the open batch. The store must be ready.
     mutating func place(
         _ kind: EntryKind, _ room: UInt32, _ name: Text, _ payload: [UInt8], after: Position?, at now: UInt64
     ) -> Entry {
         if let after, !options.planted.has(.clockIgnoresAfter) {
-            clock.observe(after.timestamp, wall: now, limit: Self.longestLead)
+            clock.observe(after.timestamp, wall: now, limit: HybridClock.lead)
         }
         let entry = log!.place(
             kind, room: name, payload: payload, at: clock.tick(wall: now), after: replicator.applied)

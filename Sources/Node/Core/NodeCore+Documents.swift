@@ -78,7 +78,7 @@ extension NodeCore {
             open.batch.effects.append(.hide(entry.dot))
         }
         acknowledge(
-            entry.position, room: document.room, MessageID(entry.dot), copies: copies, ref: ref, id)
+            entry.position, after: after, room: document.room, MessageID(entry.dot), copies: copies, ref: ref, id)
         counters.documentWrites &+= 1
     }
 

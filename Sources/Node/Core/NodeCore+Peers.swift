@@ -89,7 +89,7 @@ extension NodeCore {
                 if linkReports.unlinked(peer, isReplaced: isReplaced, at: monotonic) {
                     effects.append(.report(.peerUnlinked(peer)))
                 }
-                skews.forget(peer)
+                skews.forget(.node(peer))
                 copies.forget(peer)
                 inform(.unlinked(peer), at: now, into: &effects)
                 replicate(.unlinked(peer), at: now, into: &effects)
@@ -114,7 +114,8 @@ extension NodeCore {
         if linkReports.linked(peer, process: hello.process) {
             effects.append(.report(.peerLinked(peer, name: hello.name, address: hello.address)))
         }
-        skews.note(peer, wall: hello.wall, here: now)
+        skews.note(.node(peer), wall: hello.wall, at: monotonic)
+        lookAtClock(at: now, into: &effects)
         // What was a process of this node before is none any more, though its link may not have ended yet.
         for other in links.peers where other.replica != peer && other.isSameNode(as: hello) {
             copies.forget(other.replica)
@@ -142,7 +143,8 @@ extension NodeCore {
         case .presenceDelta, .presenceWant, .presenceChunk:
             inform(.frame(from: peer, frame), at: now, into: &effects)
         case .digest(let digest):
-            skews.note(peer, wall: digest.wall, here: now)
+            skews.note(.node(peer), wall: digest.wall, at: monotonic)
+            lookAtClock(at: now, into: &effects)
             inform(.digest(from: peer, digest.presence, direct: digest.direct), at: now, into: &effects)
             replicator.presence = presence.versions
             replicate(.frame(from: peer, frame), at: now, into: &effects)
@@ -205,9 +207,9 @@ extension NodeCore {
             switch effect {
             case .apply(let entry): apply(entry, at: now)
             case .send(let peer, let frame, let bulk): send(frame, to: peer, bulk: bulk, into: &effects)
+            case .askSharedStore(let frame): askSharedStore(frame, into: &effects)
             case .read(let ticket, let ranges, let bytes):
                 effects.append(.read(.range(ticket: ticket, ranges, bytes: bytes)))
-            case .askSharedStore(let frame): askSharedStore(frame, into: &effects)
             case .readSnapshot(let ticket, let want):
                 effects.append(.read(.snapshot(ticket: ticket, want)))
             case .stage(let chunk): staging.stage(chunk)
@@ -224,6 +226,10 @@ extension NodeCore {
                 // What one's own store says is what counts.
                 if peer == .sharedStore { shared.wantsReading = true }
                 effects.append(.report(.forked(replica, seq: seq, by: peer)))
+            case .heldAside(let dot, let moment):
+                effects.append(.report(.heldAside(dot, until: moment)))
+            case .heldSnapshot(let source, let moment):
+                effects.append(.report(.heldSnapshot(by: source, until: moment)))
             case .violation(let source):
                 counters.peerViolations &+= 1
                 let whose = source.node.map { "of \($0)" } ?? "of the shared database"
@@ -288,8 +294,10 @@ extension NodeCore {
     mutating func tick(at now: UInt64, into effects: inout [CoreEffect]) {
         if monotonic >= nextPruning {
             nextPruning = monotonic + Self.pruningPeriod
-            if options.retention > 0 || isFoldingWorthwhile { retention.due(at: now) }
+            // By a clock that is far ahead everything would be too old.
+            if clockIsTolerable, options.retention > 0 || isFoldingWorthwhile { retention.due(at: now) }
         }
+        if log != nil { lookAtClock(at: now, into: &effects) }
         acknowledgeCopies()
         acknowledgeRepeats()
         lookIntoSharedStore(into: &effects)
@@ -300,11 +308,6 @@ extension NodeCore {
         inform(.tick, at: now, into: &effects)
         replicator.presence = presence.versions
         replicate(.tick, at: now, into: &effects)
-        let isTolerable = skews.isTolerable
-        if isTolerable != clockIsTolerable {
-            clockIsTolerable = isTolerable
-            effects.append(.report(isTolerable ? .clockMended : .clockSkewed(skews.median ?? 0)))
-        }
     }
 
     /// Milliseconds between two looks at what is too old.

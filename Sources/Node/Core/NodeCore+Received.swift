@@ -100,7 +100,7 @@ extension NodeCore {
 
     /// Erases the payload of an entry, here and everywhere.
     mutating func redact(_ target: Dot, in name: Text, at now: UInt64) {
-        guard store == .ready, replicator.applied.covers(target) else { return }
+        guard store == .ready, clockIsTolerable, replicator.applied.covers(target) else { return }
         let room = rooms.open(name)
         _ = place(.redaction, room, name, RedactionPayload(target: target).encoded, after: nil, at: now)
         open.batch.effects.append(.redact(target))

@@ -136,7 +136,9 @@ extension NodeCore {
     mutating func refuse(_ refusal: Refusal, _ session: SessionID, ref: Text?, at now: UInt64) {
         counters.refused &+= 1
         let stamp = stamp(at: now)
-        ready.append(to: .session(session)) { encoder.error(stamp, reason: refusal.text, ref: ref, to: &$0) }
+        ready.append(to: .session(session)) {
+            encoder.error(stamp, reason: refusal.text, hint: refusal.hint, ref: ref, to: &$0)
+        }
     }
 
     /// The id and time of a frame that shows no entry.

@@ -39,6 +39,7 @@ extension NodeCore {
     ) {
         let heads = (try? heads.get()) ?? nil
         let (isOlder, someLost) = shared.answered(heads, applied: replicator.applied, at: monotonic)
+        if let wall = heads?.wall { skews.note(.sharedStore, wall: wall, at: monotonic) }
         guard let heads, store == .ready, !renewing else { return }
         if isOlder {
             shared.wantsReading = true

@@ -185,6 +185,8 @@ extension NodeCore {
         case .tightened: effects.append(.report(.filesTightened))
         case .exposed(let file): effects.append(.report(.filesExposed(file)))
         }
+        if let wall = recovered.wall { skews.note(.sharedStore, wall: wall, at: monotonic) }
+        lookAtClock(at: now, into: &effects)
         join(recovered, at: now, into: &effects)
         judgeAll()
         settleDueAttendance(at: now)

@@ -88,7 +88,10 @@ struct NodeCore: ~Copyable {
     var wantedAttendance: [RoomUser] = []
     /// Members to be stored, or forgotten, with the next batch.
     var remembered: [StoreEffect] = []
-    var clockIsTolerable = true
+    var clockStanding = ClockStanding.right
+    /// Wall time less the monotonic clock when the clocks were last looked at, and when the log is next reminded of them.
+    var clockOffset: Int64 = 0
+    var nextClockReminder: UInt64 = 0
     var nextPruning: UInt64 = 0
     var boot: UInt64 = 0
 
@@ -122,6 +125,7 @@ struct NodeCore: ~Copyable {
     /// Takes one event. `endTurn` must follow when those that came together have been taken.
     /// - Parameter now: wall time in milliseconds.
     mutating func handle(_ event: CoreEvent, at now: UInt64, into effects: inout [CoreEffect]) {
+        lookForJump(at: now, into: &effects)
         switch event {
         case .session(let session, let event): handle(event, of: session, at: now, into: &effects)
         case .store(let event): handle(event, at: now, into: &effects)
@@ -183,7 +187,7 @@ struct NodeCore: ~Copyable {
         }
         // A node that stops leaves the rest to its next run.
         let foldable = retention.isDue ? foldable() : VersionVector()
-        if stoppedLoops == 0,
+        if stoppedLoops == 0, clockIsTolerable,
             let pruning = retention.next(
                 keeping: options.retention, keys: options.keyWindow, folding: foldable, batchWaits: !open.isEmpty)
         {

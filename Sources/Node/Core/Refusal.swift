@@ -17,6 +17,15 @@ enum Refusal: Sendable {
         }
     }
 
+    /// What to do, where the text alone does not say it.
+    var hint: Text? {
+        switch self {
+        case .clockSkewed:
+            "write on another node, or here, with the same key, when this node's clock and the dates of what it stores are mended"
+        case .busy, .storageUnavailable, .documentFull, .counterOverflow, .historyUnavailable: nil
+        }
+    }
+
     var text: Text {
         switch self {
         case .busy: "busy"

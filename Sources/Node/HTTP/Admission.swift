@@ -51,7 +51,8 @@ struct Admission: ~Copyable {
                 try demandRead(request)
                 return .respond(
                     metrics.isReady
-                        ? HTTPResponse(.ok, text: "ready") : HTTPResponse(.unavailable, text: metrics.unreadiness))
+                        ? HTTPResponse(.ok, text: metrics.readiness)
+                        : HTTPResponse(.unavailable, text: metrics.unreadiness))
             }
             if request.hasPath("/metrics") {
                 try demandRead(request)

@@ -7,8 +7,17 @@ extension Metrics {
     /// Why `/ready` says 503.
     var unreadiness: String {
         if stopping.current == 1 { return "stopping" }
-        guard let trouble = storeTrouble else { return "the store is not available" }
-        return "the store is not available: \(trouble.words)"
+        if storeReady.current == 0 {
+            return storeTrouble.map { "the store is not available: \($0.words)" } ?? "the store is not available"
+        }
+        return clockIsFarAhead.current == 1
+            ? "the clock is out of bounds: what is stored is dated \(clockAhead.current) s ahead of it"
+            : "the clock is out of bounds: it is too far from the others'"
+    }
+
+    /// What `/ready` says with 200.
+    var readiness: String {
+        clockIsFarAhead.current == 1 ? "ready, but dating everything \(clockAhead.current) s ahead" : "ready"
     }
 
     func exposition() -> String {
@@ -49,6 +58,12 @@ extension Metrics {
         for kind in StoreError.Kind.allCases {
             text += "converge_store_trouble{reason=\"\(kind.rawValue)\"} \(kind == storeTrouble ? 1 : 0)\n"
         }
+        gauge(
+            "clock_tolerable", "Whether the clocks let the node write (1) or not (0).",
+            1 - clockRefuses.current)
+        gauge(
+            "clock_ahead_seconds", "How far the latest entry is dated ahead of the node's wall clock.",
+            clockAhead.current)
         if certificateEnd.current > 0 {
             gauge(
                 "tls_certificate_end_seconds", "When the certificate ends, in seconds since 1970.",

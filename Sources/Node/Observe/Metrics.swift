@@ -89,6 +89,11 @@ final class Metrics: Sendable {
     let storeReady = Counter()
     /// One more than the place of the kind of error in `StoreError.Kind.allCases`; 0 where there is none.
     private let storeTroubleNumber = Counter()
+    /// Whether the node refuses to write for its clocks, how far its latest entry is ahead of its wall clock, in seconds, and
+    /// whether that is more than is borne.
+    let clockRefuses = Counter()
+    let clockAhead = Counter()
+    let clockIsFarAhead = Counter()
     let stopping = Counter()
 
     let commitSeconds = Histogram(
@@ -132,6 +137,9 @@ final class Metrics: Sendable {
         storeReady.set(core.storeReady ? 1 : 0)
         let trouble = core.storeTrouble.flatMap { StoreError.Kind.allCases.firstIndex(of: $0) }
         storeTroubleNumber.set(trouble.map { $0 + 1 } ?? 0)
+        clockRefuses.set(core.clock.mayWrite ? 0 : 1)
+        clockAhead.set(Int(clamping: core.clockLead / 1_000))
+        if case .ahead = core.clock { clockIsFarAhead.set(1) } else { clockIsFarAhead.set(0) }
     }
 
     func publish(_ status: ClusterStatus) {
@@ -147,5 +155,5 @@ final class Metrics: Sendable {
     }
 
     /// Whether the node can do its work: what `/ready` answers.
-    var isReady: Bool { storeReady.current == 1 && stopping.current == 0 }
+    var isReady: Bool { storeReady.current == 1 && clockRefuses.current == 0 && stopping.current == 0 }
 }

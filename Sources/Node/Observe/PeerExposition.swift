@@ -72,6 +72,12 @@ extension Metrics {
         counter("entries_received_total", "Others' entries that were applied.", replicator.applied)
         counter("entries_repaired_total", "Others' entries that had to be asked for.", replicator.repaired)
         counter("entries_repeated_total", "Entries that came and were here already.", replicator.repeats)
+        gauge(
+            "logs_held", "Logs that go no further here: their next entry is dated too far ahead.",
+            status?.held.count ?? 0)
+        counter(
+            "entries_held_total", "Entries and snapshots turned away since they are dated too far ahead.",
+            replicator.heldAside)
         gauge("entries_waiting", "Entries that wait for what they depend on.", replicator.waiting)
         counter("snapshots_sent_total", "Snapshots that were handed to a peer.", replicator.snapshotsServed)
         counter("snapshots_installed_total", "Snapshots that were installed.", replicator.snapshotsInstalled)

@@ -1,4 +1,6 @@
+import ConvergeCRDT
 import ConvergeTransport
+import ConvergeWire
 
 /// What the core reports, in words. What peers can cause at will is written within a budget, so that neither they nor, on
 /// links without a secret, strangers can fill the log.
@@ -48,7 +50,7 @@ extension CoreReport {
             .reloaded:
             .node
         case .peerLinked, .peerUnlinked, .memberChanged, .memberReplaced, .memberForgotten, .forked, .clockSkewed,
-            .clockMended:
+            .clockAhead, .clockMended, .heldAside, .heldSnapshot:
             .peer
         case .peerViolation, .ownLogForeign, .twin, .renewalDoubted: .stranger
         }
@@ -112,10 +114,38 @@ extension CoreReport {
             return line(.warn, "another log of the same name stays: a peer's state was taken over")
         case .clockSkewed(let milliseconds):
             return line(
-                .error, "this node's clock is too far from its peers': writes are refused",
+                .error, "this node's clock is too far from its peers' or the database's: writes are refused",
                 ("ahead", Duration.milliseconds(milliseconds)))
         case .clockMended:
-            return line(.info, "this node's clock agrees with its peers' again")
+            return line(.info, "this node's clock agrees with the others' again, and with what is stored")
+        case .clockAhead(let milliseconds, let refuses):
+            return line(
+                .error,
+                refuses
+                    ? "what is stored is dated far ahead of this node's clock: writes are refused"
+                    : "what is stored is dated far ahead of this node's clock, and what is written is, too",
+                ("ahead", Duration.milliseconds(Int64(clamping: milliseconds))),
+                ("mend", "set the clock if it is wrong; if it is right, stop the node and see `converge help redate`"))
+        case .heldAside(let dot, let moment):
+            return line(
+                .error, "an entry dated too far ahead is held aside: its log goes no further here",
+                ("replica", dot.replica.description), ("seq", dot.seq),
+                ("until", moment.text))
+        case .heldSnapshot(let source, let moment):
+            return line(
+                .error, "a peer's snapshot is dated too far ahead: it is not taken",
+                ("peer", source.node?.description ?? "the shared database"),
+                ("until", moment.text))
         }
+    }
+}
+
+extension HybridTimestamp {
+    /// The moment, as log lines have it.
+    fileprivate var text: String {
+        var out = ByteBuffer(capacity: 24)
+        var timestamps = TimestampWriter()
+        timestamps.append(milliseconds: milliseconds, to: &out)
+        return String(decoding: out.bytes, as: UTF8.self)
     }
 }

@@ -95,6 +95,9 @@ extension Setting {
         .duration(
             "CONVERGE_KEY_WINDOW", .storage, "how long the key of a send is remembered at least", \.options.keyWindow,
             in: second...(hour * 8_760)),
+        .duration(
+            "CONVERGE_ACCEPT_AHEAD", .storage, "how far ahead of its clock a node takes others' entries",
+            \.options.acceptAhead, in: (hour * 24)...(hour * 876_000)),
     ]
 
     private static let access: [Setting] = [

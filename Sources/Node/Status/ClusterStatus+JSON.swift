@@ -45,7 +45,14 @@ extension ClusterStatus {
             if index > 0 { json.append(",") }
             json.append("\"\(counter.name)\":\(counter.value)")
         }
-        json.append("}}\n")
+        json.append("},\"clock\":{\"ahead_ms\":\(clockLead),\"held_aside\":[")
+        for (index, held) in held.enumerated() {
+            if index > 0 { json.append(",") }
+            json.append("{\"replica\":")
+            json.appendQuoted(held.dot.replica.rawValue)
+            json.append(",\"seq\":\(held.dot.seq),\"until_ms\":\(held.until)}")
+        }
+        json.append("]}}\n")
         return json.array()
     }
 }
@@ -58,7 +65,8 @@ extension ClusterStatus.Counters {
             ("pushes_skipped", replicator.pushesSkipped), ("entries_received", replicator.applied),
             ("entries_repaired", replicator.repaired), ("entries_repeated", replicator.repeats),
             ("entries_waiting", replicator.waiting), ("waiting_overflowed", replicator.overflowed),
-            ("waiting_expired", replicator.expired), ("ranges_served", replicator.rangesServed),
+            ("waiting_expired", replicator.expired), ("held_aside", replicator.heldAside),
+            ("ranges_served", replicator.rangesServed),
             ("wants", replicator.wants), ("wants_timed_out", replicator.wantsTimedOut),
             ("snapshots_served", replicator.snapshotsServed), ("snapshots_installed", replicator.snapshotsInstalled),
             ("snapshots_abandoned", replicator.snapshotsAbandoned), ("forks", replicator.forks),

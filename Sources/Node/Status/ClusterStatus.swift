@@ -22,6 +22,12 @@ struct ClusterStatus: Sendable {
         var floor: UInt64
     }
 
+    /// An entry that is held aside, until this moment is near, in milliseconds since 1970.
+    struct Held: Sendable {
+        var dot: Dot
+        var until: UInt64
+    }
+
     enum MemberState: String, Sendable, CaseIterable {
         case alive, suspect, faulty
         /// Faulty, and its node goes on under another replica.
@@ -56,7 +62,7 @@ struct ClusterStatus: Sendable {
         /// What the peer lacks of what is stored here, and the other way round.
         var lacks = Lag()
         var leads = Lag()
-        /// Its clock less ours, in milliseconds, when it last told: its frame's way is in it.
+        /// Its clock less ours, in milliseconds, by what it last told: its frame's way is in it.
         var skew: Int64?
         var unacknowledgedBytes: UInt64 = 0
         var isPaused = false
@@ -100,8 +106,10 @@ struct ClusterStatus: Sendable {
     var state: State
     /// What the store said last, while it can't be written.
     var storeTrouble: StoreError.Kind?
-    /// False where the clock is so far from the peers' that writes are refused.
+    /// False where the clock is so far off that writes are refused.
     var isClockTolerable: Bool
+    /// How far the latest moment of any entry here is ahead of the wall clock, in milliseconds.
+    var clockLead: UInt64 = 0
     /// Wall time in milliseconds.
     var taken: UInt64
 
@@ -117,6 +125,8 @@ struct ClusterStatus: Sendable {
     /// the same number, or one of them is wrong.
     var documentsDigest: UInt64
     var documentsVector: VersionVector
+    /// The logs that go no further here, since what is next is dated too far ahead.
+    var held: [Held] = []
     var members: [Member]
     var counters: Counters
 }

@@ -28,18 +28,20 @@ extension NodeCore {
                 ClusterStatus.Member(
                     replica: member.replica, name: member.name, address: member.address,
                     state: ClusterStatus.MemberState(member), incarnation: member.incarnation, inState: times.state,
-                    inLink: times.link, link: isLinked ? status(of: standings[standing], hello: hello) : nil))
+                    inLink: times.link, link: isLinked ? status(of: standings[standing], hello: hello, at: now) : nil))
         }
 
         let versions = options.cluster?.links ?? PeerLinksOptions()
         return ClusterStatus(
             name: options.nodeName, cluster: options.cluster?.name, address: options.cluster?.address ?? "",
             lowestVersion: versions.lowestVersion, highestVersion: versions.highestVersion, replica: log?.replica,
-            boot: boot, state: state, storeTrouble: storeTrouble, isClockTolerable: clockIsTolerable, taken: now,
+            boot: boot, state: state, storeTrouble: storeTrouble, isClockTolerable: clockIsTolerable,
+            clockLead: clock.last.milliseconds - min(clock.last.milliseconds, now), taken: now,
             sessions: sessions.count,
             rooms: rooms.occupied, documents: documents.documentCount, saveQueue: queuedCommands + keyed.held,
             logs: replicator.ends.map { .init(end: $0, floor: replicator.floors[$0.dot.replica]) },
-            documentsDigest: documents.digest, documentsVector: replicator.applied, members: told,
+            documentsDigest: documents.digest, documentsVector: replicator.applied,
+            held: replicator.heldAside.map { .init(dot: $0.dot, until: $0.until.milliseconds) }, members: told,
             counters: statusCounters)
     }
 
@@ -52,11 +54,12 @@ extension NodeCore {
         }
     }
 
-    private func status(of peer: PeerStanding, hello: PeerHello?) -> ClusterStatus.Link {
+    private func status(of peer: PeerStanding, hello: PeerHello?, at now: UInt64) -> ClusterStatus.Link {
         let version = min(hello?.highestVersion ?? 0, options.cluster?.links.highestVersion ?? 0)
         let has = peer.isLevel ? replicator.stored : peer.has
         var link = ClusterStatus.Link(
-            version: version, has: peer.hasTold || peer.isLevel ? has : nil, skew: skews[peer.replica],
+            version: version, has: peer.hasTold || peer.isLevel ? has : nil,
+            skew: skews.skew(of: .node(peer.replica), wall: now, at: monotonic),
             unacknowledgedBytes: peer.unacknowledgedBytes, isPaused: peer.isPaused)
         // Until it has told, what it lacks is not known to be anything.
         guard peer.hasTold, !peer.isLevel else { return link }

@@ -90,6 +90,17 @@ public struct SnapshotChunk: Hashable, Sendable {
         self.status = status
         self.at = at
     }
+
+    /// The latest moment of anything in it; nil where nothing is dated. O(all).
+    public var latest: HybridTimestamp? {
+        var latest = end?.clock
+        func look(_ timestamp: HybridTimestamp) { latest = max(latest ?? .zero, timestamp) }
+        for document in documents { for row in document.rows { look(row.timestamp) } }
+        for record in attendance { look(record.position.timestamp) }
+        for key in keys { look(key.position.timestamp) }
+        for entry in entries { look(entry.timestamp) }
+        return latest
+    }
 }
 
 /// What only the final piece tells.

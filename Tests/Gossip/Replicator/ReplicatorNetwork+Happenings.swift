@@ -165,6 +165,8 @@ extension ReplicatorNetwork {
         case .ownLogForeign(_, let seq): foreign.append((index, seq))
         case .forked(let replica, seq: _, by: _): forks.append((index, replica))
         case .violation(let peer): violations.append("\(index) holds \(peer) for a violator")
+        case .heldAside(let dot, until: _): violations.append("\(index) holds \(dot) aside")
+        case .heldSnapshot: violations.append("\(index) holds a snapshot aside")
         case .askSharedStore: violations.append("\(index) shares no store")
         }
     }

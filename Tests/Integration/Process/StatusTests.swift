@@ -55,7 +55,7 @@ import Testing
         arguments: [
             ["status", "ftp://x"], ["status", "http://x:1/other"], ["status", "--interval", "1s"],
             ["status", "--watch", "--interval", "0s"], ["status", "--wach"], ["backup"], ["backup", "a", "b"],
-            ["backup", ""],
+            ["backup", ""], ["redate", "x"], ["redate", "--dry"],
         ])
     func misuse(words: [String]) throws {
         let process = try NodeProcess(words, environment: ["PORT": "1"])

@@ -33,9 +33,10 @@ final class CoreCluster {
     private var cut: Set<[Int]> = []
     private var slots: UInt32 = 0
 
-    init(_ count: Int, systemEvents: SystemEvents = .off) {
+    init(_ count: Int, systemEvents: SystemEvents = .off, retention: UInt64 = 0) {
         for index in 0..<count {
-            let options = CoreWires.options(index, of: count, name: Text("n\(index)"), systemEvents: systemEvents)
+            var options = CoreWires.options(index, of: count, name: Text("n\(index)"), systemEvents: systemEvents)
+            options.retention = retention
             nodes.append(Node(NodeCore(options)))
         }
     }

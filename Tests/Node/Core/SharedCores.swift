@@ -53,7 +53,8 @@ final class SharedCores {
 
     private(set) var nodes: [Node] = []
     var clock: UInt64 = 1_000
-    private var wall: UInt64 = 1_700_000_000_000
+    /// As the server's: a clock that is far from that refuses to write.
+    private var wall = UInt64(Date().timeIntervalSince1970 * 1_000)
     private var wires = CoreWires()
     private var slots: UInt32 = 0
     var isLinked: Bool

@@ -48,6 +48,8 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
             VersionVector(members.map { Dot(replica: ReplicaID($0.key)!, seq: $0.value.uint64Value) })
         }
     }
+    /// Of an ack: false where it could not stand behind what it was asked to; otherwise nil.
+    var isAfter: Bool? { (fields["after"] as? NSNumber)?.boolValue }
     var isDuplicate: Bool { (fields["duplicate"] as? NSNumber)?.boolValue ?? false }
     var copies: Int? { (fields["copies"] as? NSNumber)?.intValue }
     var value: Int? { (fields["value"] as? NSNumber)?.intValue }
