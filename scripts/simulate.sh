@@ -5,6 +5,7 @@
 #       --rewinds                                                          with disks set back so that logs fork
 #       --generation G                                                     by the rules of an earlier generation of seeds
 #       --full-disks                                                       with disks that have no room at times
+#       --far-clocks                                                       with wall clocks hours and years ahead
 #   scripts/simulate.sh --trace SEED [--nodes N]                           one run, told from the beginning
 #   scripts/simulate.sh --plant NAME|all                                   how many seeds find a planted fault
 #   scripts/simulate.sh --figures                                          what a cluster costs

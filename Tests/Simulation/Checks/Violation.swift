@@ -20,6 +20,7 @@ struct Violation: CustomStringConvertible {
         case attendance = "joined and left"
         case resume = "resume"
         case links = "links"
+        case clocks = "clocks"
     }
 
     let rule: Rule

@@ -18,6 +18,7 @@ extension World {
         options.presence.planted = scenario.planted
         options.attendance.planted = scenario.planted
         options.replicator.planted = scenario.planted
+        if far.isAccepted { options.replicator.lead = FarClocks.acceptedLead }
         if scenario.isTight { tighten(&options) }
         guard scenario.nodes > 1 else { return NodeCore(options) }
         var cluster = ClusterOptions(
@@ -52,10 +53,12 @@ extension World {
     func runCore(_ node: SimulatedNode, _ events: [CoreEvent]) {
         let wall = node.clock.wall(at: now)
         node.core.turn(monotonic: now / 1_000)
+        let before = standing(of: node)
         for event in events { node.core.handle(event, at: wall, into: &node.effects) }
         for room in node.unknownWrites { node.core.writeUnknownKind(in: room, at: wall) }
         node.unknownWrites = []
         node.core.endTurn(at: wall, into: &node.effects)
+        checkRefusal(of: node, since: before)
     }
 
     func startCore(_ node: SimulatedNode) {

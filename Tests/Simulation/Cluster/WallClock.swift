@@ -5,12 +5,14 @@ struct WallClock {
 
     /// Milliseconds off.
     var skew: Int64 = 0
+    /// Milliseconds that it is far off besides.
+    var far: Int64 = 0
     /// Millionths that it runs too fast.
     var drift: Int64 = 0
 
     /// Milliseconds since 1970.
     func wall(at now: Microseconds) -> UInt64 {
         let right = Int64(Self.beginning) + Int64(now / 1_000)
-        return UInt64(right + skew + Int64(now / 1_000_000) * drift / 1_000)
+        return UInt64(right + skew + far + Int64(now / 1_000_000) * drift / 1_000)
     }
 }

@@ -272,9 +272,8 @@ extension World {
         }
         if frame.isDuplicate { counts.duplicates += 1 } else { counts.acknowledged += 1 }
         if let after = sent.after, position <= after, !frame.isDuplicate {
-            // A clock may be set ahead by an hour at most.
             let wall = nodes[connection.node].clock.wall(at: sent.sentAt)
-            if after.timestamp.milliseconds < wall + 3_600_000 {
+            if after.timestamp.milliseconds < wall + HybridClock.lead {
                 violate(.after, connection.node, "\(position.text) after \(after.text)")
             }
         }

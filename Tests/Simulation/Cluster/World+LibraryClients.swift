@@ -213,7 +213,7 @@ extension World {
                 continue
             }
             if library.outbox.count > 0 { wrong("\(library.outbox.count) of its messages are not stored") }
-            let isWild = scenario.faults[.clockJump] > 0 || scenario.faults[.clockDrift] > 0
+            let isWild = scenario.faults[.clockJump] > 0 || scenario.faults[.clockDrift] > 0 || scenario.hasFarClocks
             if !isWild, counts.reloads == 0, ledger.forked.isEmpty, let words = library.outOfOrder() { wrong(words) }
             if scenario.retention == 0,
                 let missing = library.missing(ledger, through: nodes[connection.node].disk.vector)

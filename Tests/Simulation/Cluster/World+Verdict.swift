@@ -18,6 +18,7 @@ extension World {
             disk.isFull = false
             disk.recover()
         }
+        mendFarClocks()
         for node in nodes {
             node.clock.drift = 0
             schedule(.starts(node.index), after: 1_000)
@@ -81,6 +82,7 @@ extension World {
         }
         for question in questions { problems += check(question) }
         problems += checkDigests(at: first)
+        problems += checkFarClocks()
         problems += checkHistory()
         problems += checkAnswers()
         problems += checkClients()

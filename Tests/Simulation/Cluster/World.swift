@@ -41,6 +41,7 @@ final class World {
     var readerChoices: SplitMix64
     var identities: SplitMix64
     var feedChoices: SplitMix64
+    var far = FarClocks()
 
     /// Faults are over.
     var isHealed = false
@@ -133,6 +134,7 @@ final class World {
         readerChoices = SplitMix64(seed, .readers)
         identities = SplitMix64(seed, .identities)
         feedChoices = SplitMix64(seed, .feeds)
+        far.choices = SplitMix64(seed, .farClocks)
         wires = Wires(nodes: scenario.nodes)
         for index in 0..<scenario.nodes {
             let node = SimulatedNode(
@@ -152,6 +154,7 @@ final class World {
         if !scenario.faults.isEmpty { schedule(.strikes, after: scheduling.within(1_000...3_000_000)) }
         if scenario.hasFullDisks { schedule(.fills, after: fullChoices.within(1_000...8_000_000)) }
         schedule(.heals, after: scenario.duration)
+        beginFarClocks()
     }
 
     let roomNames: [Text] = ["red", "green", "blue", "white"]
@@ -196,6 +199,9 @@ final class World {
         case .cutsOff(let node): cutOff(node)
         case .falls(let node): nodes[node].pausedUntil = scenario.duration
         case .looks: look()
+        case .clockGoesFar: clockGoesFar()
+        case .clockComesBack(let node): clockComesBack(nodes[node])
+        case .futureArrives: futureArrives()
         }
     }
 

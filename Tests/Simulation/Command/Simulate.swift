@@ -14,6 +14,7 @@ struct Simulate {
     private var rewinds: Bool?
     private var generation = Scenario.Generation.current
     private var fullDisks = false
+    private var farClocks = false
 
     private enum Mode {
         case runs
@@ -28,6 +29,7 @@ struct Simulate {
         … --rewinds                                                 with disks set back so that logs fork
         … --generation G                                            by the rules of an earlier generation of seeds
         … --full-disks                                              with disks that have no room at times
+        … --far-clocks                                              with wall clocks that are hours and years ahead
         simulate --trace SEED [--nodes N] [--lines N]               one run, told from the beginning
         simulate --hash SEED [--nodes N]                            the hash of one run's trace
         simulate --plant NAME|all                                   how many seeds it takes to find a planted fault
@@ -48,6 +50,10 @@ struct Simulate {
             }
             if option == "--full-disks" {
                 fullDisks = true
+                continue
+            }
+            if option == "--far-clocks" {
+                farClocks = true
                 continue
             }
             guard let value = rest.popFirst() else { return nil }
@@ -83,7 +89,9 @@ struct Simulate {
     }
 
     private func scenario(_ seed: UInt64) -> Scenario {
-        Scenario(seed: seed, nodes: nodes, rewinds: rewinds, fullDisks: fullDisks, generation: generation)
+        let scenario = Scenario(
+            seed: seed, nodes: nodes, rewinds: rewinds, fullDisks: fullDisks, generation: generation)
+        return farClocks ? scenario.withFarClocks() : scenario
     }
 
     func run() -> Int32 {

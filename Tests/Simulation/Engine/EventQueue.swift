@@ -94,4 +94,9 @@ enum Happening {
     case cutsOff(Int)
     case falls(Int)
     case looks
+    /// A wall clock is set far off, or right again; see `World+FarClocks`.
+    case clockGoesFar
+    case clockComesBack(Int)
+    /// An entry that no node wrote comes over a link, dated far ahead.
+    case futureArrives
 }

@@ -25,6 +25,7 @@ enum Concern: UInt64 {
     case faults, network, disks, clients, clocks, scheduling, readers, identities, feeds, library
     case rewinds
     case fullDisks = 40
+    case farClocks = 101
 }
 
 extension SplitMix64 {

@@ -5,6 +5,7 @@ struct Planted: Sendable {
     let name: String
     var needsRewinds: Bool { ["clonedIdentityKept", "uncomparedJoined", "rangesByPosition"].contains(name) }
     var needsFullDisks: Bool { name == "readsRefused" }
+    var needsFarClocks: Bool { name == "futureTaken" || name == "attendanceIgnoresClock" }
     /// Plants it.
     let plant: @Sendable (inout Scenario) -> Void
 
@@ -18,6 +19,7 @@ struct Planted: Sendable {
     func search(from: UInt64 = 1, limit: UInt64 = 500) -> Finding? {
         for seed in from..<(from + limit) {
             var scenario = Scenario(seed: seed, rewinds: needsRewinds, fullDisks: needsFullDisks)
+            if needsFarClocks { scenario = scenario.withFarClocks() }
             plant(&scenario)
             if let violation = Runner.run(scenario).violations.first {
                 // What is wrong without it, too, is no finding.
@@ -66,6 +68,8 @@ extension Planted {
         ("neverSuspected", .neverSuspected),
         ("uncomparedJoined", .uncomparedJoined),
         ("fedEventForgotten", .fedEventForgotten),
+        ("futureTaken", .futureTaken),
+        ("attendanceIgnoresClock", .attendanceIgnoresClock),
     ].map { (name: String, fault: PlantedFaults) in Planted(name: name) { $0.planted.insert(fault) } }
 }
 

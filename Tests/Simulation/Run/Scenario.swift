@@ -45,6 +45,8 @@ struct Scenario {
     var hasNewerNodes = false
     /// Nodes fill their disks.
     var hasFullDisks = false
+    /// Wall clocks are hours and years ahead for a while, and entries dated so come from nowhere; see `World+FarClocks`.
+    var hasFarClocks = false
     /// Small bounds in the cores.
     var isTight = false
     /// Share of the vectors at which states are compared: one in so many.
@@ -86,7 +88,8 @@ struct Scenario {
     ///   - rewinds: disks are also set back without a trace, so that logs fork; nil for what the generation has.
     ///   - fullDisks: disks have no room at times.
     init(
-        seed: UInt64, nodes: Int? = nil, rewinds: Bool? = nil, fullDisks: Bool = false, generation: Generation = .current
+        seed: UInt64, nodes: Int? = nil, rewinds: Bool? = nil, fullDisks: Bool = false,
+        generation: Generation = .current
     ) {
         self.seed = seed
         self.generation = generation
@@ -128,6 +131,16 @@ struct Scenario {
         turnLoopKnobs()
     }
 
+    /// The same run with clocks that are far off besides. Its choices come from a generator of their own.
+    func withFarClocks() -> Scenario {
+        var scenario = self
+        scenario.hasFarClocks = true
+        // What is too old goes by each node's own clock; and a disk that is another's has seen another's clock.
+        scenario.retention = 0
+        scenario.faults[.clonedDisk] = 0
+        return scenario
+    }
+
     private mutating func turnLoopKnobs() {
         var random = SplitMix64(seed, .feeds)
         if random.chance(60) { socketFrames = 1 + random.below(8) }
@@ -150,7 +163,7 @@ struct Scenario {
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
             + (libraryClients > 0 ? ", \(libraryClients) of the library" : "") + (hasNewerNodes ? ", newer nodes" : "")
             + (hasFullDisks ? ", full disks" : "")
-            + (isTight ? ", tight bounds" : "")
+            + (isTight ? ", tight bounds" : "") + (hasFarClocks ? ", far clocks" : "")
             + "; faults: " + kinds.joined(separator: ", ")
     }
 
