@@ -14,7 +14,7 @@ public enum SQLiteRedating {
     public static func run(
         _ path: String, laterThan bound: HybridTimestamp, isTrial: Bool, timeout: Duration = .seconds(2)
     ) throws(StoreError) -> Redated {
-        guard FileIdentity(ofFileAt: path) != nil else { throw .unreachable("\(path): there is no such file") }
+        guard !SQLiteBeginning.isEmpty(path) else { throw .unreachable("\(path): there is no such file") }
         let lock = try SQLiteLock(besideDatabaseAt: path, timeout: timeout)
         defer { withExtendedLifetime(lock) {} }
         let connection = try SQLiteConnection(path: path, mode: .readWrite, timeout: timeout)
