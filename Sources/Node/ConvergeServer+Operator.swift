@@ -15,11 +15,12 @@ extension ConvergeServer {
     /// to hang, it needs none of its own threads but the log's.
     public func logStatus() {
         let process = ProcessFigures.read()
+        let now = Double(SystemClock.wallMilliseconds())
         var fields: [LogField] = [
-            LogField(
-                "uptime", Duration.seconds(max(0, Double(SystemClock.wallMilliseconds()) / 1_000 - process.startedAt))),
+            LogField("uptime", Duration.milliseconds(Int64(max(0, now - process.startedAt * 1_000)))),
             LogField("memory_bytes", process.residentBytes), LogField("memory_peak_bytes", process.peakBytes),
-            LogField("cpu_seconds", process.processorSeconds), LogField("log_level", log.level.rawValue),
+            LogField("cpu_seconds", (process.processorSeconds * 1_000).rounded() / 1_000),
+            LogField("log_level", log.level.rawValue),
         ]
         if let metrics {
             fields += [

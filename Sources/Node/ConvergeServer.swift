@@ -319,7 +319,7 @@ public final class ConvergeServer: Sendable {
             writeWait: options.writeWait.nanoseconds, pongWait: options.pongWait.nanoseconds,
             pingPeriod: options.pingPeriod.nanoseconds, readTimeout: options.readTimeout.nanoseconds,
             writeTimeout: options.writeTimeout.nanoseconds, idleTimeout: options.idleTimeout.nanoseconds,
-            frameSeed: SecureRandom.word(), certificate: certificate)
+            frameSeed: SecureRandom.word(), trustedProxies: options.trustedProxies, certificate: certificate)
     }
 
     private static func admission(_ options: ServerOptions, _ limits: SessionLimits) -> Admission {

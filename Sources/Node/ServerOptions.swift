@@ -1,3 +1,4 @@
+import ConvergeTransport
 import ConvergeWire
 
 /// Everything about one node that can be chosen, with a default for each: an embedder sets only what it needs.
@@ -23,6 +24,9 @@ public struct ServerOptions: Sendable {
     public var jwtIssuer: String?
     /// What `aud` must contain, where set.
     public var jwtAudience: String?
+
+    /// Proxies that are believed when they say by `X-Forwarded-For` who a client is. For the log alone.
+    public var trustedProxies: [IPRange] = []
 
     // Limits
     public var maxMessageBytes = 65_536

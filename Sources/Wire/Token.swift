@@ -89,12 +89,14 @@ public enum TokenError: String, Error, Hashable, Sendable {
     /// Not a token, or with claims of the wrong types.
     case malformed
     /// Signed in a way that is not accepted.
-    case algorithm
+    case algorithm = "algorithm not accepted"
     /// For whoever compares signatures to throw.
-    case signature
+    case signature = "wrong signature"
+    /// The same, where there is nothing to compare with.
+    case noSecret = "no secret is set"
     case noUser = "no user"
     case expired
     case notYetValid = "not yet valid"
-    case issuer
-    case audience
+    case issuer = "wrong issuer"
+    case audience = "wrong audience"
 }

@@ -123,11 +123,11 @@ enum CoreReport: Sendable, Equatable {
     /// They can open this one, which is not this user's to change.
     case filesExposed(String)
     case peerLinked(ReplicaID, name: Text, address: Text)
-    case peerUnlinked(ReplicaID)
-    case memberChanged(ReplicaID, MemberState)
+    case peerUnlinked(ReplicaID, name: Text)
+    case memberChanged(ReplicaID, name: Text, MemberState)
     /// A faulty member's node goes on under another replica.
-    case memberReplaced(ReplicaID, by: ReplicaID)
-    case memberForgotten(ReplicaID)
+    case memberReplaced(ReplicaID, name: Text, by: ReplicaID)
+    case memberForgotten(ReplicaID, name: Text)
     /// Peers have more of this replica's log than its store, or have it otherwise: it goes on under a new identity.
     case ownLogForeign(by: ReplicaID, seq: UInt64)
     /// Another process uses this replica: this one goes on under a new identity.

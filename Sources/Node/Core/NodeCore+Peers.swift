@@ -87,7 +87,7 @@ extension NodeCore {
                 linked(hello, dialled: dialled, renews: renews, at: now, into: &effects)
             case .unlinked(let peer, let isReplaced):
                 if linkReports.unlinked(peer, isReplaced: isReplaced, at: monotonic) {
-                    effects.append(.report(.peerUnlinked(peer)))
+                    effects.append(.report(.peerUnlinked(peer, name: name(of: peer))))
                 }
                 skews.forget(.node(peer))
                 copies.forget(peer)
@@ -166,6 +166,11 @@ extension NodeCore {
 
     // MARK: Members
 
+    /// For reports; empty for one that is not known. O(members), and asked seldom.
+    private func name(of replica: ReplicaID) -> Text {
+        membership.members.first { $0.replica == replica }?.name ?? ""
+    }
+
     mutating func handle(_ event: MembershipEvent, at now: UInt64, into effects: inout [CoreEffect]) {
         guard options.cluster != nil else { return }
         var wanted: [MembershipEffect] = []
@@ -177,15 +182,15 @@ extension NodeCore {
             case .dial(let address):
                 effects.append(.dial(address))
             case .changed(let member, let state):
-                effects.append(.report(.memberChanged(member, state)))
+                effects.append(.report(.memberChanged(member, name: name(of: member), state)))
                 inform(.memberChanged(member, state), at: now, into: &effects)
                 if state == .faulty || state == .left {
                     attendance.touchAbandoned(live: liveReplicas, at: monotonic + attendance.grace)
                 }
             case .replaced(let member, let successor):
-                effects.append(.report(.memberReplaced(member, by: successor)))
+                effects.append(.report(.memberReplaced(member, name: name(of: member), by: successor)))
             case .forgotten(let member):
-                effects.append(.report(.memberForgotten(member)))
+                effects.append(.report(.memberForgotten(member, name: name(of: member))))
                 inform(.forgotten(member), at: now, into: &effects)
             case .remember(let member):
                 remembered.append(
@@ -303,7 +308,9 @@ extension NodeCore {
         lookIntoSharedStore(into: &effects)
         guard options.cluster != nil, log != nil, stage != .finished else { return }
         handle(PeerLinksEvent.tick, at: now, into: &effects)
-        for peer in linkReports.takeLost(at: monotonic) { effects.append(.report(.peerUnlinked(peer))) }
+        for peer in linkReports.takeLost(at: monotonic) {
+            effects.append(.report(.peerUnlinked(peer, name: name(of: peer))))
+        }
         handle(MembershipEvent.tick, at: now, into: &effects)
         inform(.tick, at: now, into: &effects)
         replicator.presence = presence.versions

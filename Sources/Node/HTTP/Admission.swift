@@ -11,8 +11,8 @@ struct Admission: ~Copyable {
         case chat(accept: [UInt8], Session)
         /// The page that the request is from may not connect.
         case forbid(origin: Text)
-        /// Upgraded, and closed as a violation of policy with this reason.
-        case refuse(accept: [UInt8], reason: Text)
+        /// Upgraded, and closed as a violation of policy with this reason; the log gets the cause, a fixed text.
+        case refuse(accept: [UInt8], reason: Text, cause: String)
         case echo(accept: [UInt8])
     }
 
@@ -86,7 +86,7 @@ struct Admission: ~Copyable {
         let upgrade = try UpgradeRequest(request)
         let wanted: Text?
         let cursor: Text?
-        let identity: Identity?
+        let identity: Result<Identity, TokenError>
         do throws(PercentDecodingError) {
             wanted = try request.query("room")
             cursor = try request.query("cursor")
@@ -95,34 +95,49 @@ struct Admission: ~Copyable {
             throw .malformedQuery
         }
         let accept = accept(upgrade)
-        guard let identity else {
+        let bearer: Identity
+        switch identity {
+        case .success(let known): bearer = known
+        case .failure(let error):
             metrics.authFailures.add(1)
-            return .refuse(accept: accept, reason: "unauthorized")
+            return .refuse(accept: accept, reason: "unauthorized", cause: "token: \(error.rawValue)")
         }
         var room = wanted?.trimmed() ?? ""
         if room.isEmpty { room = "lobby" }
-        guard room.byteCount <= limits.room, identity.user.byteCount <= limits.user,
-            identity.displayName.byteCount <= limits.user
-        else { return .refuse(accept: accept, reason: "invalid room or user") }
+        guard room.byteCount <= limits.room, bearer.user.byteCount <= limits.user,
+            bearer.displayName.byteCount <= limits.user
+        else { return .refuse(accept: accept, reason: "invalid room or user", cause: "a room or user is too long") }
         let resume = cursor.flatMap { text in
             text.isEmpty ? nil : text.withUTF8 { ClientCursor(text: UnsafeRawBufferPointer($0)) }
         }
         return .chat(
             accept: accept,
-            Session(user: identity.user, displayName: identity.displayName, room: room, resume: resume))
+            Session(user: bearer.user, displayName: bearer.displayName, room: room, resume: resume))
     }
 
     /// The token's bearer; the header goes before the query.
-    private mutating func identity(_ request: Request, _ wall: UInt64) throws(PercentDecodingError) -> Identity? {
+    private mutating func identity(
+        _ request: Request, _ wall: UInt64
+    ) throws(PercentDecodingError) -> Result<Identity, TokenError> {
         let seconds = Double(wall) / 1_000
         if let header = request.fields.first("authorization"), let token = Self.bearer(header) {
-            return token.withUTF8 { verifier.identity(of: UnsafeRawBufferPointer($0), at: seconds) }
+            return verify(token, seconds)
         }
         let query =
             if let token = try request.query("token"), !token.isEmpty { token } else {
                 try request.query("access_token")
             }
-        return query?.withUTF8 { verifier.identity(of: UnsafeRawBufferPointer($0), at: seconds) }
+        return query.map { verify($0, seconds) } ?? .failure(.missing)
+    }
+
+    private mutating func verify(_ token: Text, _ seconds: Double) -> Result<Identity, TokenError> {
+        token.withUTF8 { bytes in
+            do throws(TokenError) {
+                return .success(try verifier.identity(of: UnsafeRawBufferPointer(bytes), at: seconds))
+            } catch {
+                return .failure(error)
+            }
+        }
     }
 
     /// `Bearer T` (RFC 6750, 2.1), the scheme in any case.

@@ -15,14 +15,14 @@ extension ClientLoop {
         let connection = connections[slot]
         guard !connection.pointee.closeSent, connection.pointee.isOpen else { return }
         reply(slot) { WebSocketFrame.appendClose(code, reason: reason, to: &$0) }
-        beginClosing(slot)
+        beginClosing(slot, .ended(code, reason))
     }
 
-    private mutating func beginClosing(_ slot: UInt32) {
+    private mutating func beginClosing(_ slot: UInt32, _ end: SessionEnd) {
         let connection = connections[slot]
         connection.pointee.closeSent = true
         connection.pointee.phase = .closing
-        endSession(slot)
+        endSession(slot, end)
         connection.pointee.deadline = now + Self.closeWait
         schedule(slot)
     }
@@ -32,7 +32,7 @@ extension ClientLoop {
         let connection = connections[slot]
         if !connection.pointee.closeSent {
             reply(slot) { WebSocketFrame.appendClose(code ?? .absent, to: &$0) }
-            beginClosing(slot)
+            beginClosing(slot, .closed(by: code))
         }
         connection.pointee.endAfterFlush = true
         markDirty(slot)
@@ -61,5 +61,5 @@ extension ClientLoop {
     }
 
     /// The connection is gone without a handshake.
-    mutating func lose(_ slot: UInt32) { kill(slot) }
+    mutating func lose(_ slot: UInt32) { kill(slot, .lost) }
 }

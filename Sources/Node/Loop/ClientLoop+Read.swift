@@ -44,6 +44,10 @@ extension ClientLoop {
                 refuseRequest(slot, refusal.response)
             case .request(let request):
                 let decision = admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds())
+                if case .chat(_, let session) = decision {
+                    connection.pointee.story = SessionStory(
+                        user: session.user, client: client(of: slot, request), began: now)
+                }
                 if !admits, case .chat(let accept, let session) = decision {
                     wait(slot, AskedSession(accept: accept, session, rest: Array(bytes[offset...])))
                     return
@@ -65,13 +69,13 @@ extension ClientLoop {
             connection.pointee.phase = .echo
             markDirty(slot)
             schedule(slot)
-        case .refuse(let accept, let reason):
-            log.debug("session refused", [("reason", reason)])
+        case .refuse(let accept, let reason, let cause):
+            logRefusal(cause, request, slot)
             upgrade(slot, accept, options.webSocket)
             connection.pointee.phase = .closing
             close(slot, .policyViolation, reason)
         case .forbid(let origin):
-            complain(of: origin)
+            complain(of: origin, request, slot)
             respond(HTTPRefusal.originNotAllowed.response, request, slot)
         case .chat(let accept, let session): begin(slot, accept, session)
         }
@@ -86,9 +90,10 @@ extension ClientLoop {
     }
 
     /// A page that may not connect: its owner sees nothing but a failed connection, so the operator is told which it was.
-    private mutating func complain(of origin: Text) {
+    private mutating func complain(of origin: Text, _ request: Request, _ slot: UInt32) {
         guard let left = complaints.take("origin refused", at: now) else { return }
-        var fields = [LogField("origin", String(String.UnicodeScalarView(origin.string.unicodeScalars.prefix(200))))]
+        let shown = String(String.UnicodeScalarView(origin.string.unicodeScalars.prefix(200)))
+        var fields = [LogField("origin", shown), LogField("client", client(of: slot, request))]
         if left > 0 { fields.append(LogField("left_out", left)) }
         log.write(.warn, "origin refused", fields)
     }
@@ -100,14 +105,30 @@ extension ClientLoop {
         connection.pointee.phase = .entering
         connection.pointee.resume = session.resume
         connection.pointee.sessionKnown = true
-        log.debug(
-            "session opened",
-            [("session", id(of: slot).description), ("user", session.user), ("room", session.room)])
+        log.write(
+            .info, "session opened", ("session", id(of: slot).description), ("user", session.user),
+            ("room", session.room), ("client", connection.pointee.story?.client ?? ""))
         outgoing.append(
             .session(
                 id(of: slot),
                 .entered(user: session.user, displayName: session.displayName, room: session.room)))
         schedule(slot)
+    }
+
+    private func client(of slot: UInt32, _ request: Request) -> String {
+        guard let peer = IPAddress(remoteOf: connections[slot].pointee.descriptor) else { return "" }
+        guard !options.trustedProxies.isEmpty else { return peer.description }
+        return ClientAddress.of(
+            peer: peer, forwarded: request.fields.all("x-forwarded-for"), trusted: options.trustedProxies
+        ).description
+    }
+
+    /// Anybody can cause these, as often as they like.
+    private mutating func logRefusal(_ cause: String, _ request: Request, _ slot: UInt32) {
+        guard log.writes(.info), let left = complaints.take(cause, at: now) else { return }
+        var fields = [LogField("client", client(of: slot, request)), LogField("reason", cause)]
+        if left > 0 { fields.append(LogField("left_out", left)) }
+        log.write(.info, "session refused", fields)
     }
 
     private mutating func upgrade(_ slot: UInt32, _ accept: [UInt8], _ limits: WebSocketMachine.Limits) {

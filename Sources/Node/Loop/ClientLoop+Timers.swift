@@ -46,7 +46,6 @@ extension ClientLoop {
     mutating func closeAsSlow(_ slot: UInt32, _ reason: Text) {
         let connection = connections[slot]
         metrics.slowClosed.add(1)
-        log.write(.info, "slow client closed", ("session", id(of: slot).description), ("reason", reason))
         connection.pointee.output.drop()
         close(slot, .tryAgainLater, reason)
         connection.pointee.progressed = now
@@ -58,7 +57,7 @@ extension ClientLoop {
     mutating func giveUpAsSlow(_ slot: UInt32) {
         metrics.slowClosed.add(1)
         log.write(.info, "slow client closed", ("connection", id(of: slot).description), ("reason", "HTTP answers"))
-        kill(slot)
+        kill(slot, .outOfTime)
     }
 
     private mutating func expire(_ slot: UInt32) {
@@ -69,7 +68,7 @@ extension ClientLoop {
             if connection.pointee.phase == .chat || connection.pointee.phase == .echo {
                 closeAsSlow(slot, "too slow")
             } else {
-                kill(slot)
+                kill(slot, .outOfTime)
             }
             return
         }
@@ -86,7 +85,7 @@ extension ClientLoop {
                 if connection.pointee.phase == .http, connection.pointee.tls?.isEstablished == false {
                     countFailedHandshake("it took too long")
                 }
-                kill(slot)
+                kill(slot, .outOfTime)
             }
             return
         }
@@ -94,7 +93,7 @@ extension ClientLoop {
         case .entering, .chat, .echo:
             if connection.pointee.heard &+ options.pongWait <= now {
                 metrics.silentClosed.add(1)
-                kill(slot)
+                kill(slot, .silent)
             } else if connection.pointee.nextPing <= now {
                 connection.pointee.nextPing = now + options.pingPeriod
                 reply(slot) { WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), to: &$0) }

@@ -26,6 +26,8 @@ struct LoopOptions: Sendable {
     var writeTimeout: UInt64
     var idleTimeout: UInt64
     var frameSeed: UInt64
+    /// Proxies that are believed where a client is.
+    var trustedProxies: [IPRange] = []
     /// What clients are shown; nil where they speak without TLS.
     var certificate: ServedCertificate?
 }
@@ -217,7 +219,7 @@ struct ClientLoop: ~Copyable {
         for slot in 0..<UInt32(connections.count) {
             switch connections[slot].pointee.phase {
             case .free, .dead: continue
-            case .http, .waiting: kill(slot)
+            case .http, .waiting: kill(slot, .outOfTime)
             case .entering, .chat, .echo: close(slot, options.stopCode, "server stopping")
             case .closing, .lingering: break
             }
@@ -232,23 +234,39 @@ struct ClientLoop: ~Copyable {
     // MARK: Taking down
 
     /// Marks a connection as gone; what it holds is given back at the end of the turn.
-    mutating func kill(_ slot: UInt32) {
+    mutating func kill(_ slot: UInt32, _ end: SessionEnd) {
         let connection = connections[slot]
         guard connection.pointee.isOpen else { return }
         connection.pointee.phase = .dead  // first: nothing is gathered for it any more
-        endSession(slot)
+        endSession(slot, end)
         graveyard.append(slot)
     }
 
     /// Tells the core that the session is over and takes it out of its room.
-    mutating func endSession(_ slot: UInt32) {
+    mutating func endSession(_ slot: UInt32, _ end: SessionEnd) {
         let connection = connections[slot]
         leaveRoom(slot)
         guard connection.pointee.sessionKnown else { return }
         connection.pointee.sessionKnown = false
-        log.debug("session closed", [("session", id(of: slot).description)])
+        logEnd(slot, end)
         outgoing.append(.session(id(of: slot), .left))
     }
+
+    private mutating func logEnd(_ slot: UInt32, _ end: SessionEnd) {
+        guard let story = connections[slot].pointee.story else { return }
+        connections[slot].pointee.story = nil
+        guard log.writes(.info) else { return }
+        var fields = [
+            LogField("session", id(of: slot).description), LogField("user", story.user),
+            LogField("client", story.client), LogField("after", Self.rounded(now - min(story.began, now))),
+            LogField("by", end.side.rawValue), LogField("reason", end.reason),
+        ]
+        if let code = end.code { fields.append(LogField("code", code.rawValue)) }
+        log.write(.info, "session closed", fields)
+    }
+
+    /// To milliseconds: more would be noise.
+    private static func rounded(_ nanoseconds: UInt64) -> Duration { .milliseconds(nanoseconds / 1_000_000) }
 
     private mutating func bury() {
         guard !graveyard.isEmpty else { return }

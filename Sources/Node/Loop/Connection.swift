@@ -77,6 +77,8 @@ struct Connection: ~Copyable {
     var isOpen: Bool { phase != .free && phase != .dead }
     /// The core knows of its session, and must be told of the end.
     var sessionKnown = false
+    /// Whose session that is, for the log.
+    var story: SessionStory?
 }
 
 /// A session that has been granted and not begun: the answer is made when the store has been opened.

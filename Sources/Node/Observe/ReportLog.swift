@@ -83,16 +83,19 @@ extension CoreReport {
         case .peerLinked(let peer, let name, let address):
             return line(
                 .info, "peer linked", ("peer", peer.description), ("name", name), ("address", address))
-        case .peerUnlinked(let peer):
-            return line(.info, "peer link lost", ("peer", peer.description))
-        case .memberChanged(let member, let state):
-            return line(.info, "member changed", ("peer", member.description), ("state", "\(state)"))
-        case .memberReplaced(let member, let successor):
+        case .peerUnlinked(let peer, let name):
+            return line(.info, "peer link lost", ("peer", peer.description), ("name", name))
+        case .memberChanged(let member, let name, let state):
+            // A node that is dead, or cut off: somebody has to look.
+            return line(
+                state == .faulty ? .warn : .info, "member changed", ("peer", member.description), ("name", name),
+                ("state", "\(state)"))
+        case .memberReplaced(let member, let name, let successor):
             return line(
                 .info, "member replaced: its node goes on under another replica", ("peer", member.description),
-                ("by", successor.description))
-        case .memberForgotten(let member):
-            return line(.info, "member forgotten", ("peer", member.description))
+                ("name", name), ("by", successor.description))
+        case .memberForgotten(let member, let name):
+            return line(.info, "member forgotten", ("peer", member.description), ("name", name))
         case .ownLogForeign(let peer, let seq):
             return line(
                 .error, "a peer knows this node's log otherwise; going on under a new replica",

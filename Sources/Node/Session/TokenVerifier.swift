@@ -9,7 +9,7 @@ struct Identity: Sendable, Equatable {
 
 /// Checks JSON Web Tokens (RFC 7519) signed with a shared secret. One thread's own: the keys have state.
 ///
-/// Whatever is wrong with a token, the answer is the same: nil.
+/// What is wrong with a token is for the log: whoever sent it learns only that it was refused.
 struct TokenVerifier: ~Copyable {
     private struct Keys: ~Copyable {
         var sha256: HMACKey
@@ -35,25 +35,21 @@ struct TokenVerifier: ~Copyable {
     }
 
     /// - Parameter seconds: wall time since 1970.
-    mutating func identity(of text: UnsafeRawBufferPointer, at seconds: Double) -> Identity? {
-        guard keys != nil else { return nil }
-        do throws(TokenError) {
-            let token = try Token.parse(text)
-            let signed = UnsafeRawBufferPointer(rebasing: text[token.signingInput])
-            let expected =
-                switch token.algorithm {
-                case .hs256: keys!.sha256.authenticate(signed)
-                case .hs384: keys!.sha384.authenticate(signed)
-                case .hs512: keys!.sha512.authenticate(signed)
-                }
-            let genuine = expected.withUnsafeBytes { expected in
-                token.signature.withUnsafeBytes { equalInConstantTime(expected, $0) }
+    mutating func identity(of text: UnsafeRawBufferPointer, at seconds: Double) throws(TokenError) -> Identity {
+        guard keys != nil else { throw .noSecret }
+        let token = try Token.parse(text)
+        let signed = UnsafeRawBufferPointer(rebasing: text[token.signingInput])
+        let expected =
+            switch token.algorithm {
+            case .hs256: keys!.sha256.authenticate(signed)
+            case .hs384: keys!.sha384.authenticate(signed)
+            case .hs512: keys!.sha512.authenticate(signed)
             }
-            guard genuine else { return nil }
-            try token.claims.validate(now: seconds, issuer: issuer, audience: audience)
-            return Identity(user: token.claims.user, displayName: token.claims.displayName)
-        } catch {
-            return nil
+        let genuine = expected.withUnsafeBytes { expected in
+            token.signature.withUnsafeBytes { equalInConstantTime(expected, $0) }
         }
+        guard genuine else { throw .signature }
+        try token.claims.validate(now: seconds, issuer: issuer, audience: audience)
+        return Identity(user: token.claims.user, displayName: token.claims.displayName)
     }
 }

@@ -1,3 +1,4 @@
+import ConvergeTransport
 import ConvergeStorage
 
 /// Every setting of one node, in the order in which they are read and shown.
@@ -136,6 +137,18 @@ extension Setting {
                 return error.problem
             }
         },
+        Setting(
+            "CONVERGE_TRUSTED_PROXIES", .access, "proxies whose X-Forwarded-For is believed, for the log",
+            accepted: trustedProxiesAccepted, default: ""
+        ) {
+            $0.options.trustedProxies.map(\.description).joined(separator: ",")
+        } read: { value, settings in
+            let items = value.split(separator: ",").map(\.trimmed).filter { !$0.isEmpty }
+            let ranges = items.compactMap { IPRange($0) }
+            guard ranges.count == items.count, (1...100).contains(items.count) else { return trustedProxiesAccepted }
+            settings.options.trustedProxies = ranges
+            return nil
+        },
     ]
 
     private static let limits: [Setting] = [
@@ -201,5 +214,7 @@ extension Setting {
         .choice("CONVERGE_LOG_FORMAT", .node, "how log lines look", \.options.logFormat, of: LogFormat.allCases),
     ]
 
+    private static let trustedProxiesAccepted =
+        "must be addresses or ranges such as 127.0.0.1 or 10.0.0.0/8, at most 100, separated by commas"
     private static let nodeNameAccepted = "must be at most 64 letters, digits, dots, dashes and underscores"
 }

@@ -13,7 +13,8 @@ import Testing
     /// Commands that say something on standard output, and work.
     private static let commands = [
         ["secret"], ["token", "ann"], ["version"], ["--version"], ["help"], ["help", "settings"], ["help", "serve"],
-        ["serve", "--help"], ["chat", "--help"], ["serve", "--check"],
+        ["help", "--man"],
+        ["help", "--completions", "bash"], ["serve", "--help"], ["chat", "--help"], ["serve", "--check"],
     ]
 
     @Test("a result that can't be written is no success, and standard error says so", arguments: commands)

@@ -8,7 +8,8 @@ import Testing
     /// The decision in one line: a status, or the kind of upgrade and what it says.
     private func decide(
         _ target: String, method: String = "GET", _ fields: [String] = [], upgrade: Bool? = nil,
-        origins: [String]? = nil, echo: Bool = false, ready: Bool = true, metrics: Metrics = Metrics(depths: .init())
+        origins: [String]? = nil, echo: Bool = false, showsCause: Bool = false, ready: Bool = true,
+        metrics: Metrics = Metrics(depths: .init())
     ) throws -> String {
         var admission = Admission(
             limits: SessionLimits(body: 10, room: 6, user: 5), allowedOrigins: origins, echo: echo,
@@ -38,7 +39,8 @@ import Testing
                 case nil: ""
                 }
             return checked(accept, "\(session.user) (\(session.displayName)) in \(session.room)\(from)")
-        case .refuse(let accept, let reason): return checked(accept, "closed: \(reason)")
+        case .refuse(let accept, let reason, let cause):
+            return checked(accept, "closed: " + (showsCause ? cause : reason.string))
         case .forbid(let origin): return "forbidden: \(origin)"
         case .echo(let accept): return checked(accept, "echo")
         }
@@ -135,6 +137,22 @@ import Testing
         let expired = TestToken.make(#"{"sub":"ann","exp":1000}"#)
         #expect(try decide("/ws?token=\(expired)", metrics: metrics) == "closed: unauthorized")
         #expect(metrics.authFailures.current == 3)
+    }
+
+    @Test("the log is told what the client is not: why a token was refused")
+    func causes() throws {
+        func cause(_ claims: String? = nil, _ target: String = "/ws") throws -> String {
+            let token = claims.map { "?token=" + TestToken.make($0) } ?? ""
+            return try decide(target + token, showsCause: true)
+        }
+        #expect(try cause() == "closed: token: missing")
+        #expect(try cause(nil, "/ws?token=x") == "closed: token: malformed")
+        #expect(try cause(#"{"sub":"ann","exp":1000}"#) == "closed: token: expired")
+        #expect(try cause(#"{"sub":"ann","nbf":2000}"#) == "closed: token: not yet valid")
+        #expect(try cause(#"{"name":"Ann"}"#) == "closed: token: no user")
+        #expect(try cause(#"{"sub":"annann"}"#) == "closed: a room or user is too long")
+        let foreign = TestToken.make(secret: Secret("another"))
+        #expect(try decide("/ws?token=\(foreign)", showsCause: true) == "closed: token: wrong signature")
     }
 
     @Test("an origin that is not on the list is refused before anything else; programs, which say none, are let in")

@@ -1,4 +1,5 @@
 import ConvergeCRDT
+import ConvergeGossip
 import ConvergeWire
 import Testing
 
@@ -34,8 +35,19 @@ import Testing
         var log = Self.log()
         let atOnce = Self.lines(linked, count: 100, in: &log)
         let flood = Self.lines(linked, count: 20_000, in: &log, from: Self.second)
-        let others = Self.lines(.peerUnlinked(ReplicaID(rawValue: 1)), count: 1, in: &log)
+        let others = Self.lines(.peerUnlinked(ReplicaID(rawValue: 1), name: "n"), count: 1, in: &log)
         #expect(atOnce == 100 && flood == 10 && others == 1)
+    }
+
+    @Test("a node that is dead, or cut off, is told as a warning, with its name")
+    func faulty() {
+        for (state, level) in [(MemberState.faulty, LogLevel.warn), (.suspect, .info), (.alive, .info), (.left, .info)]
+        {
+            var log = Self.log()
+            let report = CoreReport.memberChanged(ReplicaID(rawValue: 1), name: "node2", state)
+            let line = log.lines(report, store: "", at: 0).first
+            #expect(line?.level == level && line?.fields.contains(LogField("name", "node2")) == true)
+        }
     }
 
     @Test("what only the node itself causes is always written")

@@ -23,7 +23,7 @@ struct SettingsTests {
                 "PORT": "8080", "CONVERGE_HOST": "0.0.0.0", "CONVERGE_ADDR": "0.0.0.0:8080",
                 "CONVERGE_TLS_CERT": "", "CONVERGE_TLS_KEY": "", "CONVERGE_DB_ADAPTER": "sqlite",
                 "CONVERGE_DB_PATH": "converge.db", "CONVERGE_DB_DSN": "",
-                "CONVERGE_ALLOWED_ORIGINS": "*", "CONVERGE_MAX_MESSAGE_BYTES": "65536",
+                "CONVERGE_ALLOWED_ORIGINS": "*", "CONVERGE_TRUSTED_PROXIES": "", "CONVERGE_MAX_MESSAGE_BYTES": "65536",
                 "CONVERGE_MAX_BODY_LENGTH": "2000", "CONVERGE_MAX_ROOM_LENGTH": "64", "CONVERGE_MAX_USER_LENGTH": "64",
                 "CONVERGE_HISTORY_LIMIT": "200", "CONVERGE_SEND_BUFFER": "256", "CONVERGE_SAVE_BUFFER": "4096",
                 "CONVERGE_STORE_TIMEOUT": "2s", "CONVERGE_WRITE_WAIT": "10s", "CONVERGE_PONG_WAIT": "1m",
@@ -55,6 +55,10 @@ struct SettingsTests {
             "CONVERGE_ALLOWED_ORIGINS", " https://a.example , http://localhost:3000,,",
             "https://a.example,http://localhost:3000",
             ["example.org", "https://", "https://a/b", "http://a b", "://a", "https://*.example.org", ",", ", ,"]
+        ),
+        (
+            "CONVERGE_TRUSTED_PROXIES", " 10.0.0.0/8 ,::1,", "10.0.0.0/8,::1/128",
+            ["proxy", "10.0.0.1/8", "10.0.0.0/33", "127.0.0.1:80", ",", "all"]
         ),
         ("CONVERGE_MAX_MESSAGE_BYTES", "1024", "1024", ["0", "-1", "64k", "999999999999", "9223372036854775808"]),
         ("CONVERGE_MAX_BODY_LENGTH", "1", "1", ["0", "-5", "x", "99999999999"]),

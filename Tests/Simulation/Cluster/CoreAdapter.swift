@@ -85,7 +85,7 @@ extension World {
         case .pass(let message, let session): wake(node, session.loop, message)
         case .report(let report):
             trace.note(now, node.index, "report", 0, 0, "\(report)")
-            if case .memberChanged(let member, let state) = report {
+            if case .memberChanged(let member, _, let state) = report {
                 measures?.states.append((now, node.index, member, state))
             }
         case .closeSessions, .finished: break
