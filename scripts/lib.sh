@@ -3,6 +3,7 @@
 #   need_swift       ends with clear words unless there is a Swift toolchain that is new enough
 #   need_libraries   installs the three system libraries' headers where they are missing (apt-get, as root or by sudo)
 #   need_tmux        installs tmux where it is missing: the terminal of the tests of the full-screen chat
+#   find_promtool    says where promtool is; where it is missing, unpacks Debian's into the cache
 #   announce TEXT    a line on standard error
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -74,6 +75,27 @@ need_libraries() {
 }
 
 need_tmux() { command -v tmux >/dev/null || install tmux; }
+
+find_promtool() {
+    command -v promtool && return
+    local cache=${XDG_CACHE_HOME:-$HOME/.cache}/converge-promtool
+    if [ ! -x "$cache/usr/bin/promtool" ]; then
+        command -v apt-get >/dev/null || die "promtool is missing: it comes with Prometheus"
+        announce "unpacking promtool into $cache"
+        local work
+        work=$(mktemp -d)
+        if ! (cd "$work" && { apt-get download prometheus || { as_root apt-get update && apt-get download prometheus; }; }) \
+            >"$work/log" 2>&1 </dev/null; then
+            tail -n 5 "$work/log" >&2
+            rm -rf "$work"
+            die "the package prometheus could not be fetched"
+        fi
+        mkdir -p "$cache"
+        dpkg-deb -x "$work"/prometheus_*.deb "$cache"
+        rm -rf "$work"
+    fi
+    echo "$cache/usr/bin/promtool"
+}
 
 # free_port: a TCP port that nothing on this machine listens on right now.
 free_port() {

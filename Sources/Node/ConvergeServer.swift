@@ -162,7 +162,8 @@ public final class ConvergeServer: Sendable {
         let metrics = Metrics(
             depths: QueueDepths(
                 core: { core.depth }, loops: { mailboxes.reduce(0) { $0 + $1.depth } },
-                readers: { reads.depth }, log: { [log] in log.depth }), logLinesDropped: log.dropped)
+                readers: { reads.depth }, log: { [log] in log.depth }), logLinesDropped: log.dropped,
+            sizes: { [store] in store.sizes() })
         let writer = StorageWriter(store: store, core: core, metrics: metrics)
         let readers = StorageReaders(
             store: store, queue: reads, core: core, loops: mailboxes, metrics: metrics, frameSeed: SecureRandom.word())

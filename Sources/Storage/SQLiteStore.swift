@@ -5,6 +5,7 @@
 import CSQLite
 import ConvergeCRDT
 import ConvergeWire
+import Glibc
 
 public struct SQLiteStore: Store {
     public let path: String
@@ -21,6 +22,14 @@ public struct SQLiteStore: Store {
         self.sync = sync
         self.timeout = timeout
         self.maximumBytes = maximumBytes
+    }
+
+    public func sizes() -> StoreSizes? {
+        func size(_ path: String) -> Int? {
+            var status = stat()
+            return stat(path, &status) == 0 ? Int(status.st_size) : nil
+        }
+        return size(path).map { StoreSizes(database: $0, writeAheadLog: size(path + "-wal") ?? 0) }
     }
 
     public var summary: String { "sqlite \(path) (sync \(sync.rawValue))" }

@@ -15,6 +15,13 @@ public protocol Store: Sendable {
 
     /// Opens a read connection, which never waits for the writer, nor the writer for it.
     func openReader() throws(StoreError) -> any StoreReader
+
+    /// What it takes on this machine's disk; nil where that can't be said, or is elsewhere. Cheap.
+    func sizes() -> StoreSizes?
+}
+
+extension Store {
+    public func sizes() -> StoreSizes? { nil }
 }
 
 /// What the node knows when it opens a writer.

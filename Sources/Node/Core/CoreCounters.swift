@@ -6,7 +6,8 @@ struct CoreCounters: Sendable {
     var systemEvents = 0
     var documentWrites = 0
     var duplicates = 0
-    var refused = 0
+    /// By `Refusal`.
+    var refused = [Int](repeating: 0, count: Refusal.allCases.count)
     var batchesFailed = 0
     var pruned = 0
     /// Answers of the store that had something this node had not come to.

@@ -42,8 +42,9 @@ final class CoreThread: Sendable {
         var events: [CoreEvent] = []
         core.start(into: &effects)
         var memory = MemoryReturn()
+        var times = DeliveryTimes()
         var reports = ReportLog(log: log)
-        var done = perform(&effects, &reports)
+        var done = perform(&effects, &reports, &times)
         let tickPeriod = peers == nil ? Self.tickPeriod : Self.clusterTickPeriod
         var lastTick = SystemClock.monotonic()
         var nextLook: UInt64 = 0
@@ -54,7 +55,8 @@ final class CoreThread: Sendable {
             let begin = SystemClock.monotonic()
             let nextTick = lastTick + min(tickPeriod, core.longestTick * 1_000_000)
             _ = poller.wait(timeout: nextTick <= begin ? 0 : Int32((nextTick - begin) / 1_000_000 + 1))
-            mailbox.drain(into: &events)
+            let oldest = mailbox.drain(into: &events)
+            times.begin(oldest: oldest, outcome: Self.outcome(events))
             let now = SystemClock.wallMilliseconds()
             let monotonic = SystemClock.monotonic()
             core.turn(monotonic: monotonic / 1_000_000)
@@ -74,7 +76,8 @@ final class CoreThread: Sendable {
             core.endTurn(at: now, into: &effects)
             metrics.publish(core.counters)
             if metrics.status.isDue(at: SystemClock.monotonic()) { metrics.publish(core.status(at: now)) }
-            done = perform(&effects, &reports)
+            done = perform(&effects, &reports, &times)
+            times.end()
             if !isAdmitting, core.store != .opening {
                 isAdmitting = true
                 for loop in loops { loop.post(.admit) }
@@ -96,18 +99,30 @@ final class CoreThread: Sendable {
     /// And of one of several, which probes the others and asks for what it lacks.
     private static let clusterTickPeriod: UInt64 = 50_000_000
 
+    /// What became of the batch that was on its way.
+    private static func outcome(_ events: [CoreEvent]) -> DeliveryTimes.Outcome? {
+        for case .store(let event) in events {
+            if case .committed = event { return .stored }
+            if case .failed = event { return .failed }
+        }
+        return nil
+    }
+
     /// Carries out what the core wants, and first what others wait for with time to pass: the disk begins to write, the
     /// peers get what they have to store, too, and only then do the loops send to hundreds of clients. Among what is for the
     /// clients the order stays.
     ///
     /// - Returns: true where the core has finished.
-    private func perform(_ effects: inout [CoreEffect], _ reports: inout ReportLog) -> Bool {
+    private func perform(
+        _ effects: inout [CoreEffect], _ reports: inout ReportLog, _ times: inout DeliveryTimes
+    ) -> Bool {
         var forPeers: [PeerMessage] = []
         for effect in effects {
             switch effect {
             case .openStore(let wait, let held, let renew):
                 writer.perform(.open(after: wait, machine.start(nodeName: options.nodeName, held: held, renew: renew)))
             case .commit(let batch):
+                times.committed()
                 writer.perform(.commit(batch))
             case .prune(let pruning):
                 writer.perform(.prune(pruning))
@@ -132,7 +147,7 @@ final class CoreThread: Sendable {
             switch effect {
             case .deliver(let frames, let wanted):
                 for (index, loop) in loops.enumerated() where wanted.contains(index) {
-                    loop.post(.frames(frames))
+                    loop.post(.frames(frames, received: times.handedOut))
                 }
             case .pass(let message, let session):
                 loops[session.loop].post(message)

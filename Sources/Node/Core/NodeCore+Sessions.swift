@@ -134,7 +134,7 @@ extension NodeCore {
 
     /// Answers with an `error` frame.
     mutating func refuse(_ refusal: Refusal, _ session: SessionID, ref: Text?, at now: UInt64) {
-        counters.refused &+= 1
+        counters.refused[refusal.rawValue] &+= 1
         let stamp = stamp(at: now)
         ready.append(to: .session(session)) {
             encoder.error(stamp, reason: refusal.text, hint: refusal.hint, ref: ref, to: &$0)

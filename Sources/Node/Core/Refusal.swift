@@ -2,7 +2,7 @@ import ConvergeGossip
 import ConvergeWire
 
 /// Why a command was not carried out: the text of its `error` frame.
-enum Refusal: Sendable {
+enum Refusal: Int, CaseIterable, Sendable {
     case busy
     case storageUnavailable
     case documentFull

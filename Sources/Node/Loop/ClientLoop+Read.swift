@@ -193,7 +193,7 @@ extension ClientLoop {
         case .forward(let ref, let command):
             outgoing.append(.session(id(of: slot), .command(ref: ref, command)))
         case .refuse(let reason, let ref):
-            metrics.refusedByLoops.add(1)
+            metrics.refusedByLoops.add(1, SessionMachine.label(of: reason))
             let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
             var text = ByteBuffer()
             encoder.error(stamp, reason: reason, ref: ref, to: &text)

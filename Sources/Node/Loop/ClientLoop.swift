@@ -61,6 +61,8 @@ struct ClientLoop: ~Copyable {
     var turns = Slab<TurnFrames> { TurnFrames() }
     var turnsUsed = 0
     var turnBytes = 0
+    /// From when what this turn sends was received: one for each batch.
+    var delivered: [UInt64] = []
     /// How many pages slow clients have been fed, so that a late one is told from the one that is waited for.
     var asks: UInt64 = 0
     var dirty: [UInt32] = []
@@ -153,9 +155,10 @@ struct ClientLoop: ~Copyable {
             }
             runTimers()
             flushTurn()
-            core.post(contentsOf: &outgoing)
+            core.post(contentsOf: &outgoing, since: now)
+            measureDelivery()
             bury()
-            counts.publish(to: metrics, connections: open)
+            counts.publish(to: metrics, loop: options.index, connections: open)
         }
     }
 
@@ -165,6 +168,13 @@ struct ClientLoop: ~Copyable {
     private mutating func beginTurn() {
         turn &+= 1
         turnStart = position
+    }
+
+    private mutating func measureDelivery() {
+        guard !delivered.isEmpty else { return }
+        let sent = SystemClock.monotonic()
+        for received in delivered { metrics.deliverySeconds.observe(Int(clamping: sent - min(received, sent))) }
+        delivered.removeAll(keepingCapacity: delivered.count < 1_024)
     }
 
     private func pause() -> Int32 {
@@ -188,8 +198,9 @@ struct ClientLoop: ~Copyable {
 
     private mutating func handle(_ message: LoopMessage) {
         switch message {
-        case .frames(let batch):
+        case .frames(let batch, let received):
             deliver(batch)
+            if let received { delivered.append(received) }
         case .feed(let session, let ask, let frames, let page):
             continueFeed(session, ask: ask, frames, page)
         case .feedFailed(let session, let ask):
@@ -304,12 +315,15 @@ struct LoopCounts {
     var bytesOut = 0
     private var connections = 0
 
-    mutating func publish(to metrics: Metrics, connections open: Int) {
+    mutating func publish(to metrics: Metrics, loop: Int, connections open: Int) {
         if framesIn > 0 { metrics.framesIn.add(framesIn) }
         if framesOut > 0 { metrics.framesOut.add(framesOut) }
         if bytesIn > 0 { metrics.bytesIn.add(bytesIn) }
         if bytesOut > 0 { metrics.bytesOut.add(bytesOut) }
-        if open != connections { metrics.connections.add(open - connections) }
+        if open != connections {
+            metrics.connections.add(open - connections)
+            metrics.loopConnections[loop].set(open)
+        }
         self = LoopCounts()
         connections = open
     }

@@ -2,7 +2,8 @@ import ConvergeCRDT
 
 /// What the core and the readers tell a loop.
 enum LoopMessage: Sendable {
-    case frames(FrameBatch)
+    /// With when the oldest event came that is shown in it, in monotonic nanoseconds; nil where that is not measured.
+    case frames(FrameBatch, received: UInt64? = nil)
     /// A page of what a session had not been shown: frames, and how far it is with them.
     case feed(SessionID, ask: UInt64, frames: FrameBatch, Feed.Page)
     case feedFailed(SessionID, ask: UInt64)

@@ -1,6 +1,5 @@
 import ConvergeStorage
-import ConvergeTransport
-import Glibc
+import ConvergeWire
 
 /// The text that `/metrics` answers: Prometheus's exposition format, version 0.0.4.
 extension Metrics {
@@ -69,7 +68,14 @@ extension Metrics {
                 "tls_certificate_end_seconds", "When the certificate ends, in seconds since 1970.",
                 certificateEnd.current)
         }
-        gauge("memory_resident_bytes", "Resident memory of the process.", Self.residentBytes())
+        gauge("memory_resident_bytes", "Resident memory of the process.", ProcessFigures.read().residentBytes)
+        if let latest = status.latest {
+            let kept = latest.logs.reduce(0) { $0 + Int(clamping: $1.end.dot.seq - min($1.floor, $1.end.dot.seq)) }
+            gauge("log_entries", "Entries that are kept, of all logs.", kept)
+        }
+        gauge(
+            "clock_skew_tolerance_seconds", "How far the clock may be from the peers' before writes are refused.",
+            Int(ClockSkews.limit / 1_000))
 
         counter("connections_accepted_total", "Connections taken.", connectionsAccepted.current)
         counter("accept_pauses_total", "Times that accepting rested for want of descriptors.", acceptPauses.current)
@@ -85,8 +91,8 @@ extension Metrics {
         counter(
             "reads_ahead_total", "Answers of the store that waited for what other nodes had written into it.",
             readsAhead.current)
-        counter(
-            "refused_total", "Commands answered with an error.", refusedByCore.current + refusedByLoops.current)
+        head("refused_total", "counter", "Commands answered with an error, by its reason.")
+        for (reason, count) in refusals { text += "converge_refused_total{reason=\"\(reason)\"} \(count)\n" }
         counter(
             "tls_handshakes_failed_total", "Clients that spoke no TLS, or none that was understood.",
             tlsHandshakesFailed.current)
@@ -113,18 +119,22 @@ extension Metrics {
             logLinesDropped.current)
 
         histogram("commit_seconds", "How long a commit took.", commitSeconds)
+        histogram(
+            "delivery_seconds", "How long after its oldest command was received a batch was sent to a loop's clients.",
+            deliverySeconds)
         histogram("commit_entries", "Entries in a commit.", batchEntries)
-        return text + peerExposition()
+        counter(
+            "identities_renewed_total", "Times that the node went on under a new replica since a peer said it must.",
+            status.latest?.counters.identitiesRenewed ?? 0)
+        return text + processExposition() + peerExposition()
     }
 
-    private static func residentBytes() -> Int {
-        guard let file = fopen("/proc/self/statm", "re") else { return 0 }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 128)
-        guard fgets(&line, Int32(line.count), file) != nil else { return 0 }
-        let words = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            .split(separator: " ")
-        guard words.count > 1, let pages = Int(words[1]) else { return 0 }
-        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    /// What was refused, by reason: by the core and by the loops, which have some reasons in common.
+    private var refusals: [(reason: String, count: Int)] {
+        var counts = refusedByLoops.current
+        for (refusal, counter) in zip(Refusal.allCases, refusedByCore) {
+            counts[refusal.text.string, default: 0] += counter.current
+        }
+        return counts.sorted { $0.key < $1.key }.map { (Self.escaped(Text($0.key)), $0.value) }
     }
 }

@@ -54,6 +54,8 @@ struct QueueDepths: Sendable {
 /// What a node counts. Loops and the core add once a turn, not once a message.
 final class Metrics: Sendable {
     let connections = Counter()
+    /// Of each loop.
+    let loopConnections = (0..<LoopSet.limit).map { _ in Counter() }
     let connectionsAccepted = Counter()
     let acceptPauses = Counter()
     let upgrades = Counter()
@@ -61,7 +63,7 @@ final class Metrics: Sendable {
     let framesOut = Counter()
     let bytesIn = Counter()
     let bytesOut = Counter()
-    let refusedByLoops = Counter()
+    let refusedByLoops = LabelledCounter(SessionMachine.labels)
     let authFailures = Counter()
     let originsRefused = Counter()
     let tlsHandshakesFailed = Counter()
@@ -79,7 +81,8 @@ final class Metrics: Sendable {
     let documentWrites = Counter()
     let duplicates = Counter()
     let readsAhead = Counter()
-    let refusedByCore = Counter()
+    /// By `Refusal`.
+    let refusedByCore = Refusal.allCases.map { _ in Counter() }
     let batchesFailed = Counter()
     let pruned = Counter()
     let sessions = Counter()
@@ -98,6 +101,8 @@ final class Metrics: Sendable {
 
     let commitSeconds = Histogram(
         bounds: [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5], unit: 1e-9)
+    let deliverySeconds = Histogram(
+        bounds: [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10], unit: 1e-9)
     let batchEntries = Histogram(bounds: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024, 4_096], unit: 1)
     let peers = PeerCounters()
     let reads = Counter()
@@ -109,11 +114,17 @@ final class Metrics: Sendable {
     /// How much waits where, asked when somebody looks.
     let depths: QueueDepths
     let logLinesDropped: Counter
+    /// What the store takes on the disk, asked when somebody looks.
+    let sizes: @Sendable () -> StoreSizes?
 
     /// - Parameter logLinesDropped: the log's own count.
-    init(depths: QueueDepths, logLinesDropped: Counter = Counter()) {
+    init(
+        depths: QueueDepths, logLinesDropped: Counter = Counter(),
+        sizes: @escaping @Sendable () -> StoreSizes? = { nil }
+    ) {
         self.depths = depths
         self.logLinesDropped = logLinesDropped
+        self.sizes = sizes
     }
 
     func committed(entries: Int, nanoseconds: UInt64) {
@@ -126,7 +137,7 @@ final class Metrics: Sendable {
         systemEvents.set(core.systemEvents)
         documentWrites.set(core.documentWrites)
         duplicates.set(core.duplicates)
-        refusedByCore.set(core.refused)
+        for (counter, count) in zip(refusedByCore, core.refused) { counter.set(count) }
         batchesFailed.set(core.batchesFailed)
         pruned.set(core.pruned)
         readsAhead.set(core.readsAhead)

@@ -23,6 +23,17 @@ struct SessionMachine {
 
     let limits: SessionLimits
 
+    /// What a refusal is counted as, which is its text without what the client wrote.
+    static func label(of reason: Text) -> String {
+        reason.string.split(separator: ":", maxSplits: 1).first.map(String.init) ?? ""
+    }
+
+    /// The labels there are.
+    static let labels = [
+        "busy", "invalid message", "unknown type", "message required", "message too large", "invalid room",
+        "invalid document",
+    ]
+
     /// - Parameter coreIsBusy: the core has more waiting than it should; commands are refused until it has caught up.
     func receive(_ text: UnsafeRawBufferPointer, coreIsBusy: Bool) -> Action {
         let frame: ClientFrame

@@ -57,11 +57,12 @@ import Testing
             var samples: [String: Double] = [:]
             var wrong: [String] = []
             for line in reply.body.split(separator: "\n") {
-                if let match = line.wholeMatch(of: /# HELP (converge_[a-z_]+) (.+)/) {
+                if let match = line.wholeMatch(of: /# HELP ((?:converge|process)_[a-z_]+) (.+)/) {
                     if !helped.insert(String(match.1)).inserted { wrong.append("\(line)") }
-                } else if let match = line.wholeMatch(of: /# TYPE (converge_[a-z_]+) (gauge|counter|histogram)/) {
+                } else if let match = line.wholeMatch(of: /# TYPE ((?:converge|process)_[a-z_]+) (gauge|counter|histogram)/) {
                     if types.updateValue(String(match.2), forKey: String(match.1)) != nil { wrong.append("\(line)") }
-                } else if let match = line.wholeMatch(of: /(converge_[a-z_]+)(\{[a-z]+="[0-9a-z.e+\-Inf_]+"\})? (\S+)/),
+                } else if let match = line.wholeMatch(
+                    of: /((?:converge|process)_[a-z_]+)(\{[a-z]+="[0-9a-z.e+\-Inf_ ]+"\})? (\S+)/),
                     let value = Double(match.3)
                 {
                     let name = String(match.1)
@@ -86,6 +87,9 @@ import Testing
             #expect((samples["converge_memory_resident_bytes"] ?? 0) > 1_000_000)
             #expect(samples["converge_commit_entries_bucket{le=\"+Inf\"}"] == samples["converge_commit_entries_count"])
             #expect(samples["converge_commit_entries_sum"] == 2)
+            #expect((samples["converge_delivery_seconds_count"] ?? 0) > 0)
+            #expect((samples["converge_delivery_seconds_sum"] ?? 0) > 0)
+            #expect((samples["process_cpu_seconds_total"] ?? 0) > 0)
         }
     }
 

@@ -190,7 +190,7 @@ final class SharedCores {
             case .send(let link, let bytes, bulk: _): wires.send(bytes, index, link)
             case .closeLink(let link): wires.close(index, link)
             case .deliver(let batch, _): show(batch, node)
-            case .pass(.frames(let frames), _): show(frames, node)
+            case .pass(.frames(let frames, _), _): show(frames, node)
             case .pass: break
             case .report(let report): node.reports.append(report)
             case .closeSessions, .finished: break

@@ -1,4 +1,5 @@
 import ConvergeStorage
+import ConvergeTransport
 import Testing
 
 @testable import ConvergeNode
@@ -14,7 +15,8 @@ import Testing
         var helped: Set<Substring> = []
         var types: [Substring: Substring] = [:]
         for line in metrics.exposition().split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
-            let words = line.split(separator: " ")
+            // Of labels, only the reasons of refusals have blanks in them.
+            let words = line.hasPrefix("#") ? line.split(separator: " ") : Self.sample(line)
             if line.hasPrefix("# HELP ") {
                 if !helped.insert(words[2]).inserted || words.count < 4 { problems.append("\(line)") }
             } else if line.hasPrefix("# TYPE ") {
@@ -26,7 +28,9 @@ import Testing
                 let family = ["_bucket", "_sum", "_count"].reduce(name) {
                     $0.hasSuffix($1) && types[$0] == nil ? $0.dropLast($1.count) : $0
                 }
-                if types[family] == nil || words.count != 2 || Double(words[1]) == nil || !name.hasPrefix("converge_") {
+                if types[family] == nil || words.count != 2 || Double(words[1]) == nil
+                    || !name.hasPrefix("converge_") && !name.hasPrefix("process_")
+                {
                     problems.append("\(line)")
                 }
                 if (types[family] == "counter") != name.hasSuffix("_total") {
@@ -36,6 +40,59 @@ import Testing
         }
         #expect(problems == [])
         #expect(types.count > 25 && helped.count == types.count)
+    }
+
+    /// A sample's name with its labels, and its value.
+    private static func sample(_ line: Substring) -> [Substring] {
+        guard let blank = line.lastIndex(of: " ") else { return [line] }
+        return [line[..<blank], line[line.index(after: blank)...]]
+    }
+
+    @Test("refusals have their reasons as labels, whoever refused, and their sum is all of them")
+    func refusals() {
+        let metrics = Metrics(depths: QueueDepths())
+        var counters = CoreCounters()
+        counters.refused[Refusal.busy.rawValue] = 3
+        counters.refused[Refusal.storageUnavailable.rawValue] = 1
+        metrics.publish(counters)
+        metrics.refusedByLoops.add(2, SessionMachine.label(of: Refusal.busy.text))
+        metrics.refusedByLoops.add(1, SessionMachine.label(of: "unknown type: whatever \"a client\" wrote"))
+        let lines = metrics.exposition().split(separator: "\n").filter { $0.hasPrefix("converge_refused_total{") }
+        for line in [
+            #"converge_refused_total{reason="busy"} 5"#, #"converge_refused_total{reason="storage unavailable"} 1"#,
+            #"converge_refused_total{reason="unknown type"} 1"#, #"converge_refused_total{reason="invalid room"} 0"#,
+        ] {
+            #expect(lines.contains(Substring(line)), "\(line)")
+        }
+        #expect(lines.compactMap { Self.sample($0).last.flatMap { Int($0) } }.reduce(0, +) == 7)
+    }
+
+    @Test("the process says what Prometheus's own libraries would, and descriptors are those of the fullest table")
+    func process() throws {
+        let metrics = Metrics(
+            depths: QueueDepths(), sizes: { StoreSizes(database: 4_096, writeAheadLog: 32) })
+        metrics.loopConnections[1].set(1_000_000)
+        let text = metrics.exposition()
+        for line in [
+            "process_open_fds 1000007", #"converge_build_info{version="\#(ConvergeVersion.current)"} 1"#,
+            "converge_database_bytes 4096", "converge_database_wal_bytes 32",
+        ] {
+            #expect(text.contains("\n" + line + "\n"), "\(line)")
+        }
+        func value(_ name: String) throws -> Double {
+            let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(name + " ") })
+            return try #require(Double(line.split(separator: " ")[1]))
+        }
+        let now = Double(SystemClock.wallMilliseconds()) / 1_000
+        let started = try value("process_start_time_seconds")
+        #expect(started > now - 86_400 && started < now + 1)
+        #expect(try value("process_cpu_seconds_total") > 0)
+        #expect(try value("process_max_fds") > 10)
+        #expect(try value("process_virtual_memory_bytes") > value("process_resident_memory_bytes"))
+        #expect(try value("process_resident_memory_bytes") > 1_048_576)
+        metrics.loopConnections[1].set(0)
+        let shown = metrics.exposition().firstMatch(of: /\nprocess_open_fds (\d+)\n/).flatMap { Int($0.1) }
+        #expect(shown.map { (4..<100_000).contains($0) } == true)
     }
 
     @Test("histograms are cumulative and end with all")

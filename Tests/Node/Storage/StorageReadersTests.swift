@@ -48,7 +48,7 @@ import Testing
         setting.node.say(ann, "hello")
         setting.node.settle()
         setting.readers.submit(.history(page(for: ann, at: setting.node.core.position)))
-        guard case .frames(let batch)? = setting.answers().first else {
+        guard case .frames(let batch, _)? = setting.answers().first else {
             Issue.record("no answer")
             return
         }
@@ -57,7 +57,7 @@ import Testing
         let broken = try Setting()
         broken.node.store.setOutage(.unreachable("gone"))
         broken.readers.submit(.history(page(for: ann, at: setting.node.core.position)))
-        guard case .frames(let batch)? = broken.answers().first else {
+        guard case .frames(let batch, _)? = broken.answers().first else {
             Issue.record("no answer")
             return
         }
@@ -190,7 +190,7 @@ import Testing
         var cut: [Bool] = []
         for answer in answers {
             switch answer {
-            case .frames(let batch): shown.append(frames(batch).flatMap(\.history).map(\.body))
+            case .frames(let batch, _): shown.append(frames(batch).flatMap(\.history).map(\.body))
             case .feed(_, _, let batch, let page):
                 shown.append(frames(batch).flatMap { $0.type == "history" ? $0.history : [$0] }.map(\.body))
                 cut.append(page.isCut)

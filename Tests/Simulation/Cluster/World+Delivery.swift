@@ -30,7 +30,7 @@ extension World {
         node.loops[loop].inbox = []
         for message in messages {
             switch message {
-            case .frames(let batch): handOut(batch, node, loop)
+            case .frames(let batch, _): handOut(batch, node, loop)
             case .feed(let session, let ask, let frames, let page):
                 if let connection = here(session, loop, node) { takePage(page, ask, frames, connection, node) }
             case .feedFailed(let session, let ask):
