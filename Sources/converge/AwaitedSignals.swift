@@ -12,16 +12,9 @@ struct AwaitedSignals: Sendable {
     init(_ numbers: [Int32]) {
         var signals = sigset_t()
         sigemptyset(&signals)
-        for number in numbers where !Self.isIgnored(number) { sigaddset(&signals, number) }
+        for number in numbers where !SignalDisposition.isIgnored(number) { sigaddset(&signals, number) }
         pthread_sigmask(SIG_BLOCK, &signals, nil)
         self.signals = signals
-    }
-
-    private static func isIgnored(_ number: Int32) -> Bool {
-        var action = sigaction()
-        guard sigaction(number, nil, &action) == 0 else { return false }
-        // SIG_IGN is the address 1 and can't be called, so it is compared as a number.
-        return unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
     }
 
     /// Waits for the next signal, and says which; nil when the time is over first.

@@ -1,9 +1,11 @@
 import CLinux
+import ConvergeTransport
 import Glibc
 
 /// Signals as something to wait for (signalfd): blocked, so that no handler interrupts anything.
 ///
-/// Make it before any other thread, so that all have the signals blocked.
+/// Make it before any other thread, so that all have the signals blocked. One that was ignored at the start stays so; but ^Z
+/// is a key here, and what it does is done by SIGTSTP.
 struct SignalDescriptor: ~Copyable {
     private let descriptor: Int32
     private let before: sigset_t
@@ -12,7 +14,9 @@ struct SignalDescriptor: ~Copyable {
         var signals = sigset_t()
         var before = sigset_t()
         sigemptyset(&signals)
-        for number in numbers { sigaddset(&signals, number) }
+        for number in numbers where number == SIGTSTP || !SignalDisposition.isIgnored(number) {
+            sigaddset(&signals, number)
+        }
         pthread_sigmask(SIG_BLOCK, &signals, &before)
         let opened = signalfd(-1, &signals, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
         guard opened >= 0 else { return nil }
