@@ -58,12 +58,22 @@ final class GatheringSink: LogSink, @unchecked Sendable {
     /// From now on everything is lost, or nothing more is.
     func lose(_ losing: Bool) { locked { self.losing = losing } }
 
-    /// Waits until the log's thread is in `write`, or has been.
-    func waitUntilAsked() {
-        locked { while !isAsked { pthread_cond_wait(changed, mutex) } }
-    }
+    /// Waits until the log's thread is in `write`, or has been. False where that did not come in time.
+    @discardableResult
+    func waitUntilAsked() -> Bool { wait { isAsked } }
 
-    func waitForRecords(_ count: Int) {
-        locked { while gathered.count < count { pthread_cond_wait(changed, mutex) } }
+    @discardableResult
+    func waitForRecords(_ count: Int) -> Bool { wait { gathered.count >= count } }
+
+    private func wait(until isSo: () -> Bool) -> Bool {
+        var deadline = timespec()
+        clock_gettime(CLOCK_REALTIME, &deadline)
+        deadline.tv_sec += 20
+        return locked {
+            while !isSo() {
+                if pthread_cond_timedwait(changed, mutex, &deadline) == ETIMEDOUT { return isSo() }
+            }
+            return true
+        }
     }
 }

@@ -48,7 +48,7 @@ import Testing
         let log = Logger(level: .info, node: "n1", sink: sink, limits: Self.small)
         try log.start()
         log.write(.info, "the first")
-        sink.waitUntilAsked()
+        #expect(sink.waitUntilAsked())
         for number in 1...1_000 { log.write(.info, "flood", ("number", number)) }
         #expect(log.depth == 6 && log.dropped.current == 994)
         log.write(.error, "why", ("number", 1))
@@ -56,11 +56,11 @@ import Testing
         log.write(.error, "why", ("number", 3))
         #expect(log.depth == 8 && log.dropped.current == 995)
         sink.letGo()
-        sink.waitForRecords(10)
+        #expect(sink.waitForRecords(10))
         log.write(.info, "after")
         log.close(within: .seconds(10))
         let events = sink.records.map(\.event)
-        #expect(
+        try #require(
             events == ["the first"] + Array(repeating: "flood", count: 6) + [
                 "why", "why", "log lines dropped", "after",
             ])
