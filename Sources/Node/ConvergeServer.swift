@@ -47,7 +47,11 @@ public final class ConvergeServer: Sendable {
         self.options = options
         log = Logger(
             level: options.logLevel, node: Text(options.nodeName),
-            sink: StandardErrorSink(format: options.logFormat))
+            sink: Self.sink(options))
+    }
+
+    private static func sink(_ options: ServerOptions) -> any LogSink {
+        if let log = options.log { ClosureSink(body: log) } else { StandardErrorSink(format: options.logFormat) }
     }
 
     /// How long stopping may take: first for the threads, then for the log. Whoever reads the log may never read on.

@@ -76,6 +76,10 @@ public struct ServerOptions: Sendable {
     // Logs
     public var logLevel: LogLevel = .info
     public var logFormat: LogFormat = .text
+    /// Where log records of `logLevel` and above go; nil: to standard error, in `logFormat`. It is called by one thread, the
+    /// log's own, in order, and may take as long as it likes: what comes meanwhile waits within bounds, and what is dropped
+    /// then is counted and told. It must not stop the server.
+    public var log: (@Sendable (LogRecord) -> Void)?
 
     public init(host: String = "0.0.0.0", port: UInt16 = 8080, jwtSecret: Secret? = nil) {
         self.host = host

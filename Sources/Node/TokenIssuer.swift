@@ -16,13 +16,18 @@ public struct TokenIssuer: Sendable {
         self.audience = audience
     }
 
-    /// A token for one user.
+    /// A token for one user, good from now on.
     ///
     /// - Parameters:
     ///   - displayName: what others see; the user's id where it is nil.
-    ///   - now: seconds since 1970.
     ///   - lifetime: how long it is good for; nil for ever.
-    public func token(user: String, displayName: String? = nil, at now: UInt64, lifetime: Duration?) -> String {
+    public func token(user: String, displayName: String? = nil, lifetime: Duration?) -> String {
+        token(
+            user: user, displayName: displayName, at: SystemClock.wallMilliseconds() / 1_000, lifetime: lifetime)
+    }
+
+    /// - Parameter now: seconds since 1970.
+    func token(user: String, displayName: String? = nil, at now: UInt64, lifetime: Duration?) -> String {
         let issued = Double(now)
         // Rounded up, so that a lifetime under a second is not none.
         let expires = lifetime.map { issued + Double(($0.nanoseconds + 999_999_999) / 1_000_000_000) }

@@ -1,5 +1,4 @@
 import ConvergeNode
-import ConvergeTransport
 
 /// `converge token USER [NAME] [--expires 24h]`: prints a token and nothing else.
 enum IssueToken {
@@ -27,7 +26,7 @@ enum IssueToken {
                 audience: set(environment["CONVERGE_JWT_AUDIENCE"]))
             let token = issuer.token(
                 user: names[0], displayName: names.count > 1 ? names[1] : nil,
-                at: SystemClock.wallMilliseconds() / 1_000, lifetime: lifetime == .zero ? nil : lifetime)
+                lifetime: lifetime == .zero ? nil : lifetime)
             Console.say(token + "\n")
             return 0
         } catch {

@@ -25,6 +25,15 @@ struct TokenIssuerTests {
         #expect(token.signature == signature && token.algorithm == .hs256)
     }
 
+    @Test("a token is good from now on, by the system's clock")
+    func clock() throws {
+        let before = Double(SystemClock.wallMilliseconds() / 1_000)
+        let token = try parsed(TokenIssuer(secret: Secret("s")).token(user: "ana", lifetime: .seconds(60)))
+        let after = Double(SystemClock.wallMilliseconds() / 1_000)
+        let end = try #require(token.claims.expires)
+        #expect((before + 60...after + 60).contains(end))
+    }
+
     @Test("without a lifetime it never expires, without a name the user's id is it")
     func plain() throws {
         let token = try parsed(TokenIssuer(secret: Secret("s")).token(user: "ana", at: 1, lifetime: nil))

@@ -3,12 +3,16 @@ import ConvergeWire
 /// One event for the log, before anybody has decided how it looks: when, how grave, what, and its fields.
 ///
 /// The event is a fixed text, so that lines of one kind can be searched and counted; whatever varies is a field.
-struct LogRecord: Sendable {
+public struct LogRecord: Sendable {
     /// Milliseconds since 1970.
     let time: UInt64
-    let level: LogLevel
-    let event: String
-    let fields: [LogField]
+    public let level: LogLevel
+    public let event: String
+    /// The first is the node's name, `node`. None is ever a token, a secret or a message's body.
+    public let fields: [LogField]
+
+    /// When it happened: `Date(timeIntervalSince1970: record.secondsSince1970)`.
+    public var secondsSince1970: Double { Double(time) / 1_000 }
 
     /// About what it takes in memory, for the bound on what waits.
     var cost: Int {
@@ -16,10 +20,19 @@ struct LogRecord: Sendable {
     }
 }
 
+extension LogRecord: CustomStringConvertible {
+    /// The line that a node writes of it, without the line end.
+    public var description: String {
+        var line = ByteBuffer(capacity: 256)
+        LogLine.append(self, .text, to: &line)
+        return String(decoding: line.bytes.dropLast(), as: UTF8.self)
+    }
+}
+
 /// A name, and a value of a type: a number stays one where the format knows numbers.
-struct LogField: Hashable, Sendable {
-    let name: String
-    let value: LogValue
+public struct LogField: Hashable, Sendable {
+    public let name: String
+    public let value: LogValue
 
     init(_ name: String, _ value: any LogValueConvertible) {
         self.name = name
@@ -27,7 +40,7 @@ struct LogField: Hashable, Sendable {
     }
 }
 
-enum LogValue: Hashable, Sendable {
+public enum LogValue: Hashable, Sendable {
     case text(String)
     case number(Int64)
     case real(Double)

@@ -9,7 +9,7 @@ enum Tokens {
 
     /// A good token; lives for ever.
     static func of(_ user: String, name: String? = nil) -> String {
-        TokenIssuer(secret: Secret(secret)).token(user: user, displayName: name, at: now, lifetime: nil)
+        TokenIssuer(secret: Secret(secret)).token(user: user, displayName: name, lifetime: nil)
     }
 
     static var now: UInt64 { SystemClock.wallMilliseconds() / 1_000 }

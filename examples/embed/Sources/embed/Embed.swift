@@ -1,4 +1,5 @@
-// A Converge node inside a program of your own: open a store, start a node, stop it on Enter or SIGTERM.
+// A Converge node inside a program of your own: open a store, start a node with a log and tokens of your own, look at its
+// figures, stop it on Enter or SIGTERM.
 
 import ConvergeNode
 import ConvergeStorage
@@ -8,17 +9,20 @@ import Glibc
 @main
 struct Embed {
     static func main() throws {
-        var options = ServerOptions(
-            host: "127.0.0.1", port: 0, jwtSecret: Secret("the secret that your tokens are signed with"))
+        let secret = Secret("the secret that your tokens are signed with")
+        var options = ServerOptions(host: "127.0.0.1", port: 0, jwtSecret: secret)
         options.nodeName = "embedded"
         options.logLevel = .warn
+        options.log = { record in print("\(record.level): \(record.event)", record.fields.map(\.name)) }
 
         let server = ConvergeServer(store: SQLiteStore(path: "embedded.db"), options: options)
         try server.start()
-        print("ws://127.0.0.1:\(server.port!)/ws · Enter stops the node")
+        let token = TokenIssuer(secret: secret).token(user: "ann", lifetime: .seconds(3_600))
+        print("ws://127.0.0.1:\(server.port!)/ws?token=\(token) · Enter stops the node")
         fflush(nil)
 
         waitForEnterOrTermination()
+        print("messages:", server.metricsSnapshot()?["messages_total"] ?? 0)
         server.stop()
     }
 
