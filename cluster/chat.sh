@@ -4,7 +4,8 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-case ${1:-} in -h | --help) help ;; esac
+help_if_asked "$@"
+case ${1:-} in -*) misuse "there is no flag $1" ;; esac
 if [ $# -lt 1 ] || [ $# -gt 3 ]; then misuse "a node is needed"; fi
 need_cluster
 need_node "$1"

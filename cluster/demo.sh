@@ -7,11 +7,9 @@
 # Ann, Bob and Cat each talk to a node of their own, by `converge chat`. Documents and whole histories are asked for by
 # WebSocket, as a program would. Nothing is left behind; ports are any free ones.
 set -euo pipefail
-case ${1:-} in
-'') ;;
--h | --help) sed -n '2,8p' "$0" | sed 's/^# \{0,1\}//' && exit 0 ;;
-*) echo "demo.sh: \"$1\" is no flag: demo.sh --help says more" >&2 && exit 2 ;;
-esac
+. "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
+help_if_asked "$@"
+[ $# -eq 0 ] || misuse "not understood: $*"
 
 work=$(mktemp -d "${TMPDIR:-/tmp}/converge-demo.XXXXXX")
 export CONVERGE_CLUSTER_DIR=$work/cluster
@@ -180,8 +178,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 step "Three nodes start, each with a database of its own, and find each other."
-port=$(free_port)
-"$root/cluster/up.sh" 3 --port "$port" --gossip-port $((port + 10)) >"$work/up" || exit 1
+port=$(free_ports 6)
+"$root/cluster/up.sh" 3 --port "$port" --gossip-port $((port + 3)) >"$work/up" || exit 1
 for node in 1 2 3; do seen "node $node is ready at $(url "$node")"; done
 began=$SECONDS
 if command -v curl >/dev/null; then

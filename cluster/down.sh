@@ -8,12 +8,12 @@
 # It ends only the processes that up.sh and restart.sh have started, and removes the network namespaces that up.sh made.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
 wipe=""
 locked=""
 for word; do
     case $word in
-    -h | --help) help ;;
     --wipe) wipe=yes ;;
     --locked) locked=yes ;; # by up.sh, which has the lock
     *) misuse "\"$word\" is no flag" ;;

@@ -3,13 +3,14 @@
 # All cuts, or those between two nodes. Where no cut is left it waits until the running nodes are one cluster again.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
 wait=yes
 pair=()
 for word; do
     case $word in
-    -h | --help) help ;;
     --no-wait) wait="" ;;
+    -*) misuse "there is no flag $word" ;;
     *) pair+=("$word") ;;
     esac
 done

@@ -4,7 +4,8 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-case ${1:-} in -h | --help) help ;; esac
+help_if_asked "$@"
+no_flags "$@"
 [ $# -eq 1 ] || misuse "one node is needed"
 need_cluster
 need_node "$1"

@@ -22,17 +22,6 @@ case $state in /*) ;; *) state=$PWD/$state ;; esac
 here=$(dirname "$0")
 umask 077
 
-# help: prints the comment at the top of the script that runs.
-help() {
-    sed -n '2,/^[^#]/p' "$0" | sed -n 's/^# \{0,1\}//p'
-    exit 0
-}
-
-misuse() {
-    announce "$*: $(basename "$0") --help says more"
-    exit 2
-}
-
 # advice SCRIPT [ARGUMENTS]: a command line to be shown, as it can be typed.
 advice() {
     local line=""
@@ -257,22 +246,32 @@ launch() {
     disown $!
 }
 
-# await_ready NODE OFFSET: until the node is ready; ends the script, with what the node said, where it doesn't become so.
-await_ready() {
-    local node=$1 deadline=$((SECONDS + 30))
-    until [ "$(http_status "$(host "$node")" "$(client_port "$node")" /ready || true)" = 200 ]; do
-        if ! node_process "$node" >/dev/null; then
-            announce "node $node has ended; the last it said:"
-            say_why "$node" "$2"
-            exit 1
-        fi
-        if [ $SECONDS -ge $deadline ]; then
-            announce "node $node is not ready after 30 s; the last it said:"
-            say_why "$node" "$2"
-            exit 1
-        fi
+# await_start NODE: until the node is ready; 1 where it has ended, 2 where it is not ready after 30 s.
+await_start() {
+    local deadline=$((SECONDS + 30))
+    until [ "$(http_status "$(host "$1")" "$(client_port "$1")" /ready || true)" = 200 ]; do
+        node_process "$1" >/dev/null || return 1
+        [ $SECONDS -lt $deadline ] || return 2
         sleep 0.1
     done
+}
+
+# await_ready NODE OFFSET: the same; ends the script, with what the node said since, where it doesn't become ready.
+await_ready() {
+    local problem=0
+    await_start "$1" || problem=$?
+    case $problem in
+    0) return ;;
+    1) announce "node $1 has ended; the last it said:" ;;
+    2) announce "node $1 is not ready after 30 s; the last it said:" ;;
+    esac
+    say_why "$1" "$2"
+    exit 1
+}
+
+# lost_port NODE OFFSET: whether the node has ended because something else had one of its ports.
+lost_port() {
+    ! node_process "$1" >/dev/null && tail -c "+$(($2 + 1))" "$(folder "$1")/log" | grep -q "is in use by another program"
 }
 
 # is_whole: whether all nodes run and are one cluster.

@@ -4,7 +4,8 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-case ${1:-} in -h | --help) help ;; esac
+help_if_asked "$@"
+no_flags "$@"
 [ $# -le 1 ] || misuse "one node at most"
 need_cluster
 files=()

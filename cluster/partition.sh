@@ -10,14 +10,15 @@
 # The cluster must have been started with cluster/up.sh --netns.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
 form=groups
 case ${1:-} in
--h | --help) help ;;
 --pair | --one-way)
     form=${1#--}
     shift
     ;;
+-*) misuse "there is no flag $1" ;;
 esac
 need_cluster
 need_apart

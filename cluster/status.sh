@@ -7,11 +7,11 @@
 # are one cluster, else 1.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
 flags=()
 for word; do
     case $word in
-    -h | --help) help ;;
     --json | --watch) flags+=("$word") ;;
     *) misuse "\"$word\" is no flag" ;;
     esac

@@ -9,18 +9,20 @@
 #                  The nodes are 10.77.0.1, 10.77.0.2 and so on, and reached by: ip netns exec converge-hub COMMAND
 #   --port         the first node's port for clients; the second has the one after it   [8081]
 #   --gossip-port  the same for peers                                                   [7081]
+#                  Where neither is named and something has one of these ports, free ones are taken
 #
 # Data, logs and secrets are kept in .cluster, or where CONVERGE_CLUSTER_DIR says; the next up.sh goes on with them.
 # CONVERGE_BINARY names a `converge` that is built already. CONVERGE_CLUSTER_NETNS is what namespaces' names begin with
 # [converge]. Other settings in the environment, such as CONVERGE_LOG=debug, count for all nodes.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
 count=""
 store=sqlite
 network=loopback
-port=8081
-gossip_port=7081
+port=""
+gossip_port=""
 
 number() {
     case $2 in
@@ -30,7 +32,6 @@ number() {
 }
 while [ $# -gt 0 ]; do
     case $1 in
-    -h | --help) help ;;
     --postgres) store=postgres ;;
     --netns) network=namespaces ;;
     --port | --gossip-port)
@@ -47,6 +48,11 @@ while [ $# -gt 0 ]; do
     shift
 done
 count=${count:-3}
+# Ports that were not asked for may be others.
+may_choose=""
+if [ -z "$port$gossip_port" ] && [ "$network" = loopback ]; then may_choose=yes; fi
+port=${port:-8081}
+gossip_port=${gossip_port:-7081}
 distance=$((port > gossip_port ? port - gossip_port : gossip_port - port))
 [ "$distance" -ge "$count" ] || misuse "the ports for clients and for peers overlap"
 
@@ -121,7 +127,8 @@ for name in jwt-secret cluster-secret; do
         mv "$state/$name.new" "$state/$name"
     fi
 done
-cat >"$state/settings" <<SETTINGS
+write_settings() {
+    cat >"$state/settings" <<SETTINGS
 nodes=$count
 store=$store
 network=$network
@@ -131,14 +138,27 @@ gossip_port=$gossip_port
 binary=$binary
 postgres=$postgres
 SETTINGS
+}
 
+# choose_ports: all at once, so that no two are the same.
+choose_ports() {
+    port=$(free_ports $((2 * count)))
+    gossip_port=$((port + count))
+    write_settings
+}
+
+write_settings
 if [ "$network" = loopback ]; then
     for node in $(nodes); do
         for wanted in "$(client_port "$node")" "$(gossip_port "$node")"; do
-            if (exec 3<>"/dev/tcp/127.0.0.1/$wanted") 2>/dev/null; then
+            is_free "$wanted" && continue
+            if [ -z "$may_choose" ]; then
                 announce "port $wanted, which node $node needs, is in use"
                 die "stop what has it, or choose others: $(advice up.sh --port 9081 --gossip-port 9581)"
             fi
+            choose_ports
+            announce "port $wanted is in use: the nodes have $port to $((gossip_port + count - 1))"
+            break 2
         done
     done
 fi
@@ -178,9 +198,22 @@ if [ "$store" = postgres ]; then
 fi
 
 declare -A offsets
-for node in $(nodes); do
-    offsets[$node]=$(log_size "$node")
-    launch "$node"
+for try in 1 2 3 4 5; do
+    for node in $(nodes); do
+        offsets[$node]=$(log_size "$node")
+        launch "$node"
+    done
+    lost=""
+    for node in $(nodes); do
+        await_start "$node" && continue
+        if lost_port "$node" "${offsets[$node]}"; then lost=$node && break; fi
+    done
+    # Somebody was faster.
+    if [ -z "$lost" ] || [ -z "$may_choose" ] || [ "$try" = 5 ]; then break; fi
+    announce "something took a port of node $lost meanwhile: once more with others"
+    # shellcheck disable=SC2046 # numbers
+    stop_nodes $(nodes)
+    choose_ports
 done
 for node in $(nodes); do await_ready "$node" "${offsets[$node]}"; done
 if ! await_whole 30; then

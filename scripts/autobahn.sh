@@ -9,6 +9,10 @@
 # user's cache), once.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
+for word; do
+    case $word in *[!0-9.*]* | '') misuse "\"$word\" is no case of the test-suite" ;; esac
+done
 
 # Compression (12, 13) is not offered, so there is nothing to test there. 8 and 11 are empty.
 cases=("$@")

@@ -17,11 +17,7 @@
 # The node has core 0 to itself and the generator core 1: keep the machine otherwise idle. SQLite, sync full.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-usage() {
-    sed -n '2,17p' "$0" | sed 's/^# \{0,1\}//'
-    exit "$1"
-}
+help_if_asked "$@"
 
 if [ "${1:-}" = crdt ]; then
     shift
@@ -29,6 +25,8 @@ if [ "${1:-}" = crdt ]; then
 fi
 
 if [ "${1:-}" = cluster ]; then
+    case ${2:-} in -*) misuse "not understood: $2" ;; esac
+    [ $# -le 2 ] || misuse "cluster takes one list of works"
     [ -x "${CONVERGE_BENCH_TOOLS:-}/wsload" ] || die "CONVERGE_BENCH_TOOLS must name the folder with the load generator, wsload"
     need_swift
     need_libraries
@@ -43,13 +41,12 @@ tools=${CONVERGE_BENCH_TOOLS:-} compare="" runs=3 only="" write=1
 while [ $# -gt 0 ]; do
     case $1 in
     --tools | --compare | --runs | --only)
-        [ $# -ge 2 ] || usage 2 >&2
+        need_value "$1" $#
         declare "${1#--}=$2"
         shift 2
         ;;
     --no-write) write="" && shift ;;
-    -h | --help) usage 0 ;;
-    *) usage 2 >&2 ;;
+    *) misuse "not understood: $1" ;;
     esac
 done
 [ -n "$tools" ] || die "name the folder of the load tools by --tools or CONVERGE_BENCH_TOOLS (scripts/bench.sh --help says what is in it)"

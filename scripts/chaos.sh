@@ -14,6 +14,7 @@
 # that is not allowed, those tests are left out, and a line says so.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
 minutes=4
 quick=
@@ -21,16 +22,19 @@ seed=
 build=1
 while [ $# -gt 0 ]; do
     case $1 in
-        --minutes) minutes=${2:?} && shift ;;
-        --seed) seed=${2:?} && shift ;;
+        --minutes | --seed)
+            need_value "$1" $#
+            declare "${1#--}=$2"
+            shift
+            ;;
         --quick) quick=1 ;;
         --skip-build) build= ;;
-        *) die "not understood: $1" ;;
+        *) misuse "not understood: $1" ;;
     esac
     shift
 done
-case $minutes in '' | *[!0-9]* | 0) die "--minutes takes a whole number from 1" ;; esac
-case $seed in *[!0-9]*) die "--seed takes a whole number" ;; esac
+case $minutes in '' | *[!0-9]* | 0) misuse "--minutes takes a whole number from 1" ;; esac
+case $seed in *[!0-9]*) misuse "--seed takes a whole number" ;; esac
 
 # The programs that the tests use; without libfaketime the one with a wrong clock is left out.
 have_faketime() { compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null; }

@@ -1,22 +1,20 @@
 #!/usr/bin/env bash
-# Connects a terminal client to a running node:  scripts/demo_client.sh [user] [name] [url]
-# The token is made with the development secret that scripts/start_server.sh announces, or with CONVERGE_JWT_SECRET.
+# Connects a terminal client to a running node.
+#
+#   scripts/demo_client.sh [USER [NAME [URL]]]
+#
+#   USER   who you are            [your login, or demo]
+#   NAME   what others see        [the user]
+#   URL    where the node is      [ws://127.0.0.1:PORT, where PORT is that of the environment, or 8080]
+#
+# CONVERGE_ROOM names the room [lobby]. The token is made with the development secret that scripts/start_server.sh
+# announces, or with CONVERGE_JWT_SECRET.
 set -euo pipefail
 
-case "${1:-}" in
--h | --help)
-    echo "usage: scripts/demo_client.sh [user] [name] [url]"
-    echo "  user  who you are            [${USER:-demo}]"
-    echo "  name  what others see        [the user]"
-    echo "  url   where the node is      [ws://127.0.0.1:\$PORT, port 8080]"
-    echo "CONVERGE_ROOM names the room   [lobby]"
-    exit 0
-    ;;
-esac
-if [ $# -gt 3 ]; then
-    echo "usage: scripts/demo_client.sh [user] [name] [url]" >&2
-    exit 2
-fi
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
+if [ "${1:-}" = -- ]; then shift; else no_flags "$@"; fi
+[ $# -le 3 ] || misuse "a user, a name and a server's address, no more"
 
 user="${1:-${USER:-demo}}"
 name="${2:-$user}"
@@ -27,11 +25,8 @@ cd "$(dirname "$0")/.."
 binary=.build/release/converge
 newer() { find Package.swift Sources -newer "$binary" -type f -print -quit | grep -q .; }
 if [ ! -x "$binary" ] || newer; then
-    if ! command -v swift >/dev/null; then
-        echo "demo_client.sh: no Swift toolchain is found: install Swift 6.1 or later from https://swift.org/install" >&2
-        exit 1
-    fi
-    echo "Building (this takes a minute or two the first time) ..." >&2
+    need_swift
+    announce "building (a minute or two the first time)"
     swift build -c release --product converge >&2
 fi
 

@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Feeds random bytes to each parser of foreign input and ends with 1 when one of them traps, hangs or breaks its word.
 #
 #   scripts/fuzz.sh [TARGET|all] [SECONDS]     targets: http websocket json jwt entry peer; 60 seconds each unless said
@@ -6,7 +6,10 @@
 # The targets are in Tests/Fuzz; libFuzzer comes with the Swift toolchain. They are built with the optimizer, for speed,
 # and with the standard library's debug checks, so that a pointer that is read past its end traps.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
+[ $# -le 2 ] || misuse "a target and a number of seconds, no more"
+cd "$root"
 
 target="${1:-all}"
 seconds="${2:-60}"
@@ -14,14 +17,10 @@ case "$target" in
 all) targets=(http websocket json jwt entry peer) ;;
 http | websocket | json | jwt | entry | peer) targets=("$target") ;;
 *)
-    echo "fuzz.sh: unknown target '$target' (http, websocket, json, jwt, entry, peer or all)" >&2
-    exit 2
+    misuse "there is no target '$target'"
     ;;
 esac
-if ! [[ "$seconds" =~ ^[1-9][0-9]*$ ]]; then
-    echo "fuzz.sh: '$seconds' is not a number of seconds" >&2
-    exit 2
-fi
+[[ "$seconds" =~ ^[1-9][0-9]*$ ]] || misuse "'$seconds' is not a number of seconds"
 declare -A source=(
     [http]=HTTPFuzz [websocket]=WebSocketFuzz [json]=JSONFuzz [jwt]=JWTFuzz [entry]=EntryFuzz [peer]=PeerFuzz
 )

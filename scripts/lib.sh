@@ -5,6 +5,9 @@
 #   need_tmux        installs tmux where it is missing: the terminal of the tests of the full-screen chat
 #   find_promtool    says where promtool is; where it is missing, unpacks Debian's into the cache
 #   announce TEXT    a line on standard error
+#   help_if_asked "$@"   prints the comment at the top of the script, and nothing else happens, where -h or --help is asked for
+#   no_flags "$@"    for those that have none
+#   misuse TEXT      says what was not understood, and how the script is used, and ends with 2
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 swift_wanted="6.1"
@@ -15,6 +18,40 @@ die() {
     announce "$*"
     exit 1
 }
+
+# usage: the comment at the top of the script that runs.
+usage() { sed -n '2,/^[^#]/p' "$0" | sed -n 's/^# \{0,1\}//p'; }
+
+# help_if_asked "$@": before anything else is done. What stands behind -- is not the script's.
+help_if_asked() {
+    local word
+    for word; do
+        case $word in
+        -h | --help)
+            usage
+            exit 0
+            ;;
+        --) return ;;
+        esac
+    done
+}
+
+misuse() {
+    announce "$*"
+    usage >&2
+    exit 2
+}
+
+# no_flags "$@": ends the script where one of the words looks like a flag.
+no_flags() {
+    local word
+    for word; do
+        case $word in -?*) misuse "there is no flag $word" ;; esac
+    done
+}
+
+# need_value FLAG COUNT: ends the script where a flag is the last word. COUNT is that of the words from it on.
+need_value() { [ "$2" -ge 2 ] || misuse "$1 needs a value"; }
 
 need_swift() {
     if ! command -v swift >/dev/null; then
@@ -97,17 +134,22 @@ find_promtool() {
     echo "$cache/usr/bin/promtool"
 }
 
-# free_port: a TCP port that nothing on this machine listens on right now.
-free_port() {
-    local port
+# is_free PORT: whether nothing on this machine listens on it right now.
+is_free() { ! (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# free_port: a TCP port that nothing listens on right now. Below those that the kernel gives to outgoing connections.
+free_port() { free_ports 1; }
+
+# free_ports COUNT: the first of so many free ones in a row.
+free_ports() {
+    local first port
     for _ in $(seq 50); do
-        port=$((20000 + RANDOM % 12000))
-        (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || {
-            echo "$port"
-            return
-        }
+        first=$((20000 + RANDOM % (12000 - $1)))
+        for ((port = first; port < first + $1; port++)); do is_free "$port" || continue 2; done
+        echo "$first"
+        return
     done
-    die "no free port was found"
+    die "no $1 free ports in a row were found"
 }
 
 # await_port PORT PID: until PORT answers; false where the process ended first or 20 s are over.

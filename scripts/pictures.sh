@@ -5,6 +5,9 @@
 #   scripts/pictures.sh [PROGRAM]      a `converge` that is built; else a debug build is made
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
+no_flags "$@"
+[ $# -le 1 ] || misuse "one program, no more"
 
 need_tmux
 command -v python3 >/dev/null || die "python3 is missing"

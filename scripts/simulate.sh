@@ -14,6 +14,7 @@
 # Ends with 1 where anything was violated or not found. docs/simulation.md tells how to read a trace.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
 need_swift
 need_libraries

@@ -7,13 +7,7 @@
 # host is set. Ctrl-C (or SIGTERM) stops it gracefully.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-case "${1:-}" in
--h | --help)
-    sed -n '2,7p' "$0" | sed 's/^# \{0,1\}//'
-    exit 0
-    ;;
-esac
+help_if_asked "$@"
 
 need_swift
 need_libraries

@@ -76,6 +76,12 @@ def runs(line):
 
 
 def main():
+    if any(word in ("-h", "--help") for word in sys.argv[1:]):
+        print(__doc__.strip())
+        return
+    if len(sys.argv) not in (3, 5) or not all(word.isdigit() for word in sys.argv[1:]):
+        print(__doc__.strip(), file=sys.stderr)
+        sys.exit(2)
     columns, rows = int(sys.argv[1]), int(sys.argv[2])
     cursor = (int(sys.argv[3]), int(sys.argv[4])) if len(sys.argv) > 4 else None
     lines = sys.stdin.read().split("\n")[:rows]

@@ -3,11 +3,27 @@
 # removed again. Where PgBouncer can't be installed, the tests through it are skipped, and this says so; the same with tmux
 # and the tests of the full-screen chat.
 #
-#   scripts/test.sh [ARGUMENT…]      arguments of `swift test`, such as --filter ConvergeWireTests
+#   scripts/test.sh [ARGUMENT…]      arguments of `swift test`: --filter ConvergeWireTests, --skip, --skip-build,
+#                                    --parallel, --no-parallel, --num-workers, --configuration, --sanitize, --verbose, --quiet
 #
 # Tests that pass are not listed unless VERBOSE=1.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
+# Before anything is installed or started.
+rest=("$@")
+while [ ${#rest[@]} -gt 0 ]; do
+    case ${rest[0]} in
+    --filter | --skip | --num-workers | -c | --configuration | --sanitize)
+        need_value "${rest[0]}" ${#rest[@]}
+        rest=("${rest[@]:1}")
+        ;;
+    --filter=* | --skip=* | --num-workers=* | --configuration=* | --sanitize=*) ;;
+    --skip-build | --parallel | --no-parallel | -v | --verbose | -q | --quiet) ;;
+    *) misuse "not understood: ${rest[0]}" ;;
+    esac
+    rest=("${rest[@]:1}")
+done
 
 need_swift
 need_libraries

@@ -10,10 +10,7 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-usage() {
-    sed -n '2,9p' "$0" | sed 's/^# \{0,1\}//' >&2
-    exit 2
-}
+help_if_asked "$@"
 
 find_program() { command -v pgbouncer || ls /usr/sbin/pgbouncer 2>/dev/null || true; }
 
@@ -89,5 +86,5 @@ absolute() { case $1 in /*) echo "$1" ;; *) echo "$PWD/$1" ;; esac }
 case "${1:-}:$#" in
 start:3) start "$(absolute "$2")" "$(absolute "$3")" ;;
 stop:2) stop "$(absolute "$2")" ;;
-*) usage ;;
+*) misuse "start with two folders, or stop with one" ;;
 esac

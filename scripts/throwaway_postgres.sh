@@ -13,8 +13,12 @@ set -euo pipefail
 say() { echo "throwaway_postgres: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-usage() { sed -n '2,9p' "$0" | sed 's/^# \{0,1\}//' >&2; exit 2; }
-[ $# -eq 2 ] || usage
+usage() { sed -n '2,/^[^#]/p' "$0" | sed -n 's/^# \{0,1\}//p'; }
+misuse() { usage >&2; exit 2; }
+for word; do
+    case $word in -h | --help) usage && exit 0 ;; esac
+done
+case "${1:-}:$#" in start:2 | halt:2 | stop:2) ;; *) misuse ;; esac
 verb=$1
 dir=$2
 case $dir in /*) ;; *) dir=$PWD/$dir ;; esac
@@ -143,5 +147,4 @@ stop)
     [ ! -d "$dir" ] || [ -f "$dir/log" ] || [ -z "$(ls -A "$dir")" ] || die "$dir was not made by this script"
     rm -rf "$dir"
     ;;
-*) usage ;;
 esac

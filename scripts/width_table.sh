@@ -3,13 +3,17 @@
 #
 #   scripts/width_table.sh [/usr/share/unicode/EastAsianWidth.txt]
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
+no_flags "$@"
+[ $# -le 1 ] || misuse "one file, no more"
 file=${1:-/usr/share/unicode/EastAsianWidth.txt}
+[ -r "$file" ] || die "there is no $file: install Debian's package unicode-data, or name the file"
 version=$(sed -nE '1s/.*EastAsianWidth-([0-9.]+)\.txt.*/\1/p' "$file")
-[ -n "$version" ] || {
-    echo "$(basename "$0"): $file is not Unicode's EastAsianWidth.txt" >&2
-    exit 1
-}
+[ -n "$version" ] || die "$file is not Unicode's EastAsianWidth.txt"
+# Whole or not at all: the sources would not build with half of it.
+table=$root/Sources/Terminal/Text/WideRanges.swift
+trap 'rm -f "$table.new"' EXIT
 {
     cat <<SWIFT
 /// The code points that take two columns: East Asian Width W or F (Unicode Standard Annex 11).
@@ -52,4 +56,5 @@ SWIFT
     }
 }
 SWIFT
-} >Sources/Terminal/Text/WideRanges.swift
+} >"$table.new"
+mv "$table.new" "$table"

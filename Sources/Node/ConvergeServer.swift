@@ -305,7 +305,7 @@ public final class ConvergeServer: Sendable {
         replicator.lead = max(HybridClock.tolerance, options.acceptAhead.milliseconds)
         return CoreOptions(
             nodeName: Text(options.nodeName), loopCount: options.loops, saveBuffer: options.saveBuffer,
-            historyLimit: options.historyLimit, systemEvents: options.systemEvents,
+            historyLimit: options.historyLimit, bodyLimit: options.maxBodyLength, systemEvents: options.systemEvents,
             retention: options.retention.milliseconds,
             keyWindow: options.keyWindow.milliseconds, replicator: replicator,
             cluster: gate?.clusterOptions(),

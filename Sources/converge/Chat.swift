@@ -43,7 +43,10 @@ enum Chat {
                 settings.servers.append(url)
             }
         }
-        if settings.servers.isEmpty, let local = try? ServerURL("ws://127.0.0.1:8080") { settings.servers = [local] }
+        if settings.servers.isEmpty, let own = OwnNode.url { settings.servers = [own] }
+        guard !settings.servers.isEmpty else {
+            return Console.misused("which node? converge chat --server ws://host:port")
+        }
         if let room = arguments.values["room"] { settings.rooms = [room] }
         if let file = arguments.values["ca"] { settings.authorityFile = file }
         if arguments.values["ascii"] != nil { settings.isASCII = true }

@@ -15,7 +15,8 @@ enum IssueToken {
         }
         let expires = arguments.values["expires"] ?? "24h"
         guard let lifetime = DurationText.parse(expires), lifetime >= .zero else {
-            return Console.misused("--expires=\"\(Console.escaped(expires))\": must be a duration, such as 24h or 30m")
+            return Console.misused(
+                "--expires=\"\(Console.escaped(expires))\": must be a duration, such as 24h, 30m or 7d")
         }
 
         do throws(SettingsError) {

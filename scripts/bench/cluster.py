@@ -5,7 +5,7 @@ import contextlib, json, os, shutil, sqlite3, subprocess, sys, tempfile, threadi
 
 import works
 from asker import Asker
-from node import MESSAGE, SECRET, Node, free_port
+from node import MESSAGE, SECRET, Node, free_ports, start_anew
 
 CLUSTER_SECRET = "a secret for measuring that nobody else has"
 
@@ -13,9 +13,8 @@ CLUSTER_SECRET = "a secret for measuring that nobody else has"
 class Member(Node):
     """A node of a cluster, which can be stopped and started again."""
 
-    def __init__(self, binary, folder, name, gossip, peers):
-        self.binary, self.folder, self.name, self.gossip, self.peers = binary, folder, name, gossip, peers
-        self.port = free_port()
+    def __init__(self, binary, folder, name, port, gossip, peers):
+        self.binary, self.folder, self.name, self.port, self.gossip, self.peers = binary, folder, name, port, gossip, peers
         self.database = os.path.join(folder, name + ".db")
         self.log = os.path.join(folder, name + ".log")
         self.process = None
@@ -49,19 +48,32 @@ class Member(Node):
 @contextlib.contextmanager
 def cluster(binary, count=3, start=True):
     folder = tempfile.mkdtemp(prefix="converge-bench-")
-    ports = [free_port() for _ in range(count)]
-    members = [Member(binary, folder, f"n{i + 1}", port, ports) for i, port in enumerate(ports)]
-    try:
-        if start:
-            for member in members:
+    members = []
+
+    def stop():
+        for member in members:
+            if member.process and member.process.poll() is None:
+                member.stop()
+
+    def attempt():
+        # All at once, so that no two are the same: each node is told every node's.
+        ports = free_ports(2 * count)
+        members[:] = [Member(binary, folder, f"n{i + 1}", ports[count + i], ports[i], ports[:count]) for i in range(count)]
+        try:
+            for member in members if start else []:
                 member.start()
+        except BaseException:
+            stop()
+            raise
+
+    try:
+        start_anew(attempt)
+        if start:
             for member in members:
                 member.wait_until(lambda: member.links() == count - 1, 20)
         yield members
     finally:
-        for member in members:
-            if member.process and member.process.poll() is None:
-                member.stop()
+        stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -6,15 +6,13 @@
 # Takes one core for under a minute: keep the machine otherwise idle.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../lib.sh"
+help_if_asked "$@"
 
 write=1
 case "${1:-}" in
 "") ;;
 --no-write) write="" ;;
-*)
-    echo "usage: scripts/bench.sh crdt [--no-write]" >&2
-    exit 2
-    ;;
+*) misuse "not understood: $1" ;;
 esac
 
 need_swift

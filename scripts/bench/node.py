@@ -1,15 +1,34 @@
 """A node under measurement: started on core 0 with a fresh SQLite file, watched, stopped by SIGTERM."""
 
-import contextlib, json, os, shutil, signal, socket, sqlite3, subprocess, tempfile, time, urllib.request
+import contextlib, json, os, random, shutil, signal, socket, sqlite3, subprocess, tempfile, time, urllib.request
 
 SECRET = "bench-secret"
 MESSAGE = 1  # the kind of entry that is a chat message
 
 
+class PortTaken(RuntimeError):
+    """Something else had the port when the node wanted it."""
+
+
+def free_ports(count):
+    """So many different ports that nothing has right now. Below those that the kernel gives to outgoing connections, of which
+    the load makes thousands."""
+    found = []
+    with contextlib.ExitStack() as held:
+        for port in random.sample(range(20000, 32000), 1000):
+            s = held.enter_context(socket.socket())
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            found.append(port)
+            if len(found) == count:
+                return found
+    raise RuntimeError(f"no {count} free ports were found")
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    return free_ports(1)[0]
 
 
 class Node:
@@ -36,7 +55,9 @@ class Node:
 
     def is_ready(self):
         if self.process.poll() is not None:
-            raise RuntimeError(f"the node ended with {self.process.returncode}: {open(self.log).read()[-500:]}")
+            said = open(self.log).read()[-500:]
+            kind = PortTaken if "is in use by another program" in said else RuntimeError
+            raise kind(f"the node ended with {self.process.returncode}: {said}")
         try:
             self.get("/ready")
             return True
@@ -81,12 +102,23 @@ class Node:
             return database.execute("SELECT count(*) FROM entry WHERE kind = ? AND shown = 1", (MESSAGE,)).fetchone()[0]
 
 
+def start_anew(start, tries=5):
+    """What `start` gives, which has other ports each time: between looking for a free one and taking it somebody may be
+    faster."""
+    for rest in reversed(range(tries)):
+        try:
+            return start()
+        except PortTaken:
+            if rest == 0:
+                raise
+
+
 @contextlib.contextmanager
 def running(binary):
     """A node with a folder of its own; both are gone afterwards."""
     folder = tempfile.mkdtemp(prefix="converge-bench-")
     try:
-        node = Node(binary, folder)
+        node = start_anew(lambda: Node(binary, folder))
         try:
             yield node
         finally:

@@ -65,6 +65,10 @@ public final class ChatRoom: Sendable {
         SharedCounter(desk: desk.document(DocumentKey(name: name, sort: .counter)))
     }
 
+    /// Does not wait for the next attempt to connect, and asks for a fresh token where the last was refused; a connection
+    /// that stands is made anew.
+    public func reconnect() { client.hub.post(.reconnect(room: desk.id)) }
+
     /// Follows the room no longer. What is unsent stays, and goes out when the room is joined again.
     public func leave() { client.leave(desk) }
 }

@@ -5,6 +5,7 @@ import Synchronization
 enum LoopMessage: Sendable {
     case join(RoomDesk)
     case leave(room: Int)
+    case reconnect(room: Int)
     case send(UnsentMessage, SendTracker)
     /// - Parameter room: nil: any room will do.
     case ask(RoomRequest, room: Int?, Promise<RoomAnswer, RequestFailure>)

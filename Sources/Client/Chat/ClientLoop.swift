@@ -140,6 +140,9 @@ final class ClientLoop {
         case .leave(let id):
             guard let room = room(id) else { return }
             step(room, at: now) { room, effects in room.core.leave(at: now, &outbox, into: &effects) }
+        case .reconnect(let id):
+            guard let room = room(id) else { return }
+            step(room, at: now) { room, effects in room.core.reconnect(at: now, &outbox, into: &effects) }
         case .send(let message, let tracker):
             outbox.restore(message)
             trackers[message.key] = tracker
@@ -414,7 +417,7 @@ final class ClientLoop {
             case .unsent(let promise): promise.resolve(.failure(.closed))
             case .join(let desk): desk.end()
             case .close(let promise): closing.append(promise)
-            case .leave, .follow, .unfollow, .token, .connected, .connectFailed: break
+            case .leave, .reconnect, .follow, .unfollow, .token, .connected, .connectFailed: break
             }
         }
         for tracker in trackers.values { tracker.fail(.closed) }

@@ -6,6 +6,8 @@ import ConvergeWire
 /// token goes into a header, not into the URL, which servers and proxies log.
 public struct ClientHandshake: Sendable {
     public let request: [UInt8]
+    /// Over TLS.
+    let isSecure: Bool
     /// What `Sec-WebSocket-Accept` must be.
     private let accept: [UInt8]
 
@@ -30,6 +32,7 @@ public struct ClientHandshake: Sendable {
                 host: url.authority, target: target, key: $0, headers: headers, to: &buffer)
         }
         request = buffer.array()
+        isSecure = url.isSecure
         self.accept = accept
     }
 

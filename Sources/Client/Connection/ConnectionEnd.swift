@@ -4,6 +4,8 @@ import ConvergeWire
 public enum ConnectionEnd: Hashable, Sendable {
     /// The server answered the handshake with an HTTP status of its own.
     case refused(status: Int, reason: String)
+    /// It was asked without TLS, and speaks nothing else.
+    case needsTLS
     /// Whatever answers there does not speak WebSocket.
     case notWebSocket(String)
     /// A close frame came: the other side's, or its answer to ours.
@@ -21,6 +23,7 @@ extension ConnectionEnd {
         case .refused(404, _): return "there is no chat at that address (HTTP 404)"
         case .refused(403, _): return "the server refused the connection (HTTP 403): it only lets in certain origins"
         case .refused(let status, let reason): return "the server refused the connection: HTTP \(status) \(reason)"
+        case .needsTLS: return "this port speaks TLS: use wss://"
         case .notWebSocket(let what): return "that is not a chat server: \(what)"
         case .closed(.policyViolation?, "unauthorized", _):
             return "unauthorized: the token is missing, expired, or signed with another secret"

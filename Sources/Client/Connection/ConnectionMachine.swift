@@ -16,9 +16,15 @@ public struct ConnectionMachine: ~Copyable {
         case ended(ConnectionEnd)
     }
 
-    private enum Phase { case handshake, open, closing, ended }
+    private enum Phase {
+        case handshake
+        /// The handshake was refused; the rest of the answer may say why.
+        case refused(PlainRefusal, ConnectionEnd)
+        case open, closing, ended
+    }
 
     private var phase = Phase.handshake
+    private var hasHeard = false
     private let handshake: ClientHandshake
     private var response = ResponseParser()
     private var machine: WebSocketMachine
@@ -37,6 +43,10 @@ public struct ConnectionMachine: ~Copyable {
         output.append(handshake.request)
     }
 
+    private var isOpen: Bool {
+        if case .open = phase { true } else { false }
+    }
+
     /// What is to be written to the socket; valid until the next call.
     public var unsent: UnsafeRawBufferPointer { output.bytes }
 
@@ -48,7 +58,7 @@ public struct ConnectionMachine: ~Copyable {
 
     /// Queues a command. Nothing happens before the handshake is done or after a close.
     public mutating func send(_ command: ChatCommand) {
-        guard phase == .open else { return }
+        guard isOpen else { return }
         var text = ByteBuffer()
         command.encode(into: &text)
         WebSocketFrame.append(.text, text.bytes, mask: randomness.next(), to: &output)
@@ -56,13 +66,13 @@ public struct ConnectionMachine: ~Copyable {
 
     /// Asks the other side for a sign of life.
     public mutating func ping() {
-        guard phase == .open else { return }
+        guard isOpen else { return }
         WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), mask: randomness.next(), to: &output)
     }
 
     /// Asks the other side for a sign of life that bears this number: it comes back as `pong`.
     public mutating func ping(_ number: UInt64) {
-        guard phase == .open else { return }
+        guard isOpen else { return }
         withUnsafeBytes(of: number.bigEndian) {
             WebSocketFrame.append(.ping, $0, mask: randomness.next(), to: &output)
         }
@@ -70,7 +80,7 @@ public struct ConnectionMachine: ~Copyable {
 
     /// Begins the close handshake; the end comes as an event.
     public mutating func close(_ code: CloseCode = .normal, reason: Text = "") {
-        guard phase == .open else { return }
+        guard isOpen else { return }
         phase = .closing
         WebSocketFrame.appendClose(code, reason: reason, mask: randomness.next(), to: &output)
     }
@@ -81,14 +91,25 @@ public struct ConnectionMachine: ~Copyable {
         switch phase {
         case .ended: break
         case .open, .closing: readFrames(bytes, &events)
+        case .refused(var refusal, let how):
+            refusal.take(UnsafeRawBufferPointer(bytes))
+            settle(refusal, how, &events)
+        case .handshake where !hasHeard && !handshake.isSecure && PlainRefusal.isAlert(bytes.first):
+            end(.needsTLS, &events)
         case .handshake:
+            hasHeard = hasHeard || !bytes.isEmpty
             let (consumed, step) = response.receive(UnsafeRawBufferPointer(bytes))
             switch step {
             case .needMore: break
             case .malformed: end(.notWebSocket("what answers there is not an HTTP server"), &events)
             case .response(let head):
                 if let refused = handshake.judge(head) {
-                    end(refused, &events)
+                    guard !handshake.isSecure, var refusal = PlainRefusal(head) else {
+                        end(refused, &events)
+                        break
+                    }
+                    refusal.take(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[consumed...]))
+                    settle(refusal, refused, &events)
                 } else {
                     phase = .open
                     events.append(.opened)
@@ -104,7 +125,10 @@ public struct ConnectionMachine: ~Copyable {
         var events: [Event] = []
         switch phase {
         case .ended: break
-        case .handshake: end(.notWebSocket("the connection was closed before any answer"), &events)
+        case .refused(let refusal, let how): end(refusal.speaksTLS ? .needsTLS : how, &events)
+        case .handshake:
+            let perhaps = handshake.isSecure || hasHeard ? "" : "; if this port speaks TLS, use wss://"
+            end(.notWebSocket("the connection was closed before any answer" + perhaps), &events)
         case .open: end(.lost, &events)
         // Not quite by the book, but what was asked for.
         case .closing: end(.closed(nil, reason: "", byUs: true), &events)
@@ -124,24 +148,35 @@ public struct ConnectionMachine: ~Copyable {
                     events.append(.unreadable)
                 }
             case .ping(let payload):
-                guard phase == .open else { continue }
+                guard isOpen else { continue }
                 WebSocketFrame.append(.pong, payload, mask: randomness.next(), to: &output)
             case .pong(let payload):
                 if payload.count == 8 {
                     events.append(.pong(UInt64(bigEndian: payload.loadUnaligned(as: UInt64.self))))
                 }
             case .close(let code, let reason):
-                let byUs = phase == .closing
+                let byUs = !isOpen
                 if !byUs { WebSocketFrame.appendClose(code ?? .absent, mask: randomness.next(), to: &output) }
                 end(.closed(code, reason: String(decoding: reason, as: UTF8.self), byUs: byUs), &events)
             case .fail(let violation):
-                if phase == .open {
+                if isOpen {
                     let reason = Text(violation.reason.description)
                     WebSocketFrame.appendClose(
                         violation.closeCode, reason: reason, mask: randomness.next(), to: &output)
                 }
                 end(.violated(violation), &events)
             }
+        }
+    }
+
+    /// Waits for the rest of a refusal, where that is announced.
+    private mutating func settle(_ refusal: PlainRefusal, _ how: ConnectionEnd, _ events: inout [Event]) {
+        if refusal.speaksTLS {
+            end(.needsTLS, &events)
+        } else if refusal.isWhole {
+            end(how, &events)
+        } else {
+            phase = .refused(refusal, how)
         }
     }
 

@@ -22,6 +22,9 @@ public enum HTTPGet {
         /// Chunks, which no node sends: something else answers.
         case unsupported
         case tooLong
+        /// It was asked without TLS, and speaks nothing else.
+        case needsTLS
+        case speaksNoTLS
 
         public var message: String {
             switch self {
@@ -31,6 +34,8 @@ public enum HTTPGet {
             case .notHTTP: "what answers there does not speak HTTP"
             case .unsupported: "what answers there is no node"
             case .tooLong: "the answer is too long"
+            case .needsTLS: "this port speaks TLS: use https://"
+            case .speaksNoTLS: "this port speaks no TLS: use http://"
             }
         }
     }
@@ -51,12 +56,14 @@ public enum HTTPGet {
             link = try ServerLink.connect(
                 to: url, authorityFile: authorityFile, verifies: verifies, timeout: timeout)
         } catch {
-            throw .unreachable(error.message)
+            throw error == .speaksNoTLS ? .speaksNoTLS : .unreachable(error.message)
         }
         let deadline = SystemClock.monotonic() + timeout.nanoseconds
         let request = "GET \(target) HTTP/1.1\r\nHost: \(url.authority)\r\nConnection: close\r\n\r\n"
         try send(Array(request.utf8), over: &link, until: deadline)
-        return try receive(from: &link, until: deadline, limit: limit)
+        let response = try receive(from: &link, until: deadline, limit: limit)
+        if !url.isSecure, response.status == .badRequest, PlainRefusal.isAboutTLS(response.body) { throw .needsTLS }
+        return response
     }
 
     private static func send(

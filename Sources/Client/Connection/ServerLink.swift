@@ -13,11 +13,14 @@ package struct ServerLink: ~Copyable {
     package enum Failure: Error, Hashable {
         case socket(Socket.Failure)
         case tls(TLSError)
+        /// TLS was begun with somebody who answers in plain HTTP.
+        case speaksNoTLS
 
         package var message: String {
             switch self {
             case .socket(let failure): failure.message
             case .tls(let error): error.description
+            case .speaksNoTLS: "this port speaks no TLS: use ws://"
             }
         }
     }
@@ -26,6 +29,8 @@ package struct ServerLink: ~Copyable {
     private var tls: TLSStream?
     /// Ciphertext that the socket has not taken yet.
     private var sealed: [UInt8] = []
+    /// The first bytes that came, until the handshake is done.
+    private var greeting: [UInt8] = []
     /// Plaintext may be left that no poll tells of.
     package private(set) var mayHaveMore = false
 
@@ -77,7 +82,7 @@ package struct ServerLink: ~Copyable {
                 if isDone { return }
             } catch {
                 flush()  // an alert
-                throw .tls(error)
+                throw isGreetedInHTTP ? .speaksNoTLS : .tls(error)
             }
             let now = SystemClock.monotonic()
             guard now < deadline else { throw .socket(.timeout) }
@@ -88,17 +93,23 @@ package struct ServerLink: ~Copyable {
             do throws(TLSError) {
                 guard try fill() != .closed else { throw .handshakeFailed("the server has closed the connection") }
             } catch {
-                throw .tls(error)
+                throw isGreetedInHTTP ? .speaksNoTLS : .tls(error)
             }
         }
     }
+
+    /// A server that knows no TLS takes the first of it for a bad request, and says so.
+    private var isGreetedInHTTP: Bool { greeting.starts(with: "HTTP/".utf8) }
 
     /// Takes from the socket what TLS can open.
     private mutating func fill() throws(TLSError) -> TransferResult {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 32 << 10, alignment: 16)
         defer { buffer.deallocate() }
         let result = StreamSocket.receive(descriptor, into: buffer)
-        if case .moved(let count) = result { try tls?.receive(UnsafeRawBufferPointer(rebasing: buffer[..<count])) }
+        if case .moved(let count) = result {
+            if greeting.count < 5 { greeting += buffer[..<min(count, 5 - greeting.count)] }
+            try tls?.receive(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+        }
         return result
     }
 

@@ -220,6 +220,14 @@ struct FollowedRoom: Sendable {
         }
     }
 
+    /// Somebody does not want to wait: the next attempt is made now, and a connection that stands is made anew.
+    mutating func reconnect(at now: UInt64, _ outbox: inout Outbox, into effects: inout [Effect]) {
+        if session.isLive {
+            drop("a new connection was asked for", at: now, &outbox, &effects)
+        }
+        drive(.retry, at: now, &effects)
+    }
+
     /// Messages have been put into the outbox.
     mutating func pump(at now: UInt64, _ outbox: inout Outbox, into effects: inout [Effect]) {
         var shown: [RoomSession.Effect] = []

@@ -5,13 +5,17 @@ import ConvergeWire
 ///
 /// A core: events and the time (nanoseconds of any monotonic clock) go in, effects come out. Invariants: at most one
 /// attempt is under way; each failure moves on to the next server; between two attempts there is a wait, save for one
-/// jump to each other server that is told to go elsewhere; only a refusal that no attempt can mend ends it.
+/// jump to each other server that is told to go elsewhere; only a refusal that no attempt can mend ends it. A token that
+/// was refused, and a fresh one after it, is such a refusal unless the options say that it is waited for a better one.
 public struct ReconnectMachine: Sendable {
     public struct Options: Hashable, Sendable {
         /// The first wait is for each server of the list; then it doubles with every round.
         public var backoff = Backoff(first: .milliseconds(250), greatest: .seconds(30))
         /// A connection that lasted so long makes earlier failures forgotten.
         public var stableAfter: Duration = .seconds(10)
+        /// How long it waits before it asks for a token again when a fresh one was refused, too; nil: it is over then. For
+        /// programs with a person before them, who may get the token mended.
+        public var unauthorizedBackoff: Backoff?
 
         public init() {}
     }
@@ -27,6 +31,8 @@ public struct ReconnectMachine: Sendable {
         /// There is no connection, or none any more.
         case failed(String)
         case ended(ConnectionEnd)
+        /// Somebody does not want to wait for the next attempt.
+        case retry
         case stop
     }
 
@@ -58,6 +64,8 @@ public struct ReconnectMachine: Sendable {
     /// How often it went on at once since the last wait.
     private var jumps = 0
     private var hasAskedAnew = false
+    /// How many fresh tokens in a row were refused.
+    private var refusedTokens = 0
 
     /// - Parameters:
     ///   - servers: how many there are, at least 1.
@@ -80,8 +88,13 @@ public struct ReconnectMachine: Sendable {
 
     public mutating func tick(at now: UInt64, into effects: inout [Effect]) {
         guard case .waiting(let until) = phase, now >= until else { return }
+        askAgain(&effects)
+    }
+
+    /// The wait is over. A token that was refused is not shown a second time.
+    private mutating func askAgain(_ effects: inout [Effect]) {
         jumps = 0
-        ask(isRefused: false, &effects)
+        ask(isRefused: refusedTokens > 0, &effects)
     }
 
     public mutating func handle(_ event: Event, at now: UInt64, into effects: inout [Effect]) {
@@ -97,10 +110,12 @@ public struct ReconnectMachine: Sendable {
         case (.live, .connecting):
             phase = .live(since: now)
             hasAskedAnew = false
+            refusedTokens = 0
         case (.failed(let reason), .connecting), (.failed(let reason), .live):
             move(reason, atOnce: false, at: now, &effects)
         case (.ended(let end), .connecting), (.ended(let end), .live):
             ended(end, at: now, &effects)
+        case (.retry, .waiting): askAgain(&effects)
         case (.stop, _): finish(.left, &effects)
         default: break
         }
@@ -115,7 +130,7 @@ public struct ReconnectMachine: Sendable {
         switch end {
         case .closed(.policyViolation?, "unauthorized", byUs: false), .refused(401, _):
             if hasAskedAnew {
-                finish(.unauthorized, &effects)
+                unauthorized(at: now, &effects)
             } else {
                 hasAskedAnew = true
                 ask(isRefused: true, &effects)
@@ -125,6 +140,15 @@ public struct ReconnectMachine: Sendable {
             move(end.explanation, atOnce: true, at: now, &effects)
         default: move(end.explanation, atOnce: false, at: now, &effects)
         }
+    }
+
+    /// A fresh token was refused, too.
+    private mutating func unauthorized(at now: UInt64, _ effects: inout [Effect]) {
+        guard let backoff = options.unauthorizedBackoff else { return finish(.unauthorized, &effects) }
+        refusedTokens = min(refusedTokens + 1, 1_000_000)
+        // Another server may have the secret that this one lacks.
+        server = (server + 1) % servers
+        wait(backoff.delay(after: refusedTokens - 1, &generator), EndReason.unauthorized.message, at: now, &effects)
     }
 
     /// Goes on to the next server.
@@ -144,7 +168,10 @@ public struct ReconnectMachine: Sendable {
     }
 
     private mutating func wait(_ reason: String, at now: UInt64, _ effects: inout [Effect]) {
-        let delay = options.backoff.delay(after: (failures - 1) / servers, &generator)
+        wait(options.backoff.delay(after: (failures - 1) / servers, &generator), reason, at: now, &effects)
+    }
+
+    private mutating func wait(_ delay: UInt64, _ reason: String, at now: UInt64, _ effects: inout [Effect]) {
         phase = .waiting(until: now + delay)
         effects.append(.wait(.nanoseconds(Int64(delay)), reason: reason))
     }

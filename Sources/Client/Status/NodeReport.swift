@@ -50,6 +50,8 @@ public struct NodeReport: Sendable {
     public var sessions: UInt64 = 0
     public var rooms: UInt64 = 0
     public var documents: UInt64 = 0
+    /// The most bytes of a message's body; nil from builds that don't say.
+    public var bodyLimit: Int?
     public var documentsDigest: UInt64 = 0
     /// The entries that the digest is made of.
     public var documentsVector = VersionVector()
@@ -97,6 +99,7 @@ public struct NodeReport: Sendable {
             case "connections": connections = try json.count()
             case "sessions": sessions = try json.count()
             case "rooms": rooms = try json.count()
+            case "limits": try readLimits(&json)
             case "documents": try readDocuments(&json)
             case "logs":
                 try json.beginArray()
@@ -122,6 +125,16 @@ public struct NodeReport: Sendable {
             && living.contains(Place(name: peers[at].name, address: peers[at].address))
         {
             peers[at].state = "replaced"
+        }
+    }
+
+    private mutating func readLimits(_ json: inout JSONScanner) throws(JSONError) {
+        try json.beginObject()
+        while let key = try json.nextKey() {
+            switch key.text().string {
+            case "body": bodyLimit = try json.integer()
+            default: try json.skipValue()
+            }
         }
     }
 

@@ -8,6 +8,8 @@ struct CoreOptions: Sendable {
     var loopCount: Int
     var saveBuffer: Int
     var historyLimit: Int
+    /// The most bytes of a message's body, for whoever asks; nil where it is not told.
+    var bodyLimit: Int?
     var systemEvents: SystemEvents
     /// How long entries are kept, in milliseconds; 0 for ever.
     var retention: UInt64 = 0

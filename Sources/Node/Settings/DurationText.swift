@@ -1,11 +1,11 @@
-/// Durations as text: `500ms`, `10s`, `1h30m`, `1.5s`. The syntax is that of Go's `time.ParseDuration`, and as there
-/// nothing beyond 2^63 - 1 nanoseconds (292 years) can be written; "0" alone needs no unit.
+/// Durations as text: `500ms`, `10s`, `1h30m`, `1.5s`, `7d`. The syntax is that of Go's `time.ParseDuration` and days of 24
+/// hours, and as there nothing beyond 2^63 - 1 nanoseconds (292 years) can be written; "0" alone needs no unit.
 ///
 /// Reading is exact down to the nanosecond, and what `text` writes reads back as the same duration.
 package enum DurationText {
     private static let units: [(name: String, nanoseconds: UInt64)] = [
         ("ns", 1), ("us", 1_000), ("µs", 1_000), ("μs", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000),
-        ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+        ("m", 60_000_000_000), ("h", 3_600_000_000_000), ("d", 86_400_000_000_000),
     ]
 
     /// Nil for whatever isn't a duration, or one too long.
@@ -48,7 +48,7 @@ package enum DurationText {
 
         let (product, overflow) = count.multipliedReportingOverflow(by: unit)
         guard !overflow else { return nil }
-        // 18 digits of an hour are below a nanosecond already.
+        // 18 digits of a day are below a nanosecond already.
         var numerator: UInt128 = 0
         var denominator: UInt128 = 1
         for digit in fraction.prefix(18) {

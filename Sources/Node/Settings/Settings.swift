@@ -160,7 +160,9 @@ public struct Settings: Sendable {
         let variables = Set(Setting.all.map(\.variable))
         for name in environment.keys.sorted() where name.hasPrefix("CONVERGE_") && !variables.contains(name) {
             if environment[name]?.trimmed.isEmpty ?? true || Self.known.contains(name) { continue }
-            let nearest = Spelling.nearest(to: name, among: variables.sorted())
+            // A setting that is shared with others has no prefix: PORT.
+            let bare = String(name.dropFirst("CONVERGE_".count))
+            let nearest = variables.contains(bare) ? bare : Spelling.nearest(to: name, among: variables.sorted())
             warnings.append("\(name) is not a setting" + (nearest.map { ": did you mean \($0)?" } ?? ""))
         }
         for name in idleClusterSettings {

@@ -81,6 +81,7 @@ extension Setting {
                 ?? ""
         } read: { value, settings in
             guard ConnectionString(value) != nil else { return ConnectionString.accepted }
+            if let problem = PostgresOptions.problem(in: value) { return problem }
             settings.postgresDSN = Secret(value)
             return nil
         },

@@ -22,6 +22,7 @@ extension ClusterStatus {
         json.append(",\"taken\":\(taken)")
         json.append(",\"connections\":\(connections),\"sessions\":\(sessions),\"rooms\":\(rooms)")
         json.append(",\"save_queue\":\(saveQueue)")
+        if let bodyLimit { json.append(",\"limits\":{\"body\":\(bodyLimit)}") }
         json.append(",\"documents\":{\"count\":\(documents),\"digest\":")
         json.appendQuoted(documentsDigest)
         json.append(",\"of\":")

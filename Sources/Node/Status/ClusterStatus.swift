@@ -115,6 +115,8 @@ struct ClusterStatus: Sendable {
 
     /// Set by the shell, which has the sockets.
     var connections = 0
+    /// The most bytes of a message's body; nil where it is not told.
+    var bodyLimit: Int?
     var sessions: Int
     var rooms: Int
     var documents: Int

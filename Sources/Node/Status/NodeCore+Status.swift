@@ -37,6 +37,7 @@ extension NodeCore {
             lowestVersion: versions.lowestVersion, highestVersion: versions.highestVersion, replica: log?.replica,
             boot: boot, state: state, storeTrouble: storeTrouble, isClockTolerable: clockIsTolerable,
             clockLead: clock.last.milliseconds - min(clock.last.milliseconds, now), taken: now,
+            bodyLimit: options.bodyLimit,
             sessions: sessions.count,
             rooms: rooms.occupied, documents: documents.documentCount, saveQueue: queuedCommands + keyed.held,
             logs: replicator.ends.map { .init(end: $0, floor: replicator.floors[$0.dot.replica]) },

@@ -5,8 +5,10 @@ enum EnteredCommand: Hashable, Sendable {
     case message(String)
     case join(String)
     case leave
+    case reconnect
     case rooms
     case users
+    /// At most `historyLimit`; nil: as many as suit.
     case history(Int?)
     case documents
     case document(DocumentRequest)
@@ -15,13 +17,17 @@ enum EnteredCommand: Hashable, Sendable {
     case quit
     case mistake(String)
 
+    /// The most that `/history` gives.
+    static let historyLimit = 20_000
+
     /// The commands with what they take and do, in the order of the help.
     static let list: [(name: String, arguments: String, meaning: String)] = [
-        ("join", "ROOM", "follow a room, or go to it"),
+        ("join", "ROOM", "follow a room, or go to it; \"two words\" in quotes"),
         ("leave", "", "follow this room no more"),
+        ("reconnect", "", "connect now, with a fresh token where the last was refused"),
         ("rooms", "", "which rooms there are"),
         ("users", "", "who is in this room"),
-        ("history", "[N]", "N older messages"),
+        ("history", "[N]", "N older messages, as many as 20,000"),
         ("doc", "[NAME [add|remove|set|clear|+N|-N …]]", "shared documents: /doc tags add alpha"),
         ("status", "", "the connections"),
         ("help", "", "this"),
@@ -45,8 +51,9 @@ enum EnteredCommand: Hashable, Sendable {
 
     private static func command(_ name: String, _ argument: String) -> EnteredCommand {
         switch name {
-        case "join", "j": argument.isEmpty ? .mistake("/join needs a room: /join ROOM") : .join(argument)
+        case "join", "j": entering(argument)
         case "leave", "part": argument.isEmpty ? .leave : .mistake("/leave takes nothing")
+        case "reconnect": argument.isEmpty ? .reconnect : .mistake("/reconnect takes nothing")
         case "rooms": argument.isEmpty ? .rooms : .mistake("/rooms takes nothing")
         case "users", "who": argument.isEmpty ? .users : .mistake("/users takes nothing")
         case "history": history(argument)
@@ -58,11 +65,25 @@ enum EnteredCommand: Hashable, Sendable {
         }
     }
 
+    /// A room's name may have blanks in it, but who enters one has mostly entered something else too much.
+    private static func entering(_ argument: String) -> EnteredCommand {
+        if argument.count > 2, argument.hasPrefix("\""), argument.hasSuffix("\"") {
+            let name = trimmed(argument.dropFirst().dropLast())
+            return name.isEmpty ? .mistake("/join needs a room: /join ROOM") : .join(name)
+        }
+        guard !argument.isEmpty else { return .mistake("/join needs a room: /join ROOM") }
+        guard !argument.contains(where: \.isWhitespace) else {
+            return .mistake("/join takes one room: a name with blanks stands in quotes, /join \"\(argument)\"")
+        }
+        return .join(argument)
+    }
+
     private static func history(_ argument: String) -> EnteredCommand {
         if argument.isEmpty { return .history(nil) }
         guard let count = Int(argument), count > 0, !argument.hasPrefix("+") else {
             return .mistake("/history takes a number of messages: /history 50")
         }
+        guard count <= historyLimit else { return .mistake("/history gives at most \(historyLimit) messages") }
         return .history(count)
     }
 
@@ -89,8 +110,15 @@ enum EnteredCommand: Hashable, Sendable {
         }
     }
 
+    /// The first word, or what is in quotes.
     private static func word(_ rest: inout Substring) -> String {
         rest = rest.drop(while: \.isWhitespace)
+        if rest.first == "\"", let end = rest.dropFirst().firstIndex(of: "\""), end > rest.index(after: rest.startIndex)
+        {
+            let quoted = rest[rest.index(after: rest.startIndex)..<end]
+            rest = rest[rest.index(after: end)...]
+            return String(quoted)
+        }
         let word = rest.prefix { !$0.isWhitespace }
         rest = rest[word.endIndex...]
         return String(word)

@@ -9,7 +9,7 @@ struct LineEditor: Hashable, Sendable {
 
     private(set) var text: [Character] = []
     private(set) var cursor = 0
-    private var byteCount = 0
+    private(set) var byteCount = 0
     private var undo: [(text: [Character], cursor: Int)] = []
     /// Where the last yank stands, for putting an older piece in its place.
     private var yanked: Range<Int>?
@@ -24,6 +24,8 @@ struct LineEditor: Hashable, Sendable {
 
     var string: String { String(text) }
     var isEmpty: Bool { text.isEmpty }
+    /// It would be one if it were entered.
+    var isCommand: Bool { text.first == "/" && text.dropFirst().first != "/" }
 
     static func == (a: LineEditor, b: LineEditor) -> Bool { a.text == b.text && a.cursor == b.cursor }
     func hash(into hasher: inout Hasher) {

@@ -64,8 +64,10 @@ public struct LineClient: ~Copyable {
     public static func run(_ options: Options, interruptions: () -> Int32 = { -1 }) -> Int32 {
         let redErrors = !options.isPlain && isatty(options.errors) == 1
         func fail(_ text: String) -> Int32 {
-            let bytes = Array((LineFormat.error(text, hasColours: redErrors) + "\n").utf8)
-            _ = bytes.withUnsafeBytes { Glibc.write(options.errors, $0.baseAddress, $0.count) }
+            let line = options.isJSON ? LineJSON.error(text, line: nil) : LineFormat.error(text, hasColours: redErrors)
+            let bytes = Array((line + "\n").utf8)
+            let descriptor = options.isJSON ? options.output : options.errors
+            _ = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             return 1
         }
         do throws(SystemError) {
@@ -197,6 +199,8 @@ public struct LineClient: ~Copyable {
                 batch = next[...]
                 if next.isEmpty { taken.yield() }
             case .answer(let answer): session.answered(answer, at: now, into: &effects)
+            case .progress: session.gotOn(at: now)
+            case .names(let names): session.learn(names)
             case .trouble(let what): session.trouble(what, into: &effects)
             }
             inboxPlace += 1
@@ -246,8 +250,13 @@ public struct LineClient: ~Copyable {
             case .join(let room):
                 if let reason = requests.join(room) { session.notJoined(room, reason, at: now, into: &more) }
             case .leave(let room): requests.leave(room)
-            case .send(let body, let room):
-                if let reason = requests.send(body, to: room) { session.notSent(reason, at: now, into: &more) }
+            case .reconnect(let room): requests.reconnect(room)
+            case .lookUp(let url): requests.lookUp(url, authorityFile: options.authorityFile)
+            case .send(let body, let room, let line):
+                switch requests.send(body, to: room) {
+                case .sent(let key): session.sent(key: key, line: line)
+                case .refused(let reason): session.notSent(reason, line: line, at: now, into: &more)
+                }
             case .ask(let question, let room): requests.ask(question, in: room)
             case .exit(let status):
                 show(&lines)

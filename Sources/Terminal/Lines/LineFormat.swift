@@ -48,7 +48,7 @@ public struct LineFormat: Sendable {
             return [notice(page.room.isEmpty ? title : "\(title) of \(page.room)")] + page.entries.flatMap { lines($0) }
         case .joined(let room, _, _): return [notice("you are in \(room)")]
         case .document(let event): return [document(event)]
-        case .documents(let documents, _, _): return [list("documents", documents.map(\.name))]
+        case .documents(let documents, _, _): return [list("documents", documents.map(\.words))]
         case .ack, .error, .resumed, .unknown: return []
         }
     }

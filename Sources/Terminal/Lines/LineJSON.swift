@@ -3,7 +3,8 @@ import ConvergeWire
 
 /// Chat events as JSON, one object in each line: what `converge chat --json` prints for scripts.
 ///
-/// The members have the names that they have on the wire (docs/protocol.md). Entries of a `history` reply come as lines of
+/// The members have the names that they have on the wire (docs/protocol.md). What a terminal would obey is escaped, since
+/// somebody looks at it sooner or later. Entries of a `history` reply come as lines of
 /// their own with `"history":true`.
 struct LineJSON: ~Copyable {
     private var text = ByteBuffer()
@@ -39,7 +40,7 @@ struct LineJSON: ~Copyable {
             return [
                 object("docs") {
                     $0.add("room", room)
-                    $0.add("docs", documents.map(\.name))
+                    $0.add("docs", documents)
                 }
             ]
         case .ack, .error, .resumed, .unknown: return []
@@ -48,6 +49,15 @@ struct LineJSON: ~Copyable {
 
     /// Something that the program says itself.
     static func notice(_ words: String) -> String { object("notice") { $0.add("body", words) } }
+
+    /// Something was not understood, was refused or has failed.
+    /// - Parameter line: which line of the input it is about.
+    static func error(_ words: String, line: Int?) -> String {
+        object("error") {
+            if let line { $0.add("line", line) }
+            $0.add("body", words)
+        }
+    }
 
     /// The connection was lost, or is live again.
     static func connection(_ state: String, _ room: String, _ server: String, reason: String = "") -> String {
@@ -76,6 +86,7 @@ struct LineJSON: ~Copyable {
             $0.add("user_id", status.userID)
             $0.add("server", status.server)
             $0.add("node", status.node ?? "")
+            $0.add("node_name", status.nodeName ?? "")
             if !status.isLive { $0.add("reason", status.reason) }
             if let latency = status.latency { $0.add("latency_ms", Int(clamping: latency.milliseconds)) }
             $0.add("unsent", status.unsent)
@@ -120,7 +131,8 @@ struct LineJSON: ~Copyable {
         json.add("type", type)
         members(&json)
         json.text.append("}")
-        return String(decoding: json.text.bytes, as: UTF8.self)
+        // What a terminal would obey stands in strings alone, where it may be written as an escape.
+        return TerminalText.escapedJSON(String(decoding: json.text.bytes, as: UTF8.self))
     }
 
     private mutating func add(_ line: ChatLine) {
@@ -154,6 +166,22 @@ struct LineJSON: ~Copyable {
     private mutating func add(_ key: String, _ value: Bool) {
         name(key)
         text.append(value ? "true" : "false")
+    }
+
+    /// As on the wire; a kind that is not known here is left out.
+    private mutating func add(_ key: String, _ documents: [DocumentName]) {
+        name(key)
+        text.append("[")
+        for (index, document) in documents.enumerated() {
+            text.append(index > 0 ? ",{\"name\":" : "{\"name\":")
+            text.appendJSONString(Text(document.name))
+            if let sort = document.sort {
+                text.append(",\"kind\":")
+                text.appendJSONString(Text(sort.rawValue))
+            }
+            text.append("}")
+        }
+        text.append("]")
     }
 
     private mutating func add(_ key: String, _ values: [String]) {

@@ -13,7 +13,12 @@ struct LineSession {
         /// Follow a room, or follow it no more.
         case join(String)
         case leave(String)
-        case send(String, room: String)
+        /// Connect now.
+        case reconnect(String)
+        /// Ask a server what nodes are called.
+        case lookUp(ServerURL)
+        /// - Parameter line: of the input; nil where a person types.
+        case send(String, room: String, line: Int?)
         case ask(LineQuestion, room: String)
         case print(String)
         /// For the error output: how things stand.
@@ -36,44 +41,49 @@ struct LineSession {
     /// After a question that the loss of the connection has answered.
     static let askAgainAfter = second / 5
     /// What a node says of documents when the library asks; what a person asks for is answered to the question.
-    private static let answers = ["crdt_orset_values", "crdt_lww_value", "crdt_counter_value"]
+    static let answers = ["crdt_orset_values", "crdt_lww_value", "crdt_counter_value"]
 
-    private(set) var phase = Phase.connecting
+    var phase = Phase.connecting
     private(set) var room: String
-    private var format: LineFormat
+    var format: LineFormat
     /// A person types: mistakes are told, but don't make the whole a failure.
-    private let isInteractive: Bool
+    let isInteractive: Bool
 
     // How the connection stands.
-    private var first: FirstConnection
+    var first: FirstConnection
     /// The one that serves the room, or did last.
-    private var server = ""
-    private var node: String?
-    private var latency: Duration?
-    private var isLive = false
+    var server = ""
+    var node: String?
+    var names = NodeNames()
+    var latency: Duration?
+    var isLive = false
     /// What was missed is still coming.
-    private var isResuming = false
-    private var lossReason = ""
+    var isResuming = false
+    var lossReason = ""
 
     // What is unanswered.
     /// Messages that the library has and no node.
-    private var messages = 0
+    var messages = 0
     private var isAsking = false
-    private var question: LineQuestion?
+    private var question: (asked: LineQuestion, line: Int?)?
     /// The room that is being entered.
-    private var entering: String?
+    var entering: (room: String, line: Int?)?
     /// What waits for what is before it, in order.
-    private var held: [LineRequest] = []
+    private var held: [(request: LineRequest, line: Int?)] = []
+    /// Which line each message is that the library has: no more than `inFlight`.
+    var lines: [String: Int] = [:]
+    /// How many lines have been read.
+    private var lineCount = 0
     private var askAgainAt: UInt64 = 0
     private var failures = 0
 
     // The end.
     private var deadline: UInt64
-    private var progress: UInt64
+    var progress: UInt64
     /// Nobody can write more input than there is.
     private var isInputWhole = false
-    private var echoes = Echoes()
-    private var echoUntil: UInt64 = 0
+    var echoes = Echoes()
+    var echoUntil: UInt64 = 0
 
     /// - Parameter servers: how many there are.
     init(room: String, servers: Int, format: LineFormat, isInteractive: Bool, at now: UInt64) {
@@ -98,7 +108,9 @@ struct LineSession {
             var next = UInt64.max
             if mayEnd { next = progress + Self.patience }
             if phase == .finishing, isDone, echoes.areAwaited { next = min(next, echoUntil) }
-            if case .ask? = held.first, isLive, !isResuming, !isAsking, messages == 0 { next = min(next, askAgainAt) }
+            if case .ask? = held.first?.request, isLive, !isResuming, !isAsking, messages == 0 {
+                next = min(next, askAgainAt)
+            }
             return next
         }
     }
@@ -115,23 +127,26 @@ struct LineSession {
 
     mutating func handle(_ line: LineSplitter.Line, at now: UInt64, into effects: inout [Effect]) {
         guard phase == .chatting else { return }
+        lineCount += 1
+        let number = isInteractive ? nil : lineCount
         guard case .text(let text) = line else {
-            return mistake("that line is too long", &effects)
+            return mistake("that line is too long", number, &effects)
         }
         switch EnteredCommand(text) {
         case .nothing: break
-        case .message(let body): request(.message(body), at: now, &effects)
-        case .join(let room): request(.join(Text(room).trimmed().string), at: now, &effects)
-        case .rooms: request(.ask(.rooms), at: now, &effects)
-        case .users: request(.ask(.users), at: now, &effects)
-        case .history(let limit): request(.ask(.history(limit)), at: now, &effects)
-        case .documents: request(.ask(.documents), at: now, &effects)
-        case .document(let change): request(.ask(.document(change)), at: now, &effects)
+        case .message(let body): request(.message(body), number, at: now, &effects)
+        case .join(let room): request(.join(Text(room).trimmed().string), number, at: now, &effects)
+        case .rooms: request(.ask(.rooms), number, at: now, &effects)
+        case .users: request(.ask(.users), number, at: now, &effects)
+        case .history(let limit): request(.ask(.history(limit)), number, at: now, &effects)
+        case .documents: request(.ask(.documents), number, at: now, &effects)
+        case .document(let change): request(.ask(.document(change)), number, at: now, &effects)
+        case .reconnect: effects.append(.reconnect(room))
         case .status: effects.append(.print(format.status(status)))
         case .help: effects += LineRequest.help.map { .print(format.notice($0)) }
         case .quit: endOfInput(at: now, into: &effects)
-        case .leave: mistake("/leave is for the full screen: /join goes to another room", &effects)
-        case .mistake(let what): mistake(what, &effects)
+        case .leave: mistake("/leave is for the full screen: /join goes to another room", number, &effects)
+        case .mistake(let what): mistake(what, number, &effects)
         }
     }
 
@@ -155,58 +170,71 @@ struct LineSession {
     /// The user wants out, whatever is unanswered.
     mutating func interrupt(into effects: inout [Effect]) { exit(130, &effects) }
 
-    private mutating func request(_ request: LineRequest, at now: UInt64, _ effects: inout [Effect]) {
-        if case .ask = request, isInteractive, !isLive, entering == nil { return mistake("not connected", &effects) }
+    private mutating func request(
+        _ request: LineRequest, _ line: Int?, at now: UInt64, _ effects: inout [Effect]
+    ) {
+        if case .ask = request, isInteractive, !isLive, entering == nil {
+            return mistake("not connected", line, &effects)
+        }
         if unanswered == 0 { progress = now }
-        held.append(request)
+        held.append((request, line))
         release(at: now, &effects)
     }
 
     /// Lets go what need not wait: messages together, a command when all before it is answered.
     private mutating func release(at now: UInt64, _ effects: inout [Effect]) {
         while let next = held.first, !isAsking {
-            switch next {
+            switch next.request {
             case .message(let body):
                 guard messages < Self.inFlight else { return }
                 messages += 1
-                effects.append(.send(body, room: room))
+                effects.append(.send(body, room: room, line: next.line))
             case .join(let name):
                 guard messages == 0 else { return }
-                enter(name, &effects)
+                enter(name, next.line, &effects)
             case .ask(let asked):
                 guard messages == 0, isLive, !isResuming, now >= askAgainAt else { return }
                 isAsking = true
-                question = asked
+                question = (asked, next.line)
                 effects.append(.ask(asked, room: room))
             }
             held.removeFirst()
         }
     }
 
-    private mutating func mistake(_ what: String, _ effects: inout [Effect]) {
+    mutating func mistake(_ what: String, _ line: Int?, _ effects: inout [Effect]) {
         failures += 1
-        effects.append(.complain(what))
+        complain(what, line, &effects)
+    }
+
+    /// - Parameter line: which of the input it is about.
+    private func complain(_ what: String, _ line: Int?, _ effects: inout [Effect]) {
+        if format.isJSON {
+            effects.append(.print(LineJSON.error(what, line: line)))
+        } else {
+            effects.append(.complain(line.map { "line \($0): \(what)" } ?? what))
+        }
     }
 
     // MARK: Rooms
 
-    private mutating func enter(_ name: String, _ effects: inout [Effect]) {
+    private mutating func enter(_ name: String, _ line: Int?, _ effects: inout [Effect]) {
         // The library takes such names for one.
         guard name != room else { return tellJoined(&effects) }
         isAsking = true
-        entering = name
+        entering = (name, line)
         effects.append(.join(name))
     }
 
     /// A room that was to be entered can't be. Where it was the first, there is nothing to do.
     mutating func notJoined(_ name: String, _ reason: String, at now: UInt64, into effects: inout [Effect]) {
-        guard name == entering else {
+        guard let entering, name == entering.room else {
             if name == room { giveUp(reason, &effects) }
             return
         }
-        entering = nil
+        self.entering = nil
         isAsking = false
-        mistake(reason, &effects)
+        mistake(reason, entering.line, &effects)
         proceed(at: now, &effects)
     }
 
@@ -215,8 +243,8 @@ struct LineSession {
     }
 
     /// Events of the room that is being entered: one stays where one was until it is there.
-    private mutating func arrive(_ event: RoomEvent, at now: UInt64, _ effects: inout [Effect]) {
-        guard case .connection(let state) = event, let name = entering else { return }
+    mutating func arrive(_ event: RoomEvent, at now: UInt64, _ effects: inout [Effect]) {
+        guard case .connection(let state) = event, let name = entering?.room else { return }
         switch state {
         case .live(let url, let node, let userID, _):
             effects.append(.leave(room))
@@ -227,7 +255,7 @@ struct LineSession {
             echoes = Echoes()
             let wasLive = isLive
             isLive = false
-            live(url, node, userID)
+            live(url, node, userID, at: now, &effects)
             if !wasLive { tellBack(&effects) }
             tellJoined(&effects)
             progress = now
@@ -239,130 +267,22 @@ struct LineSession {
         }
     }
 
-    // MARK: The servers
-
-    mutating func handle(_ event: ClientEvent, at now: UInt64, into effects: inout [Effect]) {
-        guard phase != .over else { return }
-        if event.room == entering { return arrive(event.event, at: now, &effects) }
-        guard event.room == room else { return }
-        switch event.event {
-        case .connection(let state): connection(state, at: now, &effects)
-        case .message(let line, let isMissed):
-            show(.message(line), isMissed, at: now, &effects)
-            if isOwn(line.userID) { echoes.saw(line.id, mayBeUnstored: messages > 0) }
-        case .presence(let line, _, let isMissed): show(.system(line), isMissed, at: now, &effects)
-        case .resumed(let recovered, let missed, let documents):
-            isResuming = false
-            progress = now
-            effects += format.resumed(room, recovered: recovered, missed: missed, documents: documents)
-                .map { .print($0) }
-        case .document(let change) where !Self.answers.contains(change.type):
-            show(.document(change), false, at: now, &effects)
-        case .document: break
-        case .sending(_, let state): sending(state, at: now, &effects)
-        case .latency(let time): latency = time
-        case .complaint(let what): mistake(what, &effects)
-        }
-        proceed(at: now, &effects)
-    }
-
-    private mutating func show(_ event: ChatEvent, _ isMissed: Bool, at now: UInt64, _ effects: inout [Effect]) {
-        if isMissed { progress = now }
-        effects += format.lines(event, isMissed: isMissed).map { .print($0) }
-    }
-
-    private func isOwn(_ user: String) -> Bool { format.ownID.map { $0.utf8.elementsEqual(user.utf8) } ?? false }
-
-    private mutating func connection(_ state: ConnectionState, at now: UInt64, _ effects: inout [Effect]) {
-        switch state {
-        case .connecting(let url, _):
-            if phase == .connecting {
-                first.tries(url)
-            } else if isLive {
-                lost(FirstConnection.sentAway, &effects)
-            }
-        case .live(let url, let node, let userID, let name):
-            let wasLive = isLive
-            live(url, node, userID)
-            guard !wasLive else { break }
-            if phase == .connecting {
-                phase = .chatting
-                progress = now
-                for reason in first.failures where !format.isJSON { effects.append(.note(reason)) }
-                effects += format.lines(.welcome(Welcome(room: room, userID: userID, displayName: name)))
-                    .map { .print($0) }
-            } else {
-                isResuming = true
-                tellBack(&effects)
-            }
-        case .waiting(_, let reason):
-            if phase == .connecting {
-                first.failed(reason)
-                if first.isHopeless { giveUp(nil, &effects) }
-            } else if isLive {
-                lost(reason, &effects)
-            } else {
-                lossReason = reason
-            }
-        case .ended(.left): break
-        case .ended(let reason): giveUp(reason.message, &effects)
-        }
-    }
-
-    private mutating func live(_ url: ServerURL, _ node: String?, _ userID: String) {
-        format.ownID = userID
-        server = url.authority
-        self.node = node
-        if !isLive { latency = nil }
-        isLive = true
-    }
-
-    private mutating func lost(_ reason: String, _ effects: inout [Effect]) {
-        isLive = false
-        isResuming = false
-        lossReason = reason
-        effects.append(
-            format.isJSON
-                ? .print(LineJSON.connection("lost", room, server, reason: reason))
-                : .note("not connected: \(reason); trying again"))
-    }
-
-    private func tellBack(_ effects: inout [Effect]) {
-        effects.append(
-            format.isJSON
-                ? .print(LineJSON.connection("live", room, server)) : .note("connected again, to \(server)"))
-    }
-
-    private mutating func sending(_ state: SendState, at now: UInt64, _ effects: inout [Effect]) {
-        switch state {
-        case .queued, .sent: return
-        case .stored(let receipt): echoes.stored(receipt.id)
-        case .refused(let reason): mistake(reason, &effects)
-        }
-        messages = max(messages - 1, 0)
-        if messages == 0 { echoes.forgetSeen() }
-        progress = now
-        echoUntil = now + Self.echoWait
-    }
-
-    /// The library does not take a message.
-    mutating func notSent(_ reason: String, at now: UInt64, into effects: inout [Effect]) {
-        sending(.refused(reason), at: now, &effects)
-        proceed(at: now, &effects)
-    }
+    // MARK: Answers
 
     mutating func answered(_ answer: LineAnswer, at now: UInt64, into effects: inout [Effect]) {
-        guard phase != .over, let asked = question else { return }
+        guard phase != .over, let (asked, line) = question else { return }
         question = nil
         isAsking = false
         switch answer {
-        case .shown(let events): effects += events.flatMap { format.lines($0) }.map { .print($0) }
-        case .refused(let reason): mistake(reason, &effects)
+        case .shown(let events, let note):
+            effects += events.flatMap { format.lines($0) }.map { .print($0) }
+            if let note { effects.append(.print(format.notice(note))) }
+        case .refused(let reason): mistake(reason, line, &effects)
         case .interrupted(let reason):
             if isInteractive {
-                mistake(reason, &effects)
+                mistake(reason, line, &effects)
             } else {
-                held.insert(.ask(asked), at: 0)
+                held.insert((.ask(asked), line), at: 0)
                 askAgainAt = now + Self.askAgainAfter
                 return
             }
@@ -371,14 +291,17 @@ struct LineSession {
         proceed(at: now, &effects)
     }
 
+    /// A part of an answer has come.
+    mutating func gotOn(at now: UInt64) { progress = now }
+
     /// Something outside that can't be helped here, such as a token that can't be had just now.
     mutating func trouble(_ what: String, into effects: inout [Effect]) {
-        if phase != .over { effects.append(.complain(what)) }
+        if phase != .over { complain(what, nil, &effects) }
     }
 
     // MARK: The end
 
-    private mutating func proceed(at now: UInt64, _ effects: inout [Effect]) {
+    mutating func proceed(at now: UInt64, _ effects: inout [Effect]) {
         release(at: now, &effects)
         guard phase == .finishing, isDone, !echoes.areAwaited || now >= echoUntil else { return }
         exit(failures > 0 && !isInteractive ? 1 : 0, &effects)
@@ -406,12 +329,12 @@ struct LineSession {
         }
     }
 
-    private mutating func giveUp(_ reason: String?, _ effects: inout [Effect]) {
-        if phase == .connecting { effects += first.failures.map { .complain($0) } }
-        if let reason { effects.append(.complain(reason)) }
+    mutating func giveUp(_ reason: String?, _ effects: inout [Effect]) {
+        if phase == .connecting { for failure in first.failures { complain(failure, nil, &effects) } }
+        if let reason { complain(reason, nil, &effects) }
         if unanswered > 0 {
             let verb = unanswered == 1 ? "was" : "were"
-            effects.append(.complain("\(unanswered) of what was sent \(verb) not acknowledged"))
+            complain("\(unanswered) of what was sent \(verb) not acknowledged", nil, &effects)
         }
         exit(1, &effects)
     }
@@ -426,7 +349,8 @@ struct LineSession {
 
     private var status: LineStatus {
         LineStatus(
-            room: room, userID: format.ownID ?? "", server: server, node: node, latency: isLive ? latency : nil,
+            room: room, userID: format.ownID ?? "", server: server, node: node,
+            nodeName: node.flatMap { names.name(of: $0) }, latency: isLive ? latency : nil,
             isLive: isLive, reason: lossReason, unsent: messages)
     }
 }

@@ -28,6 +28,22 @@ enum DocumentReading: Hashable, Sendable {
     }
 }
 
+extension DocumentSort {
+    /// For a person.
+    var words: String {
+        switch self {
+        case .set: "set"
+        case .register: "register"
+        case .counter: "counter"
+        }
+    }
+}
+
+extension DocumentName {
+    /// `tags (set)`.
+    var words: String { sort.map { "\(name) (\($0.words))" } ?? name }
+}
+
 /// Carries out what is wanted of a room's documents, for the screen and for lines.
 extension ChatRoom {
     /// How long a document may take to be read.

@@ -66,6 +66,8 @@ public struct ScreenClient: ~Copyable {
             client.authorityFile = settings.authorityFile
             client.outboxFile = settings.outboxFile
             client.maxRooms = ChatScreen.roomLimit
+            // A person is there, who may get the token mended.
+            client.reconnect.unauthorizedBackoff = Backoff(first: .seconds(5), greatest: .seconds(300))
             let chat: ChatClient
             do throws(ChatClientError) {
                 chat = try ChatClient(
@@ -76,7 +78,8 @@ public struct ScreenClient: ~Copyable {
             guard let device = TerminalDevice(hasMouse: settings.hasMouse) else {
                 return fail("there is no terminal")
             }
-            var screenClient = ScreenClient(device, signals, chat, mailbox, settings)
+            var screenClient = ScreenClient(
+                device, signals, chat, mailbox, settings, hasTokenCommand: source.hasCommand)
             return screenClient.loop()
         } catch {
             return fail(error.description)
@@ -91,17 +94,18 @@ public struct ScreenClient: ~Copyable {
 
     private init(
         _ device: consuming TerminalDevice, _ signals: consuming SignalDescriptor, _ client: ChatClient,
-        _ mailbox: Mailbox<ScreenInput>, _ settings: ChatSettings
+        _ mailbox: Mailbox<ScreenInput>, _ settings: ChatSettings, hasTokenCommand: Bool
     ) {
         let size = device.size
         self.device = device
         self.signals = signals
         self.client = client
         self.mailbox = mailbox
-        requests = ScreenRequests(client: client, mailbox: mailbox)
+        requests = ScreenRequests(client: client, mailbox: mailbox, settings: settings)
         var look = settings.screen
         look.hasColours = settings.hasColours
         look.keepsUnsent = settings.outboxFile != nil
+        look.hasTokenCommand = hasTokenCommand
         // The console of Linux shows what it does not know of OSC 8.
         let terminal = getenv("TERM").map { String(cString: $0) } ?? ""
         if terminal == "linux" { look.hasLinks = false }

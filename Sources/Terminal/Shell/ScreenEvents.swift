@@ -35,9 +35,11 @@ struct ScreenEvents {
         case .connecting(let url, _): return .connecting(room: room, server: url.authority)
         case .live(let url, let node, let userID, let name):
             return .live(
-                room: room, server: url.authority, node: node.map { String($0.prefix(8)) }, userID: userID, name: name)
+                room: room, server: url.authority, node: node, userID: userID, name: name)
         case .waiting(let pause, let reason):
-            return .waiting(room: room, until: now + Int64(clamping: pause.milliseconds), reason: reason)
+            return .waiting(
+                room: room, until: now + Int64(clamping: pause.milliseconds), reason: reason,
+                isTokenRefused: reason == EndReason.unauthorized.message)
         case .ended(.left): return nil
         case .ended(let reason): return .ended(room: room, reason: reason.message)
         }

@@ -8,11 +8,15 @@ import ConvergeWire
 final class ScreenRequests {
     private let client: ChatClient
     private let mailbox: Mailbox<ScreenInput>
+    private let servers: [ServerURL]
+    private let authorityFile: String?
     private var rooms: [String: ChatRoom] = [:]
 
-    init(client: ChatClient, mailbox: Mailbox<ScreenInput>) {
+    init(client: ChatClient, mailbox: Mailbox<ScreenInput>, settings: ChatSettings) {
         self.client = client
         self.mailbox = mailbox
+        servers = settings.servers
+        authorityFile = settings.authorityFile
     }
 
     /// - Returns: what can be told at once.
@@ -25,6 +29,12 @@ final class ScreenRequests {
                 return .ended(room: name, reason: error.message)
             }
         case .leave(let name): rooms.removeValue(forKey: name)?.leave()
+        case .reconnect(let name):
+            guard let room = try? client.join(name) else { break }
+            // It is the same one, or begins anew where it had ended.
+            rooms[name] = room
+            room.reconnect()
+        case .lookUp(let server): lookUp(server)
         case .send(let name, let body, let tag): return send(body, to: name, tag: tag, &events)
         case .history(let name, let before, let limit): history(name, before, limit)
         case .members(let name): members(name)
@@ -111,9 +121,19 @@ final class ScreenRequests {
         }
     }
 
+    /// Where a server does not say, as through a proxy that keeps this inside, nothing is known and nothing is told.
+    private func lookUp(_ server: String) {
+        guard let url = servers.first(where: { $0.authority == server }) else { return }
+        let mailbox = mailbox
+        NodeLookUp.start(url, authorityFile: authorityFile) { names, limit in
+            mailbox.post(.answer(.nodes(names: names, bodyLimit: limit)))
+        }
+    }
+
     private func listDocuments(_ name: String) {
         ask(name) { room throws(RequestFailure) in
-            .documentList(room: name, try await room.documents().map(\.name))
+            .documentList(
+                room: name, try await room.documents().map { DocumentLabel(name: $0.name, kind: $0.sort?.words) })
         } failed: {
             .failed(room: name, "the documents can't be listed: \($0.message)")
         }

@@ -21,6 +21,9 @@ final class TokenSource: Sendable {
         first = Mutex(try token == nil ? command?.run(isInteractive: true) : nil)
     }
 
+    /// Another token can be had.
+    var hasCommand: Bool { command != nil }
+
     func token() async throws -> String? {
         if let fixed { return fixed }
         guard let command else { return nil }

@@ -20,7 +20,27 @@ public enum TerminalText {
         return String(shown)
     }
 
-    private static func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
+    /// The same for JSON, one line of it: what a terminal would obey becomes an escape of JSON. Outside of strings JSON has
+    /// nothing of the kind.
+    static func escapedJSON(_ json: String) -> String {
+        guard json.unicodeScalars.contains(where: isObeyed) else { return json }
+        var shown = String.UnicodeScalarView()
+        for scalar in json.unicodeScalars {
+            guard isObeyed(scalar) else {
+                shown.append(scalar)
+                continue
+            }
+            for unit in String(scalar).utf16 {
+                let digits = String(unit, radix: 16)
+                shown.append(
+                    contentsOf: "\\u\(String(repeating: "0", count: 4 - digits.utf8.count))\(digits)".unicodeScalars)
+            }
+        }
+        return String(shown)
+    }
+
+    /// Whether a terminal does something with it instead of showing it.
+    static func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator, .surrogate: true
         // Zero-width joiner and non-joiner are part of words and emoji.

@@ -6,10 +6,18 @@ extension ChatScreen {
         guard let room else { return grid }
         let layout = layout
         if layout.hasTitle { drawTitle(room, layout, &grid) }
-        let visible = visibleRows(room, layout)
-        let top = layout.body.upperBound - visible.count
-        for (offset, row) in visible.enumerated() {
-            grid.draw(row, column: layout.messageColumn, row: top + offset, limit: layout.messageWidth)
+        if let help {
+            let visible = help.visible(width: layout.messageWidth, height: layout.body.count)
+            for (offset, row) in visible.enumerated() {
+                grid.draw(
+                    row, column: layout.messageColumn, row: layout.body.lowerBound + offset, limit: layout.messageWidth)
+            }
+        } else {
+            let visible = visibleRows(room, layout)
+            let top = layout.body.upperBound - visible.count
+            for (offset, row) in visible.enumerated() {
+                grid.draw(row, column: layout.messageColumn, row: top + offset, limit: layout.messageWidth)
+            }
         }
         if layout.roomsWidth > 0 { drawRooms(layout, &grid) }
         if layout.hasMembers { drawMembers(room, layout, &grid) }
@@ -41,7 +49,7 @@ extension ChatScreen {
     func connectionWords(_ room: RoomState, at now: Int64) -> String {
         switch room.connection {
         case .connecting(let server): server.isEmpty ? "connecting" : "connecting to \(server)"
-        case .live(let server, let node): "live on \(node.map { "\($0), " } ?? "")\(server)"
+        case .live(let server, let node): "live on \(node.map { "\(nodeNames.words($0)), " } ?? "")\(server)"
         case .waiting(let until, let reason):
             until > now
                 ? "not connected, again in \((until - now + 999) / 1_000) s: \(reason)" : "not connected: \(reason)"
@@ -60,16 +68,23 @@ extension ChatScreen {
                 row.append(" ", style)
                 if row.width > columns { break }
             }
+        } else if let hint {
+            style.colour = .red
+            row.append(" " + hint, style)
         } else {
             // The words that matter most come first: a narrow screen cuts the rest.
             var parts: [String] = []
             let waiting = unsentCount
             let below = below(room)
+            if let length = lengthWords(room) { parts.append(length) }
             if below > 0 { parts.append("\(glyphs.down) \(below) below") }
             if waiting > 0 { parts.append("\(waiting) unsent") }
             parts.append(connectionWords(room, at: now))
             if room.isLive, let latency = room.latency { parts.append("\(latency) ms") }
-            if room.older == .asked, room.anchor != nil { parts.append("asking for older messages") }
+            if room.older == .asked, room.anchor != nil || room.wantedOlder != nil {
+                let came = room.wantedOlder.map { $0.came > 0 ? ": \($0.came) of \($0.came + $0.rest)" : "" } ?? ""
+                parts.append("asking for older messages" + came)
+            }
             let others = rooms.indices.filter { $0 != current }
             let lost = others.count { !rooms[$0].isLive }
             if lost > 0 { parts.append("\(lost) other \(lost == 1 ? "room" : "rooms") not connected") }
@@ -79,13 +94,23 @@ extension ChatScreen {
             }
             row.append(" " + parts.joined(separator: " \(glyphs.vertical) "), style)
         }
-        let right = Row(columns >= 60 ? "F1 help  \(clock.time(now)) " : "\(clock.time(now)) ", style)
+        let right = Row(
+            columns >= 60 ? "F1 \(help == nil ? "help" : "back")  \(clock.time(now)) " : "\(clock.time(now)) ", style)
         let room = max(columns - right.width - 1, 0)
-        guard columns >= 30 else { return padded(row.cut(to: columns, mark: glyphs.more), style) }
+        guard columns >= 30, hint == nil else { return padded(row.cut(to: columns, mark: glyphs.more), style) }
         row = row.cut(to: room, mark: glyphs.more)
         row.pad(to: columns - right.width, style)
         for piece in right.pieces { row.append(piece) }
         return row
+    }
+
+    /// How long the draft is, where that comes near to what a message may have.
+    private func lengthWords(_ room: RoomState) -> String? {
+        let (length, limit) = (room.editor.byteCount, bodyLimit.bytes)
+        guard length > limit - max(limit / 5, 1), !room.editor.isCommand else { return nil }
+        let most = bodyLimit.isCertain ? "\(limit)" : "\(limit), as nodes mostly take"
+        return length > limit
+            ? "\(length - limit) bytes over \(most)" : "\(limit - length) bytes left of \(most)"
     }
 
     private func padded(_ row: Row, _ style: Style) -> Row {

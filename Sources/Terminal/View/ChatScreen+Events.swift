@@ -7,12 +7,13 @@ extension ChatScreen {
             with(name) { $0.connection = .connecting(server: server) }
         case .live(let name, let server, let node, let userID, let displayName):
             live(name, server, node, userID, displayName, &effects)
-        case .waiting(let name, let until, let reason):
+        case .waiting(let name, let until, let reason, let isTokenRefused):
             with(name) { room in
                 if room.isLive || room.lostSince == nil { room.lostSince = now }
                 room.connection = .waiting(until: until, reason: reason)
                 room.latency = nil
             }
+            if isTokenRefused { tokenRefused(name) }
         case .ended(let name, let reason):
             guard let index = index(of: name) else { return }
             rooms[index].connection = .ended(reason: reason)
@@ -42,7 +43,7 @@ extension ChatScreen {
             with(name) { $0.unsent.append(.init(tag: tag, body: body, milliseconds: now)) }
         case .sending(let name, let tag, let progress): sending(name, tag, progress)
         case .latency(let name, let milliseconds): with(name) { $0.latency = milliseconds }
-        case .history(let name, let answer): history(answer, of: name)
+        case .history(let name, let answer): history(answer, of: name, &effects)
         case .members(let name, let members, let count):
             with(name) { room in
                 room.members = Array(members.prefix(Self.memberLimit)).sorted { $0.userID < $1.userID }
@@ -59,12 +60,15 @@ extension ChatScreen {
             note("the rooms can't be listed: \(reason)", isError: true)
         case .documentList(let name, let documents):
             guard let index = index(of: name) else { return }
-            rooms[index].documents = documents
-            let list = documents.joined(separator: ", ")
+            rooms[index].documents = Set(documents.map(\.name)).sorted()
+            let list = documents.map(\.words).joined(separator: ", ")
             note(
                 documents.isEmpty
                     ? "no documents yet: /doc tags add alpha makes one" : "documents (\(documents.count)): \(list)",
                 in: index)
+        case .nodes(let names, let limit):
+            nodeNames.learn(names)
+            bodyLimit.tell(limit)
         case .note(let name, let text): note(text, in: index(of: name))
         case .failed(let name, let text): note(text, isError: true, in: name.flatMap { index(of: $0) })
         }
@@ -83,6 +87,8 @@ extension ChatScreen {
         self.userID = userID
         self.displayName = displayName
         rooms[index].connection = .live(server: server, node: node)
+        rooms[index].isTokenRefused = false
+        if nodeNames.wants(server, for: node, at: now) { effects.append(.lookUp(server: server)) }
         effects.append(.members(room: name))
         // The first time there is nothing to resume from: what was said before is history.
         if rooms[index].older == .unknown, rooms[index].conversation.oldestPosition == nil {
@@ -92,6 +98,18 @@ extension ChatScreen {
             effects.append(.history(room: name, before: nil, limit: 100))
         }
         if rooms[index].older == .unavailable { rooms[index].older = .unknown }
+        goOnOlder(index, &effects)
+    }
+
+    /// Told once for each time: what can be done about it.
+    private mutating func tokenRefused(_ name: String) {
+        guard let index = index(of: name), !rooms[index].isTokenRefused else { return }
+        rooms[index].isTokenRefused = true
+        note(
+            settings.hasTokenCommand
+                ? "the token is refused, and so is a fresh one: it is asked for again, less and less often; /reconnect asks at once"
+                : "the token is refused, and CONVERGE_TOKEN is read only at the start: leave, and come again with another "
+                    + "(with token-command in the file a fresh one is asked for)", isError: true, in: index)
     }
 
     private func names(_ message: ScreenMessage) -> Bool {
@@ -156,41 +174,17 @@ extension ChatScreen {
         switch progress {
         case .sent: break
         case .refused(let reason):
-            let unsent = rooms[index].unsent.remove(at: place)
-            add(.refused(unsent.body, reason: reason), at: unsent.milliseconds, to: index)
+            refused(rooms[index].unsent.remove(at: place), reason, in: index)
         case .stored(let id, let position, let milliseconds):
             // The acknowledgement came, and the room has not shown it: it stands where it was stored all the same.
             let unsent = rooms[index].unsent.remove(at: place)
+            bodyLimit.stored(unsent.body.utf8.count)
             rooms[index].conversation.append(
                 ScreenMessage(
                     id: id, userID: userID, name: displayName, body: unsent.body,
                     milliseconds: milliseconds ?? unsent.milliseconds, position: position),
                 mentions: false)
             trim(index)
-        }
-    }
-
-    private mutating func history(_ answer: HistoryAnswer, of name: String) {
-        guard let index = index(of: name) else { return }
-        switch answer {
-        case .unavailable(let reason):
-            rooms[index].older = .unavailable
-            note("older messages can't be had: \(reason)", isError: true, in: index)
-        case .interrupted: rooms[index].older = .unknown
-        case .page(let entries, let isWhole):
-            rooms[index].older = isWhole ? .whole : .unknown
-            let own = [userID, displayName]
-            let userID = self.userID
-            rooms[index].conversation.prepend(entries) {
-                $0.userID != userID && Mentions.contains(anyOf: own, in: $0.body)
-            }
-            for entry in entries {
-                if case .message(let message) = entry, message.userID != userID, rooms[index].speakers.count < 200,
-                    !rooms[index].speakers.contains(message.name)
-                {
-                    rooms[index].speakers.append(message.name)
-                }
-            }
         }
     }
 

@@ -2,6 +2,8 @@ extension ChatScreen {
     /// - Parameter now: wall time, in milliseconds since 1970.
     mutating func handle(_ key: Key, at now: Int64, into effects: inout [ScreenEffect]) {
         self.now = now
+        tell(nil)
+        if help != nil, handleHelp(key) { return }
         guard rooms.indices.contains(current) else {
             if key == .control("c") || key == .control("d") { effects.append(.quit) }
             return
@@ -33,14 +35,14 @@ extension ChatScreen {
         case .named(.function(2), _): showsRooms.toggle()
         case .named(.function(4), _), .alt("m"): toggleMembers(&effects)
         case .alt("z"), .named(.function(8), _): isBare.toggle()
-        case .named(.function(1), _): help()
+        case .named(.function(1), _): help = HelpPane()
 
         case .control("l"): effects.append(.redraw)
         case .control("z"): effects.append(.suspend)
         case .control("r"): search = ("", history.entries.count, rooms[current].editor.string)
         case .control("c"):
             if rooms[current].editor.isEmpty {
-                note("/quit or Ctrl-D leaves")
+                tell("/quit or Ctrl-D leaves")
             } else {
                 rooms[current].editor.replace(with: "")
             }
@@ -55,11 +57,14 @@ extension ChatScreen {
         case .alt("<"): recall { $0.oldest(than: $1) }
         case .alt(">"): recall { history, _ in history.newest() }
         case .pasteTooLong:
-            note("that was too much to paste at once: at most \(LineEditor.limit / 1_024) KiB", isError: true)
+            refuse("that was too much to paste at once: at most \(LineEditor.limit / 1_024) KiB", &effects)
         default:
             if rooms[current].editor.handle(key, kills: &kills) == .refused {
                 if case .paste(let pasted) = key {
-                    note("that was too much to paste: \(pasted.utf8.count) bytes", isError: true)
+                    let room = LineEditor.limit - rooms[current].editor.byteCount
+                    refuse(
+                        "that was too much to paste: \(pasted.utf8.count) bytes, and there is room for \(room)",
+                        &effects)
                 } else {
                     ring(&effects)
                 }
@@ -71,69 +76,26 @@ extension ChatScreen {
         if let entry = step(&history, rooms[current].editor.string) { rooms[current].editor.replace(with: entry) }
     }
 
-    // MARK: Entering
-
-    private mutating func enter(_ effects: inout [ScreenEffect]) {
-        let entered = rooms[current].editor.string
-        let command = EnteredCommand(entered)
-        if case .message = command, rooms[current].unsent.count >= Self.unsentLimit {
-            // It stays in the draft.
-            return note("\(Self.unsentLimit) messages wait to be sent: nothing more is taken", isError: true)
-        }
-        _ = rooms[current].editor.take()
-        history.add(entered)
-        run(command, &effects)
+    /// Nothing was taken: says so where a person looks.
+    private mutating func refuse(_ reason: String, _ effects: inout [ScreenEffect]) {
+        tell(reason)
+        ring(&effects)
     }
 
-    private mutating func run(_ command: EnteredCommand, _ effects: inout [ScreenEffect]) {
-        let name = rooms[current].name
-        switch command {
-        case .nothing: scrollToEnd()
-        case .message(let body): send(body, &effects)
-        case .join(let room): open(room, into: &effects)
-        case .leave: leaveRoom(&effects)
-        case .rooms:
-            wantsRoomList = true
-            effects.append(.rooms)
-        case .users:
-            let shown = rooms[current].members.map { $0.name == $0.userID ? $0.name : "\($0.name) (\($0.userID))" }
-            note("users in \(name) (\(rooms[current].memberCount)): \(shown.joined(separator: ", "))")
-            effects.append(.members(room: name))
-        case .history(let count): askOlder(limit: min(count ?? 100, 1_000), &effects)
-        case .documents: effects.append(.documents(room: name))
-        case .document(let request): effects.append(.document(room: name, request))
-        case .status: status()
-        case .help: help()
-        case .quit: quit(&effects)
-        case .mistake(let what): note(what, isError: true)
-        }
-    }
+    // MARK: Help
 
-    private mutating func status() {
-        for room in rooms {
-            var words = "\(room.name): \(connectionWords(room, at: now))"
-            if let latency = room.latency { words += ", \(latency) ms" }
-            let waiting = room.unsent.count
-            if waiting > 0 { words += ", \(waiting) unsent" }
-            note("\(words), \(room.conversation.items.count) lines")
+    /// What it does with a key; false for one that is handled as ever.
+    private mutating func handleHelp(_ key: Key) -> Bool {
+        let (width, height) = (layout.messageWidth, messageRows)
+        switch key {
+        case .named(.function(1), _), .named(.escape, _): help = nil
+        case .named(.pageDown, []), .control("v"): help?.scroll(by: max(height - 1, 1), width: width, height: height)
+        case .named(.pageUp, []), .alt("v"): help?.scroll(by: -max(height - 1, 1), width: width, height: height)
+        case .wheel(let up, _, _): help?.scroll(by: up ? -3 : 3, width: width, height: height)
+        default: return false
         }
-        note("you are \(displayName.isEmpty ? userID : "\(displayName) (\(userID))")")
+        return true
     }
-
-    private mutating func help() {
-        for (name, arguments, meaning) in EnteredCommand.list {
-            note("/\(name)\(arguments.isEmpty ? "" : " ")\(arguments): \(meaning)")
-        }
-        for line in Self.keyHelp { note(line) }
-    }
-
-    private static let keyHelp = [
-        "//text: a message that begins with a slash. Alt-Enter: a new line in the message",
-        "PgUp, PgDn, wheel: older and newer; Esc: the newest; Alt-J: to the first unread",
-        "Alt-Up, Alt-Down, Alt-1 to Alt-0: other rooms; Alt-A: the next with something unread",
-        "F2: rooms, F4 or Alt-M: members, which Alt-PgUp, Alt-PgDn and the wheel scroll; Alt-Z: messages alone",
-        "Tab completes; Ctrl-R finds what was typed",
-    ]
 
     // MARK: Finding what was typed
 

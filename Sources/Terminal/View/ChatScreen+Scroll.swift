@@ -53,6 +53,7 @@ extension ChatScreen {
     mutating func scrollToEnd() {
         guard rooms.indices.contains(current) else { return }
         rooms[current].anchor = nil
+        rooms[current].keepsOlder = false
         markRead()
         trim(current)
     }
@@ -133,12 +134,5 @@ extension ChatScreen {
         }
         // All of it fits.
         scrollToEnd()
-    }
-
-    mutating func askOlder(limit: Int, _ effects: inout [ScreenEffect]) {
-        guard let room, room.isLive, room.older == .unknown else { return }
-        guard room.conversation.takesOlder else { return }
-        rooms[current].older = .asked
-        effects.append(.history(room: room.name, before: room.conversation.oldestPosition, limit: limit))
     }
 }

@@ -24,6 +24,15 @@ struct ChatScreen: Sendable {
     var kills = KillRing()
     var history = InputHistory()
     var completion: Completion?
+    /// Shown in place of the messages; nil where it is closed.
+    var help: HelpPane?
+    /// What the last key has come to, where a person looks: above what is being typed, until the next key.
+    private(set) var hint: String?
+    var bodyLimit = BodyLimit()
+    /// The draft that is too long for one message: entered again, it is sent in several.
+    var splitOffered: String?
+    var nodeNames = NodeNames()
+
     /// Looking back through the history for what is typed.
     var search: (text: String, place: Int, before: String)?
     var knownRooms: [String] = []
@@ -138,6 +147,9 @@ struct ChatScreen: Sendable {
         note("\(count) unsent \(count == 1 ? "message" : "messages") would be lost: /quit again leaves", isError: true)
     }
 
+    /// Says something where a person looks while typing.
+    mutating func tell(_ hint: String?) { self.hint = hint }
+
     /// A line of the program's own, in the room that is looked at.
     mutating func note(_ text: String, isError: Bool = false, in index: Int? = nil) {
         let index = index ?? current
@@ -151,7 +163,8 @@ struct ChatScreen: Sendable {
     }
 
     mutating func trim(_ index: Int) {
-        guard rooms[index].conversation.trim(isScrolled: rooms[index].anchor != nil) else { return }
+        let isScrolled = rooms[index].anchor != nil || rooms[index].keepsOlder
+        guard rooms[index].conversation.trim(isScrolled: isScrolled) else { return }
         // What was dropped can be asked for again.
         if rooms[index].older == .whole { rooms[index].older = .unknown }
     }

@@ -13,6 +13,14 @@ struct MessageRows: Sendable {
     let isBare: Bool
 
     private static let rowLimit = 400
+    /// What is shown of a message that was refused: enough to know it by, so that the reason is not pages away.
+    private static let refusedLimit = (characters: 200, lines: 3)
+
+    private static func shortened(_ body: String) -> String {
+        let start = body.prefix(refusedLimit.characters)
+        return start.split(separator: "\n", omittingEmptySubsequences: false).prefix(refusedLimit.lines)
+            .joined(separator: "\n")
+    }
 
     // MARK: Columns
 
@@ -52,10 +60,14 @@ struct MessageRows: Sendable {
         case .note(let text, let isError):
             rows += quiet(time: item.milliseconds, text, isError ? Style(colour: .red) : .dim)
         case .refused(let body, let reason):
+            var text = Self.shortened(body)
+            let isCut = text != body
+            if isCut { text += String(glyphs.more) }
+            let length = isCut ? " (\(body.utf8.count) bytes)" : ""
             rows += block(
                 time: item.milliseconds, name: names.last ?? userID, nameStyle: Style(colour: .red),
                 mark: Row(String(glyphs.refused), Style(colour: .red, attributes: .bold)),
-                text: spans(body) + [Span("\nnot taken: \(reason)", Style(colour: .red))])
+                text: spans(text) + [Span("\nnot taken: \(reason)\(length)", Style(colour: .red))])
         case .gap:
             rows.append(rule("messages may be missing here", Style(colour: .yellow)))
         case .caughtUp(let since, let count):

@@ -33,6 +33,12 @@ struct RoomState: Sendable {
     /// nil: the newest are shown, and what comes is followed.
     var anchor: Anchor?
     var older = Older.unknown
+    /// How many more older entries a person has asked for, and how many have come.
+    var wantedOlder: (rest: Int, came: Int)?
+    /// They stay, though the newest are looked at.
+    var keepsOlder = false
+    /// A fresh token was refused, too, and that was told.
+    var isTokenRefused = false
     /// The first item that was not read when the room was looked at last.
     var unreadSerial: Int?
     var unread = 0
@@ -44,6 +50,7 @@ struct RoomState: Sendable {
     var membersAbove = 0
     /// Who spoke, the last first, for completion.
     var speakers: [String] = []
+    /// The names of its documents, for completion.
     var documents: [String] = []
 
     /// The draft that is typed for this room.

@@ -2,10 +2,11 @@
 /// out the second; the screen itself knows no network.
 enum ScreenEvent: Hashable, Sendable {
     case connecting(room: String, server: String)
-    /// - Parameter node: what the server calls itself, where it says so.
+    /// - Parameter node: the replica that serves, where it is known.
     case live(room: String, server: String, node: String?, userID: String, name: String)
     /// It is tried again at this moment (milliseconds since 1970).
-    case waiting(room: String, until: Int64, reason: String)
+    /// - Parameter isTokenRefused: a fresh token was refused, too.
+    case waiting(room: String, until: Int64, reason: String, isTokenRefused: Bool = false)
     /// It won't be tried again.
     case ended(room: String, reason: String)
     /// - Parameter isMissed: written while the connection was down.
@@ -24,7 +25,9 @@ enum ScreenEvent: Hashable, Sendable {
     case members(room: String, [ScreenMember], count: Int)
     case roomList([String])
     case roomListFailed(String)
-    case documentList(room: String, [String])
+    case documentList(room: String, [DocumentLabel])
+    /// What a server has said of itself: the names of nodes by their replicas, and how long a message may be.
+    case nodes(names: [String: String], bodyLimit: Int?)
     /// What a document holds, or what has become of a write: a line for the room.
     case note(room: String, String)
     /// A request has failed.
@@ -47,6 +50,16 @@ struct ScreenMember: Hashable, Sendable {
     var userID: String
     var name: String
     var sessions = 1
+}
+
+/// A document in a list.
+struct DocumentLabel: Hashable, Sendable {
+    var name: String
+    /// `set`, `register`, `counter`; nil for a kind that is not known here.
+    var kind: String?
+
+    /// `tags (set)`.
+    var words: String { kind.map { "\(name) (\($0))" } ?? name }
 }
 
 /// A change of a document, in words: `added milk to`, `set`.
@@ -88,6 +101,10 @@ enum ScreenEffect: Hashable, Sendable {
     case send(room: String, body: String, tag: Int)
     case join(String)
     case leave(String)
+    /// Connect now.
+    case reconnect(String)
+    /// Ask a server for what it says of nodes.
+    case lookUp(server: String)
     /// The page before a position, or the newest where that is nil.
     case history(room: String, before: String?, limit: Int)
     case members(room: String)

@@ -9,6 +9,8 @@ struct ScreenSettings: Hashable, Sendable {
     var bell = Bell.mentions
     /// nil: where the screen is wide enough.
     var showsMembers: Bool?
+    /// A command gives tokens, and can be asked again.
+    var hasTokenCommand = false
     /// What is unsent waits in a file for the next time.
     var keepsUnsent = false
 }

@@ -60,7 +60,8 @@ enum Usage {
         too, goes on with another server, and prints what was missed. At the end of its input it waits until all of that is
         stored or answered, and leaves.
 
-          --server URL     ws://host:port, or wss://host:port for TLS; several nodes with commas [ws://127.0.0.1:8080]
+          --server URL     ws://host:port, or wss://host:port for TLS; several nodes with commas [the node that the
+                           environment would start on this machine, by CONVERGE_ADDR and PORT: ws://127.0.0.1:8080]
           --room ROOM      [lobby]
           --token TOKEN    better set CONVERGE_TOKEN, which doesn't show in ps; converge token makes one
           --ca FILE        certificates (PEM) that may vouch for a server of wss://, beside the system's

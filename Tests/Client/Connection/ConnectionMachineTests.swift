@@ -167,4 +167,34 @@ struct ConnectionMachineTests {
         _ = feed(&open, Array(Self.response.utf8))
         #expect(open.endOfStream() == [.ended(.lost)])
     }
+
+    // MARK: TLS where there is none, and the other way round
+
+    private static let plainAnswer =
+        "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 49\r\n\r\n"
+        + "this port speaks TLS: use https:// or wss://\n    "
+
+    @Test("a port that speaks TLS is known by its answer, whole or in pieces", arguments: [1, 7, 100, 10_000])
+    func needsTLS(size: Int) throws {
+        var machine = try machine()
+        #expect(feed(&machine, Array(Self.plainAnswer.utf8), pieces: size) == [.ended(.needsTLS)])
+        #expect(ConnectionEnd.needsTLS.explanation == "this port speaks TLS: use wss://")
+    }
+
+    @Test("so it is by an alert, and by nothing else")
+    func alert() throws {
+        var alerted = try machine()
+        #expect(feed(&alerted, [0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 0x46]) == [.ended(.needsTLS)])
+        var refused = try machine()
+        let other = "HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno!"
+        #expect(feed(&refused, Array(other.utf8)) == [.ended(.refused(status: 400, reason: "Bad Request"))])
+        // The rest of the answer does not come.
+        var cut = try machine()
+        #expect(feed(&cut, Array("HTTP/1.1 400 Bad Request\r\nContent-Length: 90\r\n\r\nno".utf8)).isEmpty)
+        #expect(cut.endOfStream() == [.ended(.refused(status: 400, reason: "Bad Request"))])
+        // Others that speak TLS say nothing at all.
+        var silent = try machine()
+        guard case .ended(let end)? = silent.endOfStream().first else { return }
+        #expect(end.explanation.hasSuffix("closed before any answer; if this port speaks TLS, use wss://"))
+    }
 }

@@ -9,7 +9,8 @@ import Testing
 @Suite("HTTP GET")
 struct HTTPGetTests {
     private func get(
-        _ answer: [String], ends: Bool = true, limit: Int = 1_000, timeout: Duration = .seconds(5)
+        _ answer: [String], scheme: String = "http", ends: Bool = true, limit: Int = 1_000,
+        timeout: Duration = .seconds(5)
     ) throws -> Result<String, HTTPGet.Failure> {
         let listener = try Listener(host: "127.0.0.1", port: 0)
         let descriptor = listener.descriptor
@@ -27,7 +28,7 @@ struct HTTPGetTests {
                 poll(&entry, 1, 5_000)
             }
         }
-        let url = try ServerURL("http://127.0.0.1:\(listener.port)")
+        let url = try ServerURL("\(scheme)://127.0.0.1:\(listener.port)")
         let result: Result<String, HTTPGet.Failure>
         do throws(HTTPGet.Failure) {
             let response = try HTTPGet.run(
@@ -75,5 +76,20 @@ struct HTTPGetTests {
         #expect(throws: HTTPGet.Failure.self) {
             try HTTPGet.run(url, target: "/", timeout: .seconds(1), limit: 1)
         }
+    }
+
+    @Test("a port that speaks TLS, and one that speaks none, are told as that")
+    func schemes() throws {
+        let answer =
+            "HTTP/1.1 400 Bad Request\r\nContent-Length: 45\r\n\r\nthis port speaks TLS: use https:// or wss://\n"
+        #expect(try get([answer]) == .failure(.needsTLS))
+        #expect(try get(["HTTP/1.1 400 Bad Request\r\nContent-Length: 3\r\n\r\nno!"]) == .success("400 no!"))
+        #expect(try get(["HTTP/1.1 400 Bad Request\r\n\r\n"], scheme: "https") == .failure(.speaksNoTLS))
+        let other = try get(["220 mail.example ESMTP\r\n"], scheme: "https")
+        guard case .failure(.unreachable(let why)) = other else {
+            Issue.record("\(other)")
+            return
+        }
+        #expect(why.hasPrefix("TLS handshake failed"))
     }
 }

@@ -12,8 +12,9 @@ struct ReconnectMachineTests {
         var now: UInt64 = 1
         var waits: [UInt64] = []
 
-        init(servers: Int = 3, seed: UInt64 = 1) {
-            machine = ReconnectMachine(servers: servers, generator: SeededGenerator(seed: seed))
+        init(servers: Int = 3, seed: UInt64 = 1, options: ReconnectMachine.Options = .init()) {
+            machine = ReconnectMachine(
+                servers: servers, options: options, generator: SeededGenerator(seed: seed))
         }
 
         mutating func tell(_ event: ReconnectMachine.Event) -> [ReconnectMachine.Effect] {
@@ -119,6 +120,43 @@ struct ReconnectMachineTests {
         #expect(driver.tell(.token) == [.connect(server: 0, attempt: 1)])
         #expect(driver.tell(refused) == [.end(.unauthorized)])
         #expect(driver.tell(.start).isEmpty && driver.machine.nextTick == .max)
+    }
+
+    @Test func `where a person is there, a refused token is asked for again and again, less and less often`() {
+        var options = ReconnectMachine.Options()
+        options.unauthorizedBackoff = Backoff(first: .seconds(4), greatest: .seconds(20))
+        var driver = Driver(servers: 2, options: options)
+        let refused = ReconnectMachine.Event.ended(.closed(.policyViolation, reason: "unauthorized", byUs: false))
+        _ = driver.tell(.start)
+        _ = driver.tell(.token)
+        #expect(driver.tell(refused) == [.askToken(isRefused: true)])
+        for round in 0..<6 {
+            _ = driver.tell(.token)
+            guard case .wait(_, let reason)? = driver.tell(refused).last else {
+                Issue.record("no wait in round \(round)")
+                return
+            }
+            #expect(reason == EndReason.unauthorized.message)
+            let bound = min(4 << UInt64(round), 20) * Self.second
+            #expect(driver.waits[round] >= bound / 2 && driver.waits[round] <= bound)
+            // A fresh one, not the one that was refused.
+            #expect(driver.waitItsTime() == [.askToken(isRefused: true)])
+        }
+        driver.connect(for: 1)
+        // A good one: it all begins anew.
+        #expect(driver.tell(refused) == [.askToken(isRefused: true)])
+    }
+
+    @Test func `somebody who does not want to wait need not, and what is under way goes on`() {
+        var driver = Driver()
+        _ = driver.tell(.start)
+        #expect(driver.tell(.retry).isEmpty)
+        _ = driver.tell(.token)
+        #expect(driver.tell(.retry).isEmpty)
+        _ = driver.tell(.failed("refused"))
+        #expect(driver.tell(.retry) == [.askToken(isRefused: false)])
+        #expect(driver.tell(.token) == [.connect(server: 1, attempt: 2)])
+        #expect(driver.machine.nextTick == .max)
     }
 
     @Test func `a token that was good until now is asked for anew each time`() {

@@ -59,7 +59,9 @@ import Testing
             for line in reply.body.split(separator: "\n") {
                 if let match = line.wholeMatch(of: /# HELP ((?:converge|process)_[a-z_]+) (.+)/) {
                     if !helped.insert(String(match.1)).inserted { wrong.append("\(line)") }
-                } else if let match = line.wholeMatch(of: /# TYPE ((?:converge|process)_[a-z_]+) (gauge|counter|histogram)/) {
+                } else if let match = line.wholeMatch(
+                    of: /# TYPE ((?:converge|process)_[a-z_]+) (gauge|counter|histogram)/)
+                {
                     if types.updateValue(String(match.2), forKey: String(match.1)) != nil { wrong.append("\(line)") }
                 } else if let match = line.wholeMatch(
                     of: /((?:converge|process)_[a-z_]+)(\{[a-z]+="[0-9a-z.e+\-Inf_ ]+"\})? (\S+)/),

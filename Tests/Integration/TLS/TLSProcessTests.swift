@@ -40,8 +40,18 @@ import Testing
         #expect(misnamed == 1, "\(name)")
         let (nowhere, file) = try chat("wss://localhost:\(node.port)", ["--ca", "/nowhere.pem"])
         #expect(nowhere == 1 && file.contains("/nowhere.pem"), "\(file)")
-        let (plain, _) = try chat("ws://127.0.0.1:\(node.port)")
-        #expect(plain == 1)
+        let (plain, words) = try chat("ws://127.0.0.1:\(node.port)")
+        #expect(plain == 1 && words.contains("this port speaks TLS: use wss://"), "\(words)")
+    }
+
+    @Test func `TLS to a node that speaks none is told as that, in chat and in status`() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(database: folder.path("converge.db"))
+        let (status, output) = try chat("wss://127.0.0.1:\(node.port)")
+        #expect(status == 1 && output.contains("this port speaks no TLS: use ws://"), "\(output)")
+        let process = try NodeProcess(["status", "https://127.0.0.1:\(node.port)"])
+        #expect(try process.waitForExit() == 1)
+        #expect(process.output.contains("this port speaks no TLS: use http://"), "\(process.output)")
     }
 
     @Test func `converge health asks this machine's node, with TLS under whatever name`() throws {
@@ -79,8 +89,8 @@ import Testing
         #expect(trusted == 0 && page.contains(" ready "), "\(page)")
         let (distrusted, reason) = try status([url])
         #expect(distrusted == 1 && reason.contains("self-signed certificate"), "\(reason)")
-        let (plain, _) = try status(["http://localhost:\(node.port)"])
-        #expect(plain == 1)
+        let (plain, words) = try status(["http://localhost:\(node.port)"])
+        #expect(plain == 1 && words.contains("this port speaks TLS: use https://"), "\(words)")
     }
 
     @Test func `a hang-up has the files read anew, and the old ones are kept where the new are of no use`() throws {

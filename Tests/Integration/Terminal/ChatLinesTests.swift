@@ -17,6 +17,55 @@ struct ChatLinesTests {
         #expect(lines.contains { $0.contains(#""type":"rooms","rooms":["lobby"]"#) })
     }
 
+    @Test("/history goes on over as many pages as it takes, in order, each entry once")
+    func history() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(
+            database: folder.path("c.db"),
+            environment: ["CONVERGE_HISTORY_LIMIT": "50", "CONVERGE_SYSTEM_EVENTS": "off"])
+        let (sent, _) = try run(node, "seq 1 431", "")
+        #expect(sent == 0)
+        for (count, from) in [(20_000, 1), (120, 312), (50, 382)] {
+            let (status, output) = try run(node, "echo /history \(count)", "--json")
+            let bodies = output.split(separator: "\n").filter { $0.contains(#""history":true"#) }.compactMap { line in
+                (try? JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])?["body"] as? String
+            }
+            #expect(status == 0 && bodies == (from...431).map(String.init), "\(count): \(bodies.count)")
+        }
+    }
+
+    @Test("what is refused names its line; with --json it is an object among the others")
+    func refusals() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(database: folder.path("c.db"), environment: ["CONVERGE_MAX_BODY_LENGTH": "20"])
+        let input = "printf 'one\\n\\nmuch more than twenty bytes\\n/nope\\nlast\\n'"
+        let (status, output) = try run(node, input, "")
+        #expect(status == 1)
+        #expect(output.contains("error: line 3: message too large"), "\(output)")
+        #expect(output.contains("error: line 4: there is no command /nope"), "\(output)")
+        let (jsonStatus, json) = try run(node, input, "--json")
+        let objects = json.split(separator: "\n").map {
+            try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+        }
+        #expect(jsonStatus == 1 && objects.allSatisfy { $0 != nil }, "\(json)")
+        let errors = objects.compactMap(\.self).filter { $0["type"] as? String == "error" }
+        #expect(Set(errors.compactMap { $0["line"] as? Int }) == [3, 4])
+    }
+
+    @Test("without a server's address it speaks to the node that the environment would start")
+    func ownNode() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(database: folder.path("c.db"))
+        for setting in [["PORT": "\(node.port)"], ["CONVERGE_ADDR": "127.0.0.1:\(node.port)"]] {
+            let chat = try NodeProcess(
+                ["chat"],
+                environment: setting.merging(["CONVERGE_TOKEN": Tokens.of("ann", name: "Ann"), "HOME": "/nonexistent"])
+                { $1 })
+            #expect(try chat.waitForExit() == 0)
+            #expect(chat.output.contains("you are Ann in lobby"), "\(chat.output)")
+        }
+    }
+
     @Test("a mistake in the file is told with its line, and nothing is connected")
     func file() throws {
         let folder = try TemporaryFolder()

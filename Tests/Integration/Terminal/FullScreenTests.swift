@@ -134,6 +134,61 @@ struct FullScreenTests {
         try expectRestored(pane, status: 0)
     }
 
+    @Test("a refused token ends nothing: the command is asked again, at once by /reconnect, and nothing typed is lost")
+    func refusedToken() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(database: folder.path("c.db"))
+        let token = folder.path("token")
+        try "not-a-token\n".write(toFile: token, atomically: true, encoding: .utf8)
+        try "server = ws://127.0.0.1:\(node.port)\ntoken-command = cat \(token); echo asked >>\(token)-log\n"
+            .write(toFile: folder.path("chat"), atomically: true, encoding: .utf8)
+        let tmux = try Tmux()
+        let pane = try tmux.pane(columns: 120)
+        try pane.enter(
+            "env -u CONVERGE_TOKEN SWIFT_BACKTRACE=enable=no HOME=/nonexistent \(NodeProcess.command) chat --config \(folder.path("chat"))"
+        )
+        try pane.wait(for: "/reconnect asks at once")
+        try pane.wait(for: "unauthorized")
+        try pane.enter("said too early")
+        try "\(Tokens.of("ann", name: "Ann"))\n".write(toFile: token, atomically: true, encoding: .utf8)
+        try pane.enter("/reconnect")
+        try pane.wait(for: "live on")
+        try pane.wait(for: "✓ said too early")
+        let asked = try String(contentsOfFile: "\(token)-log", encoding: .utf8).split(separator: "\n").count
+        #expect(asked >= 3, "at the start, when it was refused, and again")
+        try pane.enter("/quit")
+        try expectRestored(pane, status: 0)
+    }
+
+    @Test("the node's limit is known: what is over it is offered in pieces, and the status line has the node's name")
+    func pieces() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(
+            database: folder.path("c.db"),
+            environment: ["CONVERGE_MAX_BODY_LENGTH": "100", "CONVERGE_NODE_NAME": "berlin-1"])
+        let tmux = try Tmux()
+        let pane = try tmux.pane(columns: 120)
+        try start(pane, "Ann", servers: [node.port])
+        try pane.enter("first")
+        try pane.wait(for: "live on berlin-1, 127.0.0.1:\(node.port)")
+        let words = (1...30).map { "word\($0)" }.joined(separator: " ")
+        try pane.type(words)
+        try pane.wait(for: "\(words.utf8.count - 100) bytes over 100")
+        try pane.press("Enter")
+        try pane.wait(for: "Enter again sends it as 3 messages")
+        try pane.press("Enter")
+        try pane.wait(for: "✓ word1 ")
+        try pane.wait("all of it") { lines in lines.contains { $0.contains("word30") && !$0.contains("lobby>") } }
+        try pane.press("F1")
+        try pane.wait(for: "/history [N]")
+        try pane.press("F1")
+        try pane.wait("the messages again") { lines in
+            lines.contains { $0.contains("✓ word1 ") } && !lines.contains { $0.contains("/history [N]") }
+        }
+        try pane.enter("/quit")
+        try expectRestored(pane, status: 0)
+    }
+
     @Test("a resize loses nothing, and older messages come when one scrolls up")
     func resized() throws {
         let folder = try TemporaryFolder()

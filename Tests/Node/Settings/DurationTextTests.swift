@@ -6,13 +6,14 @@ import Testing
 @Suite("Durations as text")
 struct DurationTextTests {
     @Test(
-        "what Go reads, is read",
+        "what Go reads, is read, and days",
         arguments: [
             ("500ms", Duration.milliseconds(500)), ("10s", .seconds(10)), ("2m", .seconds(120)),
             ("1h30m", .seconds(5_400)), ("1.5s", .milliseconds(1_500)), (".5s", .milliseconds(500)),
             ("1.s", .seconds(1)), ("0", .zero), ("+0", .zero), ("-0", .zero), ("0s", .zero), ("3us", .microseconds(3)),
             ("3µs", .microseconds(3)), ("3μs", .microseconds(3)), ("7ns", .nanoseconds(7)), ("-5s", .seconds(-5)),
             ("1h1m1s1ms", .milliseconds(3_661_001)), ("0.0000000001h", .nanoseconds(360)), ("1m1m", .seconds(120)),
+            ("7d", .seconds(604_800)), ("1d12h", .seconds(129_600)), ("0.5d", .seconds(43_200)),
             ("9223372036854775807ns", .nanoseconds(Int64.max)),
             ("0.3333333333333333333h", .nanoseconds(1_199_999_999_999)),
         ])
@@ -23,7 +24,8 @@ struct DurationTextTests {
     @Test(
         "what Go refuses, is refused",
         arguments: [
-            "", " ", "10", "s", ".s", "1x", "1d", "10 s", "1h 30m", " 10s", "10s ", "--5s", "-", "+", "1e3s", "0x5s",
+            "", " ", "10", "s", ".s", "1x", "1D", "1w", "106752d", "10 s", "1h 30m", " 10s", "10s ", "--5s", "-", "+",
+            "1e3s", "0x5s",
             "1,5s", "1..5s", "1.5.5s", "10S", "9223372036854775808ns", "9999999999h", "99999999999999999999999s", "١s",
             "1h-5m", "1h30", "1.5", String(repeating: "1s", count: 40),
         ])

@@ -208,6 +208,21 @@ struct SettingsTests {
         #expect(problems(["CONVERGE_DB_ADAPTER": "postgres", "CONVERGE_DB_DSN": "nonsense"]).count == 1)
     }
 
+    @Test("a connection string that libpq would read otherwise is refused, and its password is not told")
+    func misreadPostgres() {
+        let adapter = ["CONVERGE_DB_ADAPTER": "postgres"]
+        for dsn in [
+            "postgres://ana:hunter@2@db/chat", "postgres://ana:hunter%2@db/chat", "host=db password=hunter2 x=y",
+        ] {
+            let found = problems(adapter.merging(["CONVERGE_DB_DSN": dsn]) { $1 })
+            #expect(found.count == 1 && found[0].hasPrefix("CONVERGE_DB_DSN: must ") && !found[0].contains("hunter"))
+        }
+        #expect(
+            problems(adapter.merging(["CONVERGE_DB_DSN": "postgres://ana@db/chat?sslmod=require"]) { $1 }) == [
+                "CONVERGE_DB_DSN: must not have the option \"sslmod\", which libpq does not know"
+            ])
+    }
+
     @Test("a password in a flag is refused, in the environment it is masked")
     func passwords() throws {
         let dsn = "postgres://ana:hunter2@db/chat"
@@ -320,12 +335,12 @@ struct SettingsTests {
     func unknown() throws {
         let settings = try Settings(environment: [
             "CONVERGE_HISTROY_LIMIT": "5", "CONVERGE_XYZZY": "1", "CONVERGE_CLUSTER_NAME": "a", "OTHER": "1",
-            "CONVERGE_TOKEN": "t", "CONVERGE_JWT_SECRET": long,
+            "CONVERGE_TOKEN": "t", "CONVERGE_JWT_SECRET": long, "CONVERGE_PORT": "9000",
         ])
         #expect(
             settings.warnings == [
                 "CONVERGE_HISTROY_LIMIT is not a setting: did you mean CONVERGE_HISTORY_LIMIT?",
-                "CONVERGE_XYZZY is not a setting",
+                "CONVERGE_PORT is not a setting: did you mean PORT?", "CONVERGE_XYZZY is not a setting",
                 "CONVERGE_CLUSTER_NAME has no effect: without CONVERGE_GOSSIP_ADDR this is a single node",
             ])
     }

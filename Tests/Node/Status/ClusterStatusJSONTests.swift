@@ -32,7 +32,7 @@ struct ClusterStatusJSONTests {
         let expected =
             #"{"node":"n0","version":"\#(ConvergeVersion.current)","protocol":{"lowest":1,"highest":1},"#
             + #""cluster":"c","address":"127.0.0.1:7000","replica":"00000000000000ab","boot":2,"state":"ready","#
-            + #""clock_tolerable":true,"taken":1700000000000,"connections":4,"sessions":3,"rooms":2,"save_queue":0,"#
+            + #""clock_tolerable":true,"taken":1700000000000,"connections":4,"sessions":3,"rooms":2,"save_queue":0,"limits":{"body":2000},"#
             + #""documents":{"count":1,"digest":"00000000000000d1","of":{"00000000000000ab":7}},"#
             + #""logs":[{"replica":"00000000000000ab","seq":7,"floor":1,"hash":"00000000000000c0"}],"#
             + #""peers":[{"replica":"0000000000000001","name":"n1","address":"h:1","state":"alive","state_ms":5000,"#

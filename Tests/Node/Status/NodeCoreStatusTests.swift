@@ -126,7 +126,7 @@ extension ClusterStatus {
             name: name, cluster: "c", address: "127.0.0.1:7000", lowestVersion: 1, highestVersion: 1,
             replica: ReplicaID(rawValue: 0xAB), boot: 2, state: .ready, isClockTolerable: true,
             taken: 1_700_000_000_000,
-            connections: 4, sessions: 3, rooms: 2, documents: 1, saveQueue: 0,
+            connections: 4, bodyLimit: 2_000, sessions: 3, rooms: 2, documents: 1, saveQueue: 0,
             logs: vector.components.map {
                 Log(end: LogEnd(dot: $0, hash: EntryHash(high: 0xC0, low: 1)), floor: 1)
             },

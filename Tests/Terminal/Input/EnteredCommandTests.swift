@@ -9,7 +9,15 @@ struct EnteredCommandTests {
         arguments: [
             ("hello", EnteredCommand.message("hello")), ("  hello ", .message("  hello ")), ("", .nothing),
             (" \t", .nothing),
-            ("//etc", .message("/etc")), ("/join dev", .join("dev")), ("/JOIN  my room ", .join("my room")),
+            ("//etc", .message("/etc")), ("/join dev", .join("dev")), ("/JOIN  my-room ", .join("my-room")),
+            (#"/join "two words" "#, .join("two words")), (#"/join ""q"""#, .join(#""q""#)),
+            (#"/join "half"#, .join(#""half"#)), ("/reconnect", .reconnect),
+            ("/history 20000", .history(20_000)),
+            (#"/doc "my list" add x"#, .document(.init(name: "my list", action: .add("x")))),
+            (
+                "/join two words",
+                .mistake(#"/join takes one room: a name with blanks stands in quotes, /join "two words""#)
+            ), ("/history 20001", .mistake("/history gives at most 20000 messages")),
             ("/rooms", .rooms), ("/users ", .users), ("/history", .history(nil)), ("/history 20", .history(20)),
             ("/help", .help), ("/status", .status), ("/quit", .quit), ("/q", .quit),
             ("/history 5", .history(5)), ("/doc", .documents),
@@ -29,6 +37,8 @@ struct EnteredCommandTests {
         "what is not understood is not sent",
         arguments: [
             "/", "/nope", "/join", "/join  ", "/history x", "/history -1", "/history 0", "/rooms x", "/doc x y",
+            #"/join " ""#,
+            "/reconnect now",
         ])
     func mistakes(line: String) {
         guard case .mistake = EnteredCommand(line) else {

@@ -1,3 +1,4 @@
+import Foundation
 import Testing
 
 @testable import ConvergeClient
@@ -23,9 +24,30 @@ struct LineJSONTests {
         #expect(lines.count == 2 && lines.allSatisfy { $0.hasSuffix(#""history":true}"#) })
     }
 
+    @Test("what a terminal would obey is written as an escape, and reads back as it was")
+    func harmless() throws {
+        let foreign = "\u{9B}31m \u{7F} \u{85} \u{202E}evil\u{2066} \u{2028} \u{E0041} \u{200D} \u{1B}[0m é"
+        let lines = LineJSON.lines(
+            .message(ChatLine(id: "1", room: foreign, userID: foreign, displayName: foreign, body: foreign)))
+        let text = try #require(lines.first)
+        for scalar in text.unicodeScalars {
+            let isHarmless = !TerminalText.isObeyed(scalar)
+            #expect(isHarmless, "U+\(String(scalar.value, radix: 16)) stands in the line as it is")
+        }
+        #expect(text.contains(#"\u009b31m \u007f \u0085 \u202eevil\u2066 \u2028 \udb40\udc41"#) && text.contains("é"))
+        let read = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+        for name in ["room", "user_id", "display_name", "body"] { #expect(read[name] as? String == foreign) }
+        #expect(LineJSON.error("\u{9B}2J", line: 3) == #"{"type":"error","line":3,"body":"\u009b2J"}"#)
+    }
+
     @Test("lists and documents")
     func others() {
         #expect(LineJSON.lines(.rooms(["a", "b"], ref: nil)) == [#"{"type":"rooms","rooms":["a","b"]}"#])
+        let documents = [DocumentName(name: "tags", sort: .set), DocumentName(name: "new", sort: nil)]
+        #expect(
+            LineJSON.lines(.documents(documents, room: "dev", ref: nil)) == [
+                #"{"type":"docs","room":"dev","docs":[{"name":"tags","kind":"orset"},{"name":"new"}]}"#
+            ])
         let change = DocumentEvent(
             type: "crdt_counter_changed", room: "dev", document: "votes", userID: "ana", amount: -2, value: 5)
         #expect(

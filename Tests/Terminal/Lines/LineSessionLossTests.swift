@@ -18,9 +18,9 @@ struct LineSessionLossTests {
         driver.pass(3_600)
         #expect(
             driver.taken() == [
-                .send("hi", room: "lobby"),
+                .send("hi", room: "lobby", line: 1),
                 .note("not connected: the connection to the server was lost; trying again"),
-                .send("ho", room: "lobby"),
+                .send("ho", room: "lobby", line: 2),
             ])
         #expect(driver.session.wantsInput)
         driver.connecting(LineDriver.b)

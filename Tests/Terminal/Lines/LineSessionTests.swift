@@ -79,7 +79,7 @@ struct LineSessionTests {
         var driver = LineDriver()
         driver.type("hi", "ho")
         driver.endOfInput()
-        #expect(driver.taken() == [.send("hi", room: "lobby"), .send("ho", room: "lobby")])
+        #expect(driver.taken() == [.send("hi", room: "lobby", line: 1), .send("ho", room: "lobby", line: 2)])
         driver.own("1", "hi")
         driver.stored("1")
         #expect(driver.taken() == [.print("12:03 > Ana: hi")])
@@ -94,7 +94,7 @@ struct LineSessionTests {
         driver.type("hi")
         driver.endOfInput()
         driver.stored("1")
-        #expect(driver.taken() == [.send("hi", room: "lobby")])
+        #expect(driver.taken() == [.send("hi", room: "lobby", line: 1)])
         driver.own("1", "hi")
         #expect(driver.taken() == [.print("12:03 > Ana: hi"), .exit(0)])
 
@@ -109,12 +109,15 @@ struct LineSessionTests {
     @Test("an error to a piped message makes the whole a failure, to a typed one it doesn't", arguments: [true, false])
     func refused(isInteractive: Bool) {
         var driver = LineDriver(isInteractive: isInteractive)
-        driver.type("hi")
+        driver.type("", "hi")
+        driver.session.sent(key: "k", line: isInteractive ? nil : 2)
         driver.event(.sending(key: "k", .refused("message too large")))
         driver.endOfInput()
         #expect(
             driver.taken() == [
-                .send("hi", room: "lobby"), .complain("message too large"), .exit(isInteractive ? 0 : 1),
+                .send("hi", room: "lobby", line: isInteractive ? nil : 2),
+                .complain(isInteractive ? "message too large" : "line 2: message too large"),
+                .exit(isInteractive ? 0 : 1),
             ])
     }
 
@@ -126,7 +129,9 @@ struct LineSessionTests {
         driver.type("more")
         #expect(driver.taken().isEmpty)
         driver.stored()
-        #expect(driver.taken() == [.send("more", room: "lobby")] && !driver.session.wantsInput)
+        #expect(
+            driver.taken() == [.send("more", room: "lobby", line: LineSession.inFlight + 1)]
+                && !driver.session.wantsInput)
         driver.stored()
         #expect(driver.session.wantsInput)
     }
@@ -135,11 +140,11 @@ struct LineSessionTests {
     func order() {
         var driver = LineDriver()
         driver.type("hi", "/rooms", "ho", "/users")
-        #expect(driver.taken() == [.send("hi", room: "lobby")])
+        #expect(driver.taken() == [.send("hi", room: "lobby", line: 1)])
         driver.stored()
         #expect(driver.taken() == [.ask(.rooms, room: "lobby")])
         driver.answer(.shown([.rooms(["lobby"], ref: nil)]))
-        #expect(driver.taken() == [.print("-- rooms (1): lobby"), .send("ho", room: "lobby")])
+        #expect(driver.taken() == [.print("-- rooms (1): lobby"), .send("ho", room: "lobby", line: 3)])
         driver.stored()
         #expect(driver.taken() == [.ask(.users, room: "lobby")])
     }
@@ -151,14 +156,66 @@ struct LineSessionTests {
         let change = DocumentRequest(name: "tags", action: .add("alpha"))
         #expect(
             driver.taken() == [
-                .ask(.document(change), room: "lobby"), .complain("there is no command /nope: /help shows them"),
-                .complain("/leave is for the full screen: /join goes to another room"),
+                .ask(.document(change), room: "lobby"),
+                .complain("line 2: there is no command /nope: /help shows them"),
+                .complain("line 4: /leave is for the full screen: /join goes to another room"),
             ])
         driver.type("/status", "/help")
         #expect(driver.taken().first == .print("-- ana in lobby: live on a:1"))
         driver.answer(.refused("tags was not changed: document full"))
         driver.type("/quit")
-        #expect(driver.taken() == [.complain("tags was not changed: document full"), .exit(1)])
+        #expect(driver.taken() == [.complain("line 1: tags was not changed: document full"), .exit(1)])
+    }
+
+    @Test("with --json mistakes, refusals and failures are objects among the others")
+    func errorsAsJSON() {
+        var driver = LineDriver(isJSON: true)
+        driver.type("hi", "/nope")
+        driver.session.sent(key: "k", line: 1)
+        driver.event(.sending(key: "k", .refused("message too large")))
+        driver.session.trouble("the token command ended with 1", into: &driver.effects)
+        driver.event(.connection(.ended(.unauthorized)))
+        #expect(
+            driver.taken() == [
+                .send("hi", room: "lobby", line: 1),
+                .print(#"{"type":"error","line":2,"body":"there is no command /nope: /help shows them"}"#),
+                .print(#"{"type":"error","line":1,"body":"message too large"}"#),
+                .print(#"{"type":"error","body":"the token command ended with 1"}"#),
+                .print(#"{"type":"error","body":"\#(EndReason.unauthorized.message)"}"#), .exit(1),
+            ])
+    }
+
+    @Test("a refusal names its line also when later ones are on their way and others were too long to read")
+    func lineNumbers() {
+        var driver = LineDriver()
+        driver.session.handle(.tooLong, at: 0, into: &driver.effects)
+        driver.type("a", "b", "c")
+        for (key, line) in [("a", 2), ("b", 3), ("c", 4)] { driver.session.sent(key: key, line: line) }
+        driver.event(.sending(key: "a", .stored(Receipt(id: ""))))
+        driver.event(.sending(key: "c", .refused("message too large")))
+        driver.event(.sending(key: "b", .refused("busy")))
+        let complaints = driver.taken().compactMap { effect -> String? in
+            if case .complain(let what) = effect { what } else { nil }
+        }
+        #expect(complaints == ["line 1: that line is too long", "line 4: message too large", "line 3: busy"])
+    }
+
+    @Test("a person is told the node's name, where the server tells it")
+    func names() throws {
+        var driver = LineDriver(isInteractive: true)
+        let a = try #require(LineDriver.a)
+        let state = ConnectionState.live(a, node: "00000000000000aa", userID: "ana", displayName: "Ana")
+        driver.event(.connection(state))
+        #expect(driver.taken() == [.lookUp(a)])
+        driver.type("/status")
+        driver.session.learn(["00000000000000aa": "n1"])
+        driver.type("/status")
+        #expect(
+            driver.taken() == [
+                .print("-- ana in lobby: live on 00000000, a:1"), .print("-- ana in lobby: live on n1, a:1"),
+            ])
+        driver.event(.connection(state))
+        #expect(driver.taken().isEmpty)
     }
 
     @Test("answers about documents are shown once, changes are shown as they come")
@@ -180,14 +237,14 @@ struct LineSessionTests {
     func join() {
         var driver = LineDriver()
         driver.type("hi", "/join dev", "ho")
-        #expect(driver.taken() == [.send("hi", room: "lobby")])
+        #expect(driver.taken() == [.send("hi", room: "lobby", line: 1)])
         driver.stored()
         #expect(driver.taken() == [.join("dev")])
         driver.connecting(LineDriver.a, in: "dev")
         driver.event(.message(LineDriver.line("1", "still here"), isMissed: false))
         #expect(driver.taken() == [.print("12:03 Bob: still here")])
         driver.live(LineDriver.a, in: "dev")
-        #expect(driver.taken() == [.leave("lobby"), .print("-- you are in dev"), .send("ho", room: "dev")])
+        #expect(driver.taken() == [.leave("lobby"), .print("-- you are in dev"), .send("ho", room: "dev", line: 3)])
         driver.event(.message(LineDriver.line("2", "late"), isMissed: false))
         driver.event(.connection(.ended(.left)))
         driver.event(.message(LineDriver.line("3", "hello", room: "dev"), isMissed: false), in: "dev")
@@ -204,7 +261,8 @@ struct LineSessionTests {
         driver.event(.connection(.ended(.invalidRoomOrUser)), in: "long")
         #expect(
             driver.taken() == [
-                .join("long"), .complain(EndReason.invalidRoomOrUser.message), .send("ho", room: "lobby"),
+                .join("long"), .complain("line 1: \(EndReason.invalidRoomOrUser.message)"),
+                .send("ho", room: "lobby", line: 2),
             ])
         driver.stored()
         driver.endOfInput()

@@ -305,7 +305,7 @@ struct ChatScreenTests {
                 .paste("p\nq"),
                 .named(.backspace), .wheel(up: true, column: 1, row: 1), .wheel(up: false, column: 1, row: 1),
                 .named(.escape),
-                .named(.function(2)), .named(.function(4)), .named(.enter, .alt),
+                .named(.function(1)), .named(.function(2)), .named(.function(4)), .named(.enter, .alt),
             ]
         let bodies = [
             "hello ann", "世界 👩‍👩‍👧", String(repeating: "long ", count: 60), "https://example.org/x", "\u{1B}[1m\n\n", "",

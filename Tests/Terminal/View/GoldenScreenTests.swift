@@ -55,6 +55,18 @@ struct GoldenScreenTests {
         Golden.expect(driver.grid, "members-80x24")
     }
 
+    @Test("the help, and a refusal above what is typed")
+    func help() {
+        var driver = ScreenDriver.scene(columns: 80, rows: 24)
+        driver.press(.named(.function(1)))
+        Golden.expect(driver.grid, "help-80x24")
+        driver.press(.named(.escape))
+        driver.press(.control("u"))
+        driver.event(.nodes(names: [:], bodyLimit: 20))
+        driver.enter("more than twenty bytes")
+        Golden.expect(driver.grid, "split-80x24")
+    }
+
     @Test("a message of several lines that is typed, and the messages alone")
     func bare() {
         var driver = ScreenDriver.scene(columns: 80, rows: 24)
