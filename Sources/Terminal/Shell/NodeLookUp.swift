@@ -15,7 +15,9 @@ enum NodeLookUp {
                 case .report(let report, _) = answer.outcome
             else { return }
             var names: [String: String] = [:]
-            for peer in report.peers { names["\(peer.replica)"] = peer.name }
+            for peer in report.peers {
+                if let replica = peer.replica { names["\(replica)"] = peer.name }
+            }
             if let replica = report.replica { names["\(replica)"] = report.name }
             tell(names, report.bodyLimit)
         }

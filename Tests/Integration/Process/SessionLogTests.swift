@@ -1,6 +1,6 @@
 // What the log tells of sessions, for whoever reads it afterwards: who, from where, for how long, and why it ended.
 
-import ConvergeNode
+@testable import ConvergeNode
 import Glibc
 import Testing
 
