@@ -8,11 +8,8 @@
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../scripts/lib.sh"
 
-usage() { sed -n '2,7p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
-case "${1:-}" in
--h | --help) usage && exit 0 ;;
-esac
-[ $# = 2 ] && [ -f "$1" ] && [ -f "$2" ] || { usage >&2 && exit 2; }
+help_if_asked "$@"
+[ $# = 2 ] && [ -f "$1" ] && [ -f "$2" ] || misuse "a package and a tarball are wanted"
 package=$1
 tarball=$2
 command -v mmdebstrap >/dev/null || install mmdebstrap

@@ -6,13 +6,8 @@
 # Where there is no promtool, it is taken out of Debian's package `prometheus`, which is not installed: no service starts.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
-
-usage() { sed -n '2,6p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
-case "${1:-}" in
-"") ;;
--h | --help) usage && exit 0 ;;
-*) usage >&2 && exit 2 ;;
-esac
+help_if_asked "$@"
+[ $# -eq 0 ] || misuse "not understood: $*"
 
 promtool=$(find_promtool)
 "$promtool" check rules "$root/packaging/alerts.yml"

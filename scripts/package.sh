@@ -11,20 +11,19 @@
 # help texts. What is needed is installed where it is missing (apt-get, as root or by sudo).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+help_if_asked "$@"
 
-usage() { sed -n '2,11p' "${BASH_SOURCE[0]}" | sed 's/^# \{0,1\}//'; }
 out=$root/.build/packages
 check=""
 while [ $# -gt 0 ]; do
     case $1 in
-    -h | --help) usage && exit 0 ;;
     --check) check=yes ;;
     --out)
-        [ $# -ge 2 ] || { usage >&2 && exit 2; }
+        need_value "$1" $#
         out=$2
         shift
         ;;
-    *) usage >&2 && exit 2 ;;
+    *) misuse "not understood: $1" ;;
     esac
     shift
 done

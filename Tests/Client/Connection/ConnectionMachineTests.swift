@@ -161,7 +161,11 @@ struct ConnectionMachineTests {
     @Test("the end of the stream is told once, by where it came")
     func endOfStream() throws {
         var early = try machine()
-        #expect(early.endOfStream() == [.ended(.notWebSocket("the connection was closed before any answer"))])
+        #expect(
+            early.endOfStream() == [
+                .ended(
+                    .notWebSocket("the connection was closed before any answer; if this port speaks TLS, use wss://"))
+            ])
         #expect(early.endOfStream().isEmpty)
         var open = try machine()
         _ = feed(&open, Array(Self.response.utf8))

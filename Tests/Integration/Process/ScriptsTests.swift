@@ -10,7 +10,7 @@ struct ScriptsTests {
 
     /// What can be run: a file with a first line that says by what, which may be executed.
     private static let scripts: [String] = {
-        let folders = ["scripts", "scripts/bench", "cluster", ".ci"]
+        let folders = ["scripts", "scripts/bench", "cluster", "packaging", ".ci"]
         return folders.flatMap { folder -> [String] in
             let path = root.appendingPathComponent(folder).path
             let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
@@ -44,7 +44,7 @@ struct ScriptsTests {
             for name in ["bin", "home", "tmp", "tree/Sources/Terminal"] {
                 try files.createDirectory(atPath: folder.path(name), withIntermediateDirectories: true)
             }
-            for name in ["scripts", "cluster", ".ci", "docs", "Package.swift", "Sources/Terminal/Text"] {
+            for name in ["scripts", "cluster", "packaging", ".ci", "docs", "Package.swift", "Sources/Terminal/Text"] {
                 try files.copyItem(
                     atPath: ScriptsTests.root.appendingPathComponent(name).path, toPath: "\(tree)/\(name)")
             }

@@ -5,7 +5,9 @@ import Foundation
 import Testing
 
 @Suite struct StandardStreamsTests {
-    private static let environment = ["CONVERGE_JWT_SECRET": Tokens.secret, "CONVERGE_TOKEN": "x"]
+    private static let environment = [
+        "CONVERGE_JWT_SECRET": Tokens.secret + ", and long enough", "CONVERGE_TOKEN": "x",
+    ]
 
     /// What a shell does before it becomes the command.
     private static func redirected(_ how: String) -> [String] { ["/bin/sh", "-c", "exec \"$0\" \"$@\" \(how)"] }

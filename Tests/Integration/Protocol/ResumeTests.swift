@@ -135,6 +135,7 @@ import Testing
         var cursor = ""
         try running { _, bob in try say(bob, ["kept"]) }
         let older = try Data(contentsOf: URL(filePath: file))
+        let mark = try Data(contentsOf: URL(filePath: file + "-lock"))
         try running { node, bob in
             let (ann, welcome) = try enter(node, "ann")
             try say(bob, ["lost 1", "lost 2", "lost 3"])
@@ -142,11 +143,13 @@ import Testing
             while live.last?.body != "lost 3" { live.append(try ann.next()) }
             cursor = try self.cursor(welcome, and: live)
         }
-        // As an image of the machine's disk does: the same file, with what it was.
-        let handle = try FileHandle(forWritingTo: URL(filePath: file))
-        try handle.truncate(atOffset: 0)
-        try handle.write(contentsOf: older)
-        try handle.close()
+        // As an image of the machine's disk does: the same files, with what they were.
+        for (path, bytes) in [(file, older), (file + "-lock", mark)] {
+            let handle = try FileHandle(forWritingTo: URL(filePath: path))
+            try handle.truncate(atOffset: 0)
+            try handle.write(contentsOf: bytes)
+            try handle.close()
+        }
         try running { node, bob in
             let (ann, _) = try enter(node, "ann")
             try ann.send(#"{"type":"resume","cursor":\#(cursor),"ref":"r"}"#)

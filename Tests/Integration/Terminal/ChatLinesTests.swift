@@ -184,12 +184,16 @@ struct ChatLinesTests {
                 "-- crdt_orset_added tags: alpha", "-- crdt_orset_added tags: beta",
                 "-- crdt_orset_removed tags: alpha",
                 "-- crdt_lww_set topic: Plan B", "-- crdt_counter_changed votes: -2", "-- tags (1): beta",
-                "-- topic is \"Plan B\"", "-- votes stands at -2", "-- documents (3): tags, topic, votes",
+                "-- topic is \"Plan B\"", "-- votes stands at -2",
+                "-- documents (3): tags (set), topic (register), votes (counter)",
             ])
         let (again, objects) = try run(node, "printf '/doc tags\\n/doc none\\n'", "--json")
         #expect(again == 1)
         #expect(objects.contains(#"{"type":"crdt_orset_values","room":"lobby","doc":"tags","items":["beta"]}"# + "\n"))
-        #expect(objects.contains("error: there is no document none\n"))
+        #expect(objects.contains(#"{"type":"error","line":2,"body":"there is no document none"}"# + "\n"))
+        let (_, list) = try run(node, "echo /doc", "--json")
+        #expect(
+            list.contains(#""docs":[{"name":"tags","kind":"orset"},{"name":"topic","kind":"lww"},{"name":"votes","#))
     }
 }
 

@@ -100,7 +100,7 @@ struct SettingsTests {
         ("CONVERGE_SUSPECT_TIMEOUT", "800ms", "800ms", ["0", "2", "-2s", "2h", "x"]),
         ("CONVERGE_SQLITE_SYNC", "NORMAL", "normal", ["off", "1"]),
         ("CONVERGE_LOOPS", "4", "4", ["-1", "1025", "x"]),
-        ("CONVERGE_RETENTION", "720h", "720h", ["-1h", "500ms", "876001h", "30d", "x"]),
+        ("CONVERGE_RETENTION", "720h", "720h", ["-1h", "500ms", "876001h", "36501d", "x"]),
         ("CONVERGE_KEY_WINDOW", "1h", "1h", ["0", "-1h", "8761h", "x"]),
         ("CONVERGE_ACCEPT_AHEAD", "8760h", "8760h", ["23h", "0", "-48h", "876001h", "x"]),
         ("CONVERGE_SYSTEM_EVENTS", "live", "live", ["on", "1"]),
