@@ -1,4 +1,4 @@
 /// Which build this is.
 public enum ConvergeVersion {
-    public static let current = "0.1.0"
+    public static let current = "0.2.0"
 }
