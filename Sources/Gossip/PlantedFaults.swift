@@ -93,7 +93,7 @@ extension PlantedFaults {
     /// A redaction is not passed on.
     public static let redactionForgotten = PlantedFaults(rawValue: 1 << 38)
     /// An event that a session was fed before it came live, and was not shown, is fed to it again.
-    public static let fedEventForgotten = PlantedFaults(rawValue: 1 << 39)
+    public static let fedEventForgotten = PlantedFaults(rawValue: 1 << 44)
     /// Joined and left are written also while the node refuses to write for its clock.
     public static let attendanceIgnoresClock = PlantedFaults(rawValue: 1 << 43)
 }
