@@ -337,7 +337,8 @@ extension ClientLoop {
     mutating func waitToWrite(_ slot: UInt32) {
         let connection = connections[slot]
         if connection.pointee.output.sentCount > 64 << 10 { connection.pointee.output.compact() }
-        let pause = connection.pointee.backlog > options.sendBytes
+        // Who has not taken the close frame can't answer it yet: reading on would serve a flood, and nothing else.
+        let pause = connection.pointee.backlog > options.sendBytes || connection.pointee.phase == .closing
         if connection.pointee.wantsWrite, connection.pointee.readPaused == pause {
             askForFeed(slot)
             return
