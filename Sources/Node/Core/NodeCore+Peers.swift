@@ -193,12 +193,12 @@ extension NodeCore {
                 effects.append(.report(.memberForgotten(member, name: name(of: member))))
                 inform(.forgotten(member), at: now, into: &effects)
             case .remember(let member):
-                remembered.append(
+                memberNotes.note(
                     .remember(
                         StoredMember(
                             address: member.address, replica: member.replica, name: member.name, seen: member.seen)))
             case .drop(let address):
-                remembered.append(.forget(address: address))
+                memberNotes.note(.forget(address: address))
             }
         }
     }

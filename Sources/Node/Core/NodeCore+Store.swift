@@ -104,6 +104,7 @@ extension NodeCore {
 
     mutating func fail(_ batch: consuming OpenBatch, at now: UInt64) {
         var batch = batch
+        memberNotes.putBack(batch.batch.effects)
         ready.takeMoves(of: &batch.frames)
         let reads = batch.takeReads()
         if options.planted.has(.readsRefused) {

@@ -86,8 +86,7 @@ struct NodeCore: ~Copyable {
     var memberTimes = MemberTimes()
     /// (room, user) whose last event the store is to be asked for at the end of this turn.
     var wantedAttendance: [RoomUser] = []
-    /// Members to be stored, or forgotten, with the next batch.
-    var remembered: [StoreEffect] = []
+    var memberNotes = MemberNotes()
     var clockStanding = ClockStanding.right
     /// Wall time less the monotonic clock when the clocks were last looked at, and when the log is next reminded of them.
     var clockOffset: Int64 = 0
@@ -192,8 +191,8 @@ struct NodeCore: ~Copyable {
                 keeping: options.retention, keys: options.keyWindow, folding: foldable, batchWaits: !open.isEmpty)
         {
             effects.append(.prune(pruning))
-        } else if !open.isEmpty || !remembered.isEmpty {
-            open.batch.effects.append(contentsOf: exchange(&remembered, for: []))
+        } else if !open.isEmpty || !memberNotes.isEmpty {
+            open.batch.effects.append(contentsOf: memberNotes.take())
             effects.append(.commit(open.batch))
             shared.commits(open.batch, of: log?.replica, at: monotonic)
             inFlight = takeOpen()

@@ -1,4 +1,5 @@
 import ConvergeWire
+import FoundationEssentials
 
 /// One event for the log, before anybody has decided how it looks: when, how grave, what, and its fields.
 ///
@@ -11,8 +12,8 @@ public struct LogRecord: Sendable {
     /// The first is the node's name, `node`. None is ever a token, a secret or a message's body.
     public let fields: [LogField]
 
-    /// When it happened: `Date(timeIntervalSince1970: record.secondsSince1970)`.
-    public var secondsSince1970: Double { Double(time) / 1_000 }
+    /// When it happened, to the millisecond.
+    public var date: Date { Date(timeIntervalSince1970: Double(time) / 1_000) }
 
     /// About what it takes in memory, for the bound on what waits.
     var cost: Int {

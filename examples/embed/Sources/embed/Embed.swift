@@ -4,6 +4,7 @@
 import ConvergeNode
 import ConvergeStorage
 import Dispatch
+import FoundationEssentials
 import Glibc
 
 @main
@@ -13,7 +14,7 @@ struct Embed {
         var options = ServerOptions(host: "127.0.0.1", port: 0, jwtSecret: secret)
         options.nodeName = "embedded"
         options.logLevel = .warn
-        options.log = { record in print("\(record.level): \(record.event)", record.fields.map(\.name)) }
+        options.log = { record in print(record.date, record.level, record.event, record.fields.map(\.name)) }
 
         let server = ConvergeServer(store: SQLiteStore(path: "embedded.db"), options: options)
         try server.start()
@@ -22,7 +23,7 @@ struct Embed {
         fflush(nil)
 
         waitForEnterOrTermination()
-        print("messages:", server.metricsSnapshot()?["messages_total"] ?? 0)
+        print("messages:", Int(server.metricsSnapshot()?["messages_total"] ?? 0))
         server.stop()
     }
 
