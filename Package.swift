@@ -91,6 +91,7 @@ let package = Package(
                 "ConvergeWire", "CSQLite", "CPostgres", "COpenSSL",
             ]),
         tests("Command", ["converge"]),
+        tests("Papers", ["converge", "ConvergeTerminal", "ConvergeNode", "ConvergeWire"]),
         simulationTarget,
     ],
     swiftLanguageModes: [.v6]
