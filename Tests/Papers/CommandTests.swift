@@ -52,15 +52,19 @@ import Testing
         return scripts.first { $0 == name || $0.hasSuffix("/" + name) }.map { .script($0) }
     }
 
-    /// The commands in a line of a shell, each as its words; comments left out.
-    private static func commands(in line: String) -> [[String]] {
-        var text = line
-        if let comment = text.range(of: #"(^|\s)#(\s.*)?$"#, options: .regularExpression) {
-            text.removeSubrange(comment)
+    /// The commands in a line of a shell, each as its words, and what its comment says in the same way.
+    private static func commands(in line: String) -> (run: [[String]], told: [[String]]) {
+        guard let comment = line.range(of: #"(^|\s)#(\s.*)?$"#, options: .regularExpression) else {
+            return (words(of: line), [])
         }
+        return (words(of: String(line[..<comment.lowerBound])), words(of: String(line[comment])))
+    }
+
+    private static func words(of line: String) -> [[String]] {
+        var text = line
         for mark in ["$(", ")", "(", ";", "&&", "||", "|"] { text = text.replacing(mark, with: "\n") }
         return text.split(separator: "\n").map { command in
-            command.split(separator: " ").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: "\"'[]`,")) }
+            command.split(separator: " ").map { $0.trimmingCharacters(in: CharacterSet(charactersIn: "\"'[]`,:")) }
         }
     }
 
@@ -92,16 +96,15 @@ import Testing
         return wrong.isEmpty ? nil : "nothing has \(wrong.joined(separator: ", "))"
     }
 
-    /// Code that is no command, though it looks like one: `converge` as a user, a file or another program's argument.
-    private static let noCommands: Set<String> = []
-
     @Test("every command of converge and of a script, and every flag that a paper gives it, exists")
     func named() {
         var seen = 0
         for paper in Papers.all {
-            for piece in paper.pieces where !Self.noCommands.contains(piece.text) {
-                for words in Self.commands(in: piece.text) {
-                    if words.contains(where: { Self.program($0) != nil }) { seen += 1 }
+            for piece in paper.pieces {
+                let (run, told) = Self.commands(in: piece.text)
+                func isOurs(_ words: [String]) -> Bool { words.contains { Self.program($0) != nil } }
+                for words in run + told.filter(isOurs) {
+                    if isOurs(words) { seen += 1 }
                     if let problem = Self.problem(with: words) { Issue.record("\(piece): \(problem)") }
                 }
             }
