@@ -3,6 +3,7 @@
 #
 #   scripts/simulate.sh [--seeds N] [--from S] [--nodes N] [--minutes M]   runs on all cores [500 seeds from 1]
 #       --rewinds                                                          with disks set back so that logs fork
+#       --shared                                                           with nodes that write one database
 #       --generation G                                                     by the rules of an earlier generation of seeds
 #       --full-disks                                                       with disks that have no room at times
 #       --far-clocks                                                       with wall clocks hours and years ahead

@@ -95,6 +95,9 @@ public final class SharedMemoryDatabase: Sendable {
     /// All that is committed, sorted. O(n log n).
     public var state: MemoryState { locked.withLock { $0.contents.state } }
     public var vector: VersionVector { locked.withLock { $0.contents.vector } }
+    public var floors: VersionVector { locked.withLock { $0.contents.floors } }
+    /// See `MemoryStore.shown`.
+    public var shown: [Entry] { locked.withLock { $0.contents.shown } }
     /// See `MemoryStore.fingerprint`.
     public func fingerprint() -> UInt64 { locked.withLock { $0.contents.fingerprint } }
 }
@@ -129,7 +132,7 @@ extension SharedMemoryDatabase.State {
                 return try takeFresh(start, holder, .fenced, givingUp: held.replica)
             }
             if start.renew { return try takeFresh(start, holder, start.reasonToRenew, givingUp: held.replica) }
-            let hasAll = contents.vector.covers(held.vector) || faults.forgetsWhatWasHeld
+            let hasAll = contents.vector.covers(held.vector)
             guard rows[held.replica] != nil, contents.vector[held.replica] >= held.committed, hasAll else {
                 return try takeFresh(start, holder, .behind, givingUp: held.replica)
             }

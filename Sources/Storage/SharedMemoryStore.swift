@@ -88,6 +88,9 @@ public final class SharedMemoryStore: Store, MemorySource {
     /// Makes one thing go wrong; faults of one operation happen in the order in which they were injected.
     public func inject(_ fault: Fault) { locked.withLock { $0.injected.append(fault) } }
 
+    /// What was injected and has not happened yet does not happen.
+    public func forgetFaults() { locked.withLock { $0.injected = [] } }
+
     /// Until it is called with nil, every operation throws `error`.
     ///
     /// - Parameter losesRequest: the first batch that is sent meanwhile throws `unknownOutcome`: it does not get there, but

@@ -27,7 +27,7 @@ struct SharedMemoryTransaction: Sendable {
         if isThere, effects.isEmpty { return }
 
         let before = state.rows
-        try guarded(&state, after: state.faults.ignoresDependencies ? VersionVector() : dependencies(of: fresh, batch))
+        try guarded(&state, after: dependencies(of: fresh, batch))
         for entry in fresh where state.rows[entry.dot.replica] == nil {
             state.rows[entry.dot.replica] = SharedMemoryDatabase.Row()
         }

@@ -14,12 +14,8 @@ public struct StoreFaults: Hashable, Sendable {
     public var foldsUnknownKinds = false
     /// In a shared database a batch goes in under whatever epoch the replica's row has.
     public var ignoresEpoch = false
-    /// A shared database does not look whether it has what a batch depends on.
-    public var ignoresDependencies = false
     /// What follows from an entry that is in a shared database already is done once more.
     public var repeatsEffects = false
-    /// Opening a shared database does not look whether that has all that the process knew to be there.
-    public var forgetsWhatWasHeld = false
     /// Entries are handed out by position alone, also before what they depend on.
     public var rangesByPosition = false
 

@@ -41,6 +41,27 @@ struct DocumentsReference {
         return standing.sorted()
     }
 
+    /// What the vector's writes have put into a set and nothing that was ever written takes out.
+    func lasting(in document: DocumentID, of vector: VersionVector) -> [Text] {
+        let writes = documents[document] ?? []
+        return writes.filter { vector.covers($0.dot) }.compactMap { add in
+            guard case .add(let element, _) = add.delta else { return nil }
+            return writes.contains { $0.past.covers(add.dot) && $0.element == element } ? nil : element
+        }
+    }
+
+    /// What a register may hold where the vector's writes are known: the last of those, and all that are later. None where
+    /// the vector has none.
+    func values(of document: DocumentID, since vector: VersionVector) -> [String] {
+        let writes = documents[document] ?? []
+        func order(_ write: Write) -> (HybridTimestamp, ReplicaID) { (write.timestamp, write.dot.replica) }
+        guard let last = writes.filter({ vector.covers($0.dot) }).max(by: { order($0) < order($1) }) else { return [] }
+        return writes.filter { order($0) >= order(last) }.map { write in
+            guard case .set(let value?) = write.delta else { return "" }
+            return value.string
+        }
+    }
+
     /// A counter is the sum of what its entries say that they have added.
     func count(of document: DocumentID) -> Int {
         (documents[document] ?? []).reduce(0) { sum, write in

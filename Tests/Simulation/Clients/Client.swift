@@ -42,8 +42,12 @@ final class Client {
         var mayMove = false
         /// The session has moved on since, so it need not be answered.
         var mayEnd = false
-        /// What the asked node had then.
+        /// What the asked node had then; for a resume, what its cursor covered.
         var known = VersionVector()
+        /// The highest position that its connection had shown it by then.
+        var read: Position?
+        /// A document that it reads since a resume has named it.
+        var named: NamedDocument?
     }
 
     struct Seen {

@@ -90,9 +90,12 @@ final class LibraryClient {
         origin?.merge(cursor)
     }
 
+    /// It has been told that it has all up to its cursor.
+    var hasResumed = false
+
     /// What was on the disk before its node had opened it came before, and will not come live; a resume has it.
     func excuse(_ vector: VersionVector) {
-        if core.session.phase == .live { origin?.merge(vector) }
+        if core.session.phase == .live, !hasResumed { origin?.merge(vector) }
     }
 
     /// A line of a log that was written twice: which of the two it is of, its place does not say.

@@ -20,6 +20,8 @@ struct RoomView {
     /// It began somewhere: before that there is nothing to resume from.
     private(set) var hasBegun: Bool
     private var checked: VersionVector
+    /// It was told by the end of a resume that it has all up to its cursor: so it is owed what comes behind that.
+    private var isExact = false
 
     /// Nothing is known yet but what comes by.
     init() {
@@ -47,6 +49,7 @@ struct RoomView {
         checked = cursor
         loose = dots
         hasBegun = true
+        isExact = false
     }
 
     /// Everything of the room is wanted, whatever was shown before.
@@ -60,7 +63,8 @@ struct RoomView {
     /// What was asked before this is over: it was replaced, or the stay in the room has ended.
     mutating func endResumes(before order: Int = .max) { asked.removeAll { $0.order < order } }
 
-    mutating func excuse(_ vector: VersionVector) { origin.merge(vector) }
+    /// What was there before its node had opened the store came before it, and will not come live.
+    mutating func excuse(_ vector: VersionVector) { if !isExact { origin.merge(vector) } }
 
     // MARK: Frames
 
@@ -117,6 +121,7 @@ struct RoomView {
             if !recovered { takeBack(reached) }
             cursor.merge(reached)
             if !recovered { origin.merge(reached) }
+            isExact = true
         } else if !isResuming {
             // It begins anew from here.
             if recovered { return "recovered from no cursor" }

@@ -156,8 +156,13 @@ final class Connection {
     var slowUntil: Microseconds = 0
     /// What the node's disk had when it was opened, where the client came before.
     var before = VersionVector()
-    /// The client's own: what may be credited to a room's cursor.
+    /// The client's own: what may be credited to a room's cursor; the highest position that was read here; where a
+    /// resume in the URL began.
     var anchor = Anchor()
+    var highest: Position?
+    var given = VersionVector()
+    /// What was shown here of each room, in all its stays there, for the checks.
+    var everShown: [Text: Set<Dot>] = [:]
 
     init(index: Int, client: Int, node: Int, life: Int, session: SessionID) {
         self.index = index

@@ -131,6 +131,7 @@ extension World {
         var sent = sent
         sent.order = verdict.refs
         sent.moves = client.connection?.anchor.moves ?? 0
+        sent.read = client.connection?.highest
         client.pending[ref] = sent
         return ref
     }
@@ -166,7 +167,7 @@ extension World {
         let page = client.page?.room == client.room ? client.page?.before : nil
         let before = clientChoices.chance(50) ? page : nil
         var sent = sent(.history, client)
-        if let connection = client.connection { sent.known = nodes[connection.node].disk.vector }
+        if let connection = client.connection { sent.known = known(to: nodes[connection.node]) }
         return (
             .history(room: client.room, limit: 1 + clientChoices.below(60), before: before), newRef(client, sent)
         )
@@ -235,7 +236,7 @@ extension World {
 
     private func take(_ frame: ShownFrame, _ client: Client, _ connection: Connection) {
         if let library = client.library { return take(frame, client, library, connection) }
-        if let position = frame.position { client.saw(position) }
+        if let position = frame.position { connection.saw(position, client) }
         if frame.type == "message", let dot = frame.dot, let position = frame.position {
             client.seen.append(
                 .init(room: Text(frame.room), dot: dot, position: position, body: frame.body, time: now))
@@ -261,6 +262,7 @@ extension World {
         case "joined": joined(frame, sent, client, connection)
         case "resumed": resumed(frame, sent, client, connection)
         case "history": read(history: frame, sent, client, connection)
+        case _ where sent.named != nil: read(document: frame, sent, client, connection)
         default: break
         }
     }
@@ -276,6 +278,9 @@ extension World {
             if after.timestamp.milliseconds < wall + HybridClock.lead {
                 violate(.after, connection.node, "\(position.text) after \(after.text)")
             }
+        }
+        if let read = sent.read, position <= read, !frame.isDuplicate {
+            violate(.after, connection.node, "\(position.text), and its writer had read \(read.text) here")
         }
         if sent.deed == .count { verdict.counted(position.dot, sent.amount) }
         guard sent.deed == .message else { return }
@@ -310,7 +315,7 @@ extension World {
                 violate(.history, connection.node, "\(position.text) after \(last.text)")
             }
             last = position
-            client.saw(position)
+            connection.saw(position, client)
         }
         guard let first = page.first?.position, let last else { return }
         client.page = (room, first)

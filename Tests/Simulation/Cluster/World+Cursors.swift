@@ -19,6 +19,7 @@ extension World {
             verdict.refs += 1
             client.views[client.room]!.ask(nil, order: verdict.refs)
             connection.resume = .at(cursor)
+            connection.given = cursor
         case 10:
             verdict.refs += 1
             client.views[client.room]!.ask(nil, order: verdict.refs, isUsable: false)
@@ -62,6 +63,7 @@ extension World {
         let ref = newRef(client, sent)
         connection.anchor.expected = room
         let cursor = client.views[room]!.cursor
+        client.pending[ref]!.known = cursor
         client.views[room]!.ask(ref, order: verdict.refs, isUsable: isUsable)
         let named = isThere && feedChoices.chance(50) ? nil : room
         send(.resume(room: named, cursor: isUsable ? .at(cursor) : .unusable), ref: ref, client, connection)
@@ -103,14 +105,17 @@ extension World {
         case "resumed" where frame.ref == nil:
             wrong = client.views[room]?.resumed(frame, before: connection.before)
             resumed(in: room, order: 0, moves: 0, client, connection)
+            readNamed(frame, beyond: connection.given, client, connection)
         case "history" where frame.isResume:
             wrong = client.views[room]?.page(frame)
-            for entry in frame.history ?? [] { if let position = entry.position { client.saw(position) } }
+            for entry in frame.history ?? [] { if let position = entry.position { connection.saw(position, client) } }
             if wrong == nil { checkOwed(client, room, connection) }
         default:
             guard frame.dot != nil else { return }
             wrong = client.views[room, default: RoomView()].live(frame, isAnchored: connection.anchor.room == room)
         }
+        // Of a log that was written twice the number does not say which entry was shown before.
+        if let dot = frame.dot, ledger.forked.contains(dot) || mayComeBack(dot) { return }
         if let wrong { violate(.resume, connection.node, "\(wrong) (client \(client.index) in \(room))") }
     }
 
@@ -164,6 +169,7 @@ extension World {
             violate(.resume, connection.node, "\(wrong) (client \(client.index) in \(room))")
         }
         resumed(in: room, order: sent.order, moves: sent.moves, client, connection)
+        readNamed(frame, beyond: sent.known, client, connection)
     }
 
     private func resumed(in room: Text, order: Int, moves: Int, _ client: Client, _ connection: Connection) {

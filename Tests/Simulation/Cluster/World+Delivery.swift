@@ -126,8 +126,15 @@ extension World {
             violate(.wrongFrame, node.index, "a frame of \(frame.room) in \(connection.roomName)")
         }
         checkLive(dot, connection, node)
-        if let dot, !connection.shownLive.insert(dot).inserted {
+        // Of a log that was written twice it may be the other entry.
+        let isForked = dot.map { ledger.forked.contains($0) || mayComeBack($0) } ?? false
+        if let dot, !connection.shownLive.insert(dot).inserted, !isForked {
             violate(.resume, node.index, "\(dot) is shown live twice to client \(connection.client)")
+        }
+        if let dot, !connection.everShown[connection.roomName, default: []].insert(dot).inserted, !isForked {
+            violate(
+                .resume, node.index,
+                "\(dot) is shown again, live, to client \(connection.client), which has left and entered")
         }
         send(frame, to: connection)
     }
@@ -200,7 +207,7 @@ extension World {
     /// A frame that shows an entry: the entry must be on this node's disk, and be what the frame says.
     func check(_ frame: ShownFrame, shows dot: Dot, _ node: SimulatedNode) {
         trace.note(now, node.index, "shows", dot.replica.rawValue, dot.seq, "\(dot) \(frame.type) \(frame.body)")
-        guard node.disk.vector.covers(dot), let record = ledger[dot] else {
+        guard node.disk.committed.covers(dot), let record = ledger[dot] else {
             violate(.shownNotStored, node.index, "\(dot), of which the disk has \(node.disk.vector[dot.replica])")
             return
         }
@@ -227,6 +234,10 @@ extension World {
             if let dot { connection.stream.forgive(VersionVector([dot])) }
             return
         }
+        if mayComeBack(dot), connection.stream.shown.covers(dot) {
+            counts.shownAgain += 1
+            return
+        }
         if let (rule, words) = connection.stream.take(dot, record, ledger) {
             violate(rule, node.index, "\(words) (client \(connection.client) in \(connection.roomName))")
         }
@@ -236,7 +247,7 @@ extension World {
     private func checkReply(_ frame: ShownFrame, _ connection: Connection, _ node: SimulatedNode) {
         guard frame.type == "ack", let position = frame.position else { return }
         // After a reload its entry may stand under another name.
-        if !node.disk.vector.covers(position.dot), counts.reloads == 0 {
+        if !node.disk.committed.covers(position.dot), counts.reloads == 0 {
             violate(.shownNotStored, node.index, "an ack of \(position.dot)")
         }
         if let copies = frame.copies {

@@ -22,6 +22,7 @@ extension World {
         let fault = Scenario.Fault.allCases[faultChoices.weighted(scenario.faults.weights)]
         let node = nodes[faultChoices.below(nodes.count)]
         counts.faults[fault.rawValue] += 1
+        if scenario.sharing > 0 { followDatabase() }
         trace.note(now, node.index, "FAULT", UInt64(fault.rawValue), 0, fault.name)
         switch fault {
         case .crash, .machineCrash, .emptyDisk, .restoredDisk, .rewoundDisk, .clonedDisk, .downgrade:
@@ -39,6 +40,7 @@ extension World {
                 faultChoices.chance(70)
                 ? faultChoices.within(10_000...1_000_000) : faultChoices.within(1_000_000...12_000_000)
             node.pausedUntil = max(node.pausedUntil, min(now + length, scenario.duration))
+        case .databaseAway, .failover, .endedConnections, .takenOver, .lateCommit: strikeDatabase(fault, node)
         case .redaction: redactSomething(node)
         case .connections:
             for client in clients where faultChoices.chance(50) { breakOff(client) }
@@ -56,10 +58,16 @@ extension World {
             return
         }
         die(node)
+        if node.disk.shared != nil {
+            // It has no disk that could be changed.
+            if fault == .machineCrash { node.machineBoot += 1 }
+            if fault == .downgrade { writeUnknownKinds(node) }
+            return restart(node)
+        }
         switch fault {
         case .machineCrash:
             node.machineBoot += 1
-            changeDisk(node) { node in node.disk.store.crash() }
+            changeDisk(node) { node in node.disk.own?.crash() }
         case .emptyDisk:
             changeDisk(node) { node in
                 node.disk.store = MemoryStore(sync: scenario.sync, planted: scenario.plantedInStores)
@@ -73,12 +81,12 @@ extension World {
         case .clonedDisk:
             let other = nodes[faultChoices.below(nodes.count)]
             if other !== node {
-                changeDisk(node) { node in node.disk.store = other.disk.store.copy() }
+                changeDisk(node) { node in if let own = other.disk.own { node.disk.store = own.copy() } }
             }
         case .downgrade: writeUnknownKinds(node)
         default: break
         }
-        node.disk.backup = node.disk.store.copy(keepingFile: true)
+        node.disk.backup = node.disk.own?.copy(keepingFile: true)
         restart(node)
     }
 
@@ -146,13 +154,14 @@ extension World {
     // MARK: Disks
 
     private func strikeDisk(_ fault: Scenario.Fault, _ node: SimulatedNode) {
-        let store = node.disk.store
+        if strikeWay(fault, node) { return }
+        let store = node.disk.own
         switch fault {
         case .refusedCommit:
-            for _ in 0...faultChoices.below(3) { store.inject(.refuse(.full("no space"))) }
-        case .unknownCommit: store.inject(.unknownOutcome(stored: faultChoices.chance(50)))
-        case .syncFailed: store.inject(.refuse(.syncFailed("i/o error")))
-        case .refusedOpen: store.inject(.refuseOpen(.unreachable("gone")))
+            for _ in 0...faultChoices.below(3) { store?.inject(.refuse(.full("no space"))) }
+        case .unknownCommit: store?.inject(.unknownOutcome(stored: faultChoices.chance(50)))
+        case .syncFailed: store?.inject(.refuse(.syncFailed("i/o error")))
+        case .refusedOpen: store?.inject(.refuseOpen(.unreachable("gone")))
         case .outage:
             node.disk.outage = .unreachable("the disk is gone")
             mendLater(.outage(node.disk.index), after: faultChoices.within(100_000...8_000_000))
@@ -169,7 +178,7 @@ extension World {
         schedule(.fills, after: fullChoices.within(1_000_000...15_000_000))
         let node = nodes[fullChoices.below(nodes.count)]
         trace.note(now, node.index, "FULL")
-        if fullChoices.chance(30) { node.disk.store.inject(.unknownOutcome(stored: fullChoices.chance(50))) }
+        if fullChoices.chance(30) { node.disk.own?.inject(.unknownOutcome(stored: fullChoices.chance(50))) }
         // One that is nearly full looks long for room: more waits behind a batch.
         if fullChoices.chance(60) { node.disk.latency = 200_000...1_000_000 }
         node.disk.isFull = true
@@ -233,7 +242,7 @@ extension World {
 
     // MARK: Mending
 
-    private func mendLater(_ mend: Mending, after length: Microseconds) {
+    func mendLater(_ mend: Mending, after length: Microseconds) {
         mending.append(mend)
         schedule(.mends(mending.count - 1), after: length)
     }

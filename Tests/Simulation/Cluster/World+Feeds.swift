@@ -319,6 +319,7 @@ extension World {
                 wrong("\(dot) is on a page, and was shown live")
             }
             if !queue.paged.insert(dot).inserted { wrong("\(dot) is on two pages") }
+            connection.everShown[connection.roomName, default: []].insert(dot)
         }
     }
 }

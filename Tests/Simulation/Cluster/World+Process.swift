@@ -15,6 +15,7 @@ extension World {
         node.isUp = true
         node.pausedUntil = 0
         node.forget(makeCore(node.index, process: identities.next()))
+        if let shared = node.disk.shared { shared.startProcess(holder: newHolder()) }
         trace.note(now, node.index, "starts", UInt64(node.life))
         startCore(node)
         carryOut(node)
@@ -70,8 +71,12 @@ extension World {
     func die(_ node: SimulatedNode) {
         guard node.isUp else { return }
         trace.note(now, node.index, "dies")
-        if case .commit(let batch)? = node.work, let writer = node.writer, diskChoices.chance(50) {
-            append(batch, writer, node)
+        if case .commit(let batch)? = node.work, let writer = node.writer {
+            if node.disk.shared != nil {
+                leaveCommit(batch, writer, node)
+            } else if diskChoices.chance(50) {
+                append(batch, writer, node)
+            }
         }
         node.isUp = false
         node.life += 1

@@ -6,11 +6,14 @@ import ConvergeWire
 
 /// The storage threads of a node: the writer does one thing at a time, readers answer late and out of order.
 extension World {
-    func newDisk() -> Disk {
+    func newDisk(of node: Int) -> Disk {
         let slowest = diskChoices.within(300...15_000)
+        let store: any DiskStore =
+            node < scenario.sharing
+            ? SharedMemoryStore(database, holder: newHolder())
+            : MemoryStore(sync: scenario.sync, planted: scenario.plantedInStores)
         let disk = Disk(
-            index: disks.count, store: MemoryStore(sync: scenario.sync, planted: scenario.plantedInStores),
-            latency: 100...slowest,
+            index: disks.count, store: store, latency: 100...slowest,
             reading: 50...diskChoices.within(200...20_000))
         disks.append(disk)
         return disk
@@ -33,11 +36,12 @@ extension World {
         do throws(StoreError) {
             let (writer, recovered) = try node.disk.store.openWriter(start)
             node.writer = writer
-            node.disk.look()
+            look(at: node)
             trace.note(
                 now, node.index, "opened", recovered.replica.rawValue, recovered.head,
                 "as \(recovered.replica) at \(recovered.head), boot \(recovered.boot)"
                     + (recovered.renewal.map { ", \($0)" } ?? ""))
+            guard node.disk.shared == nil else { return tellLater(.opened(recovered), to: node) }
             post(.store(.opened(recovered)), to: node)
             opened(node, recovered.vector)
         } catch {
@@ -47,7 +51,7 @@ extension World {
     }
 
     /// Who came before the store was open has been shown nothing of what is in it, and nothing of that will come live.
-    private func opened(_ node: SimulatedNode, _ vector: VersionVector) {
+    func opened(_ node: SimulatedNode, _ vector: VersionVector) {
         guard !node.hasOpened else { return }
         node.hasOpened = true
         for connection in connections where connection.node == node.index && connection.life == node.life {
@@ -68,7 +72,10 @@ extension World {
         if node.work != nil || node.told != nil { violate(.contract, node.index, "the writer is given two things") }
         if node.writer == nil { violate(.contract, node.index, "work for a closed writer") }
         if case .commit(let batch) = work {
-            if batch.entries.isEmpty, batch.effects.isEmpty { violate(.contract, node.index, "an empty batch") }
+            // Where others look on, it shows that the writer lives.
+            if batch.entries.isEmpty, batch.effects.isEmpty, node.disk.shared == nil {
+                violate(.contract, node.index, "an empty batch")
+            }
             trace.note(now, node.index, "commit", UInt64(batch.entries.count), 0, Describe.batch(batch))
         }
         node.work = work
@@ -91,7 +98,7 @@ extension World {
                 node.told = .failed(error)
             }
             let before = node.disk.vector
-            node.disk.look()
+            look(at: node)
             if case .reloaded? = node.told { noteReload(node, before, bodies) }
             if node.disk.vector != before { compareStates(node) }
             if case .pruned? = node.told { checkFloors(node.disk.store.floors, since: floors, node) }
@@ -162,7 +169,8 @@ extension World {
         } catch {
             told = .failed(error)
         }
-        node.disk.look()
+        look(at: node)
+        if case .failed(.unknownOutcome) = told { awaitLateCommits(node) }
         guard node.disk.vector != before else { return told }
         ledger.stored(batch.entries)
         if isHealed, measures != nil, agreedAfter == 0, nodes.allSatisfy({ $0.disk.vector == node.disk.vector }) {
@@ -177,7 +185,14 @@ extension World {
         guard let told = node.told else { return }
         node.told = nil
         trace.note(now, node.index, "told", 0, 0, Describe.store(told))
+        if case .opened(let recovered) = told { opened(node, recovered.vector) }
         post(.store(told), to: node)
+    }
+
+    /// Reads how far the store is: a shared one for all who share it.
+    func look(at node: SimulatedNode) {
+        guard node.disk.shared != nil else { return node.disk.look() }
+        for disk in disks where disk.shared != nil { disk.look() }
     }
 
     /// A paused process does nothing; what would happen happens when it goes on.

@@ -67,6 +67,14 @@ extension World {
                     words: "has \(node.disk.vector.components), node 0 has \(first.components)")
             ]
         }
+        for node in nodes where node.disk.shared != nil && node.core.replicator.applied != first {
+            questions = []
+            return [
+                Problem(
+                    rule: .convergence, node: node.index,
+                    words: "has applied \(node.core.replicator.applied.components) of \(first.components)")
+            ]
+        }
         guard questions.count == nodes.count * scenario.rooms, askedAt == first else {
             askAll()
             askedAt = first

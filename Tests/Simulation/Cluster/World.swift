@@ -42,6 +42,13 @@ final class World {
     var identities: SplitMix64
     var feedChoices: SplitMix64
     var far = FarClocks()
+    var sharingChoices: SplitMix64
+
+    /// What the first nodes of the scenario write together, and what a standby of it has.
+    let database: SharedMemoryDatabase
+    var standby: SharedMemoryDatabase.Standby?
+    /// What it had and what it has had since a standby took its place.
+    var failovers: [(before: VersionVector, after: VersionVector)] = []
 
     /// Faults are over.
     var isHealed = false
@@ -87,6 +94,11 @@ final class World {
         var compared = 0
         var reloads = 0
         var fullDisks = 0
+        var failovers = 0
+        /// Frames of what a failover took, another node brought back, and a session had been shown.
+        var shownAgain = 0
+        /// Documents that a resume named and its client read.
+        var namedReads = 0
         var frames = 0
         var bytes = 0
         var virtual: Microseconds = 0
@@ -112,6 +124,9 @@ final class World {
             compared += other.compared
             reloads += other.reloads
             fullDisks += other.fullDisks
+            failovers += other.failovers
+            shownAgain += other.shownAgain
+            namedReads += other.namedReads
             frames += other.frames
             bytes += other.bytes
             virtual += other.virtual
@@ -135,12 +150,14 @@ final class World {
         identities = SplitMix64(seed, .identities)
         feedChoices = SplitMix64(seed, .feeds)
         far.choices = SplitMix64(seed, .farClocks)
+        sharingChoices = SplitMix64(seed &+ 1, .sharing)
+        database = SharedMemoryDatabase(planted: scenario.plantedInStores)
         wires = Wires(nodes: scenario.nodes)
         for index in 0..<scenario.nodes {
             let node = SimulatedNode(
-                index: index, disk: newDisk(), core: makeCore(index, process: 0),
+                index: index, disk: newDisk(of: index), core: makeCore(index, process: 0),
                 loops: scenario.loops)
-            node.clock.skew = Int64(clockChoices.below(2_000)) - 1_000
+            node.clock.skew = Int64(clockChoices.below(2 * scenario.skew)) - Int64(scenario.skew)
             nodes.append(node)
             schedule(.starts(index), after: scheduling.within(0...500_000))
         }
@@ -198,6 +215,7 @@ final class World {
         case .heals: heal()
         case .cutsOff(let node): cutOff(node)
         case .falls(let node): nodes[node].pausedUntil = scenario.duration
+        case .commitsArrive: commitsArrive()
         case .looks: look()
         case .clockGoesFar: clockGoesFar()
         case .clockComesBack(let node): clockComesBack(nodes[node])

@@ -12,6 +12,7 @@ struct Simulate {
     private var mode = Mode.runs
     private var lines = 60
     private var rewinds: Bool?
+    private var shared: Bool?
     private var generation = Scenario.Generation.current
     private var fullDisks = false
     private var farClocks = false
@@ -27,6 +28,7 @@ struct Simulate {
     static let usage = """
         simulate [--seeds N] [--from S] [--nodes N] [--minutes M]   runs, on all cores
         … --rewinds                                                 with disks set back so that logs fork
+        … --shared                                                  with nodes that write one database
         … --generation G                                            by the rules of an earlier generation of seeds
         … --full-disks                                              with disks that have no room at times
         … --far-clocks                                              with wall clocks that are hours and years ahead
@@ -50,6 +52,10 @@ struct Simulate {
             }
             if option == "--full-disks" {
                 fullDisks = true
+                continue
+            }
+            if option == "--shared" {
+                shared = true
                 continue
             }
             if option == "--far-clocks" {
@@ -90,7 +96,7 @@ struct Simulate {
 
     private func scenario(_ seed: UInt64) -> Scenario {
         let scenario = Scenario(
-            seed: seed, nodes: nodes, rewinds: rewinds, fullDisks: fullDisks, generation: generation)
+            seed: seed, nodes: nodes, rewinds: rewinds, shared: shared, fullDisks: fullDisks, generation: generation)
         return farClocks ? scenario.withFarClocks() : scenario
     }
 

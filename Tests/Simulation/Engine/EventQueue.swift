@@ -93,6 +93,8 @@ enum Happening {
     /// For figures: a node is cut off from all others, or its process stands still, until the heal.
     case cutsOff(Int)
     case falls(Int)
+    /// Commits that were on their way to a shared database when their connection broke.
+    case commitsArrive
     case looks
     /// A wall clock is set far off, or right again; see `World+FarClocks`.
     case clockGoesFar

@@ -23,7 +23,7 @@ extension SplitMix64 {
 enum Concern: UInt64 {
     case scenario = 1
     case faults, network, disks, clients, clocks, scheduling, readers, identities, feeds, library
-    case rewinds
+    case rewinds, sharing
     case fullDisks = 40
     case farClocks = 101
 }

@@ -11,9 +11,13 @@ extension Scenario {
         case first = 1
         /// In a fifth of the seeds disks are also set back without a trace.
         case second
+        /// In a third of the seeds nodes write one database.
+        case third
 
         /// What a seed is run in that names none.
         static let current = Generation.second
+
+        func shares(_ seed: UInt64) -> Bool { rawValue >= Self.third.rawValue && seed % 3 == 0 }
 
         func rewinds(_ seed: UInt64) -> Bool {
             guard self != .first else { return false }

@@ -3,9 +3,15 @@ import ConvergeGossip
 /// The mistakes that can be planted in the cores and the store: each must be found, or the simulation is blind to it.
 struct Planted: Sendable {
     let name: String
-    var needsRewinds: Bool { ["clonedIdentityKept", "uncomparedJoined", "rangesByPosition"].contains(name) }
+    var needsRewinds: Bool {
+        ["clonedIdentityKept", "uncomparedJoined", "rangesByPosition", "ownCursorTrusted"].contains(name)
+    }
     var needsFullDisks: Bool { name == "readsRefused" }
     var needsFarClocks: Bool { name == "futureTaken" || name == "attendanceIgnoresClock" }
+    /// It is one of nodes that write one database, or shows soonest there.
+    var needsDatabase = false
+    /// What it must be found by, where it breaks several promises; nil for any.
+    var rule: Violation.Rule?
     /// Plants it.
     let plant: @Sendable (inout Scenario) -> Void
 
@@ -18,10 +24,11 @@ struct Planted: Sendable {
     /// Runs one seed after the other until something is violated.
     func search(from: UInt64 = 1, limit: UInt64 = 500) -> Finding? {
         for seed in from..<(from + limit) {
-            var scenario = Scenario(seed: seed, rewinds: needsRewinds, fullDisks: needsFullDisks)
+            var scenario = Scenario(
+                seed: seed, rewinds: needsRewinds, shared: needsDatabase, fullDisks: needsFullDisks)
             if needsFarClocks { scenario = scenario.withFarClocks() }
             plant(&scenario)
-            if let violation = Runner.run(scenario).violations.first {
+            if let violation = Runner.run(scenario).violations.first, rule.map({ $0 == violation.rule }) ?? true {
                 // What is wrong without it, too, is no finding.
                 var clean = scenario
                 clean.planted = []
@@ -33,7 +40,7 @@ struct Planted: Sendable {
         return nil
     }
 
-    static let all: [Planted] = cores + stores
+    static let all: [Planted] = cores + stores + databases
 }
 
 extension Planted {
@@ -82,5 +89,29 @@ extension Planted {
         Planted(name: "unknownKindFolded") { $0.plantedInStores.foldsUnknownKinds = true },
         Planted(name: "lostChunk") { $0.plantedInStores.dropsChunk = true },
         Planted(name: "rangesByPosition") { $0.plantedInStores.rangesByPosition = true },
+    ]
+}
+
+extension Planted {
+    private static let databases: [Planted] = [
+        Planted(name: "readBeyondApplied", needsDatabase: true, rule: .after) { $0.planted.insert(.readBeyondApplied) },
+        Planted(name: "namedBeyondApplied", needsDatabase: true, rule: .documents) {
+            $0.planted.insert(.readBeyondApplied)
+        },
+        Planted(name: "pagedBeyondApplied", needsDatabase: true, rule: .resume) {
+            $0.planted.insert(.readBeyondApplied)
+        },
+        // Where nodes start all the time.
+        Planted(name: "handedOutByOpening") {
+            $0.planted.insert(.handedOutByOpening)
+            $0.faults[.crash] = 6
+            $0.faults[.refusedOpen] = 6
+            $0.faultEvery = .milliseconds(500)
+            $0.actEvery = .milliseconds(300)
+        },
+        Planted(name: "pagesBeforeOpening", needsDatabase: true) { $0.planted.insert(.pagesBeforeOpening) },
+        Planted(name: "ownCursorTrusted") { $0.planted.insert(.ownCursorTrusted) },
+        Planted(name: "epochIgnored", needsDatabase: true) { $0.plantedInStores.ignoresEpoch = true },
+        Planted(name: "effectsRepeated", needsDatabase: true) { $0.plantedInStores.repeatsEffects = true },
     ]
 }

@@ -11,6 +11,12 @@ struct Scenario {
     var seed: UInt64
     var generation: Generation
     var nodes: Int
+    /// So many of the nodes, the first ones, write one database; the others have a store of their own.
+    var sharing = 0
+    /// How long reading all of a shared database takes at most, in microseconds.
+    var longestOpening: UInt64 = 0
+    /// How far clocks are off in the beginning at most, in milliseconds.
+    var skew = 1_000
     var clients: Int
     /// How many clients run the library's own machines.
     var libraryClients = 0
@@ -66,6 +72,10 @@ struct Scenario {
         case redaction, connections
         /// A disk is as it was some time ago, and nothing shows it: the log is written twice from there.
         case rewoundDisk
+        /// Of a database that nodes share: out of everybody's reach; as it was some time ago, as when a standby takes over;
+        /// all its connections end; another process opens it under the node's name; a commit is on its way when its
+        /// connection breaks, and arrives later.
+        case databaseAway, failover, endedConnections, takenOver, lateCommit
 
         var name: String { "\(self)" }
 
@@ -86,9 +96,10 @@ struct Scenario {
 
     /// - Parameters:
     ///   - rewinds: disks are also set back without a trace, so that logs fork; nil for what the generation has.
+    ///   - shared: nodes write one database; nil for what the generation has.
     ///   - fullDisks: disks have no room at times.
     init(
-        seed: UInt64, nodes: Int? = nil, rewinds: Bool? = nil, fullDisks: Bool = false,
+        seed: UInt64, nodes: Int? = nil, rewinds: Bool? = nil, shared: Bool? = nil, fullDisks: Bool = false,
         generation: Generation = .current
     ) {
         self.seed = seed
@@ -129,6 +140,7 @@ struct Scenario {
             if random.chance(60) { forgetAfter = soon }
         }
         turnLoopKnobs()
+        if shared ?? generation.shares(seed) { shareDatabase() }
     }
 
     /// The same run with clocks that are far off besides. Its choices come from a generator of their own.
@@ -157,7 +169,8 @@ struct Scenario {
         let kinds = Fault.allCases.filter { faults[$0] > 0 }.map { "\($0.name) \(faults[$0])" }
         return
             "seed \(seed) of generation \(generation.rawValue): \(nodes) nodes, "
-            + "\(clients) clients, \(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
+            + (sharing > 0 ? "\(sharing) of them on one database, " : "")
+            + "\(clients) clients, \(users) users, \(rooms) rooms, sync \(sync.rawValue), "
             + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"

@@ -76,9 +76,10 @@ import Testing
 
     @Test("after the heal nothing goes wrong with a disk any more")
     func recovered() throws {
-        let disk = Disk(index: 0, store: MemoryStore(), latency: 1...2, reading: 1...2)
-        for _ in 0..<9 { disk.store.inject(.refuseOpen(.unreachable("gone"))) }
-        disk.store.inject(.refuse(.full("no space")))
+        let store = MemoryStore()
+        let disk = Disk(index: 0, store: store, latency: 1...2, reading: 1...2)
+        for _ in 0..<9 { store.inject(.refuseOpen(.unreachable("gone"))) }
+        store.inject(.refuse(.full("no space")))
         disk.outage = .unreachable("gone")
         disk.recover()
         let start = WriterStart(
