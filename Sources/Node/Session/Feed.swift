@@ -111,7 +111,7 @@ struct Feed: Sendable {
         var reached: VersionVector
         /// There was no more when the store looked.
         var isLevel: Bool
-        /// The entries that were read for it: it is shown when all of them have been handed out.
+        /// The entries that were read for it, and what the named documents have: it is shown when that has been handed out.
         var needs = VersionVector()
         /// It leaves out what the store has beyond the question's `position`, and what that replaces.
         var isCut = false

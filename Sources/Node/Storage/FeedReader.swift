@@ -22,6 +22,8 @@ struct FeedReader {
         let (entries, through) = try reader.entries(
             room: room, after: question.cursor, limit: limit, within: question.isBounded ? question.position : nil)
         var page = Feed.Page(reached: question.cursor, isLevel: entries.count < limit)
+        // It replaces what is within the bound as well: of two entries with one id the earlier may be beyond it.
+        page.isCut = question.isBounded && !question.position.covers(through)
         // After the entries: what is dropped between the two is then known to be dropped.
         page.horizon = try reader.horizon()
         var frames = FrameBatchBuilder()
@@ -33,9 +35,11 @@ struct FeedReader {
         if taken < entries.count { page.isLevel = false }
         page.needs = VersionVector(entries.prefix(taken).lazy.map(\.dot))
         if page.isLevel {
-            page.reached.merge(question.isBounded ? through.limited(to: question.position) : through)
-            page.isCut = question.isBounded && !question.position.covers(through)
+            let reached = question.isBounded ? through.limited(to: question.position) : through
+            page.reached.merge(reached)
             if question.purpose == .resume { try nameDocuments(reader, &page) }
+            // Whoever reads those must get what they are named for, of which the store may have no entry any more.
+            if !page.documents.isEmpty { page.needs.merge(reached) }
         }
         return (frames.finish(), page)
     }
@@ -93,7 +97,8 @@ struct FeedReader {
                 frame.truncate(to: start)
             } else {
                 let resume = ResumePage(
-                    cursor: page.reached, recovered: question.recovered && question.cursor.covers(page.horizon),
+                    cursor: page.reached,
+                    recovered: question.recovered && !page.isCut && question.cursor.covers(page.horizon),
                     docs: documents.sorted())
                 encoder.endHistory(stamp, limit: limit, ref: nil, resume: resume, to: &frame)
             }

@@ -58,6 +58,8 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
     var documents: [String]? {
         (fields["docs"] as? [[String: String]])?.map { "\($0["name"] ?? "?") \($0["kind"] ?? "?")" }
     }
+    /// Of a page of a resume, and of its end.
+    var recovered: Bool? { (fields["recovered"] as? NSNumber)?.boolValue }
     /// Of a page of a resume: the documents that changed, by name.
     var changed: [String]? { fields["docs"] as? [String] }
     var count: Int? { (fields["count"] as? NSNumber)?.intValue }

@@ -158,6 +158,8 @@ import Testing
         let (frame, page) = try resume()
         #expect(frame?.history.map(\.body) == ["one"] && (frame?.changed ?? []).isEmpty)
         #expect(page.isLevel && start.covers(page.horizon) && page.documents == ["d", "other"])
+        // What they are named for, though there is no entry of it any more.
+        #expect(page.needs == node.core.position)
         _ = try writer.prune(Pruning(entriesBefore: HybridTimestamp(rawValue: 1 << 62), keysBefore: .zero, limit: 100))
         let (none, rest) = try resume()
         #expect(none == nil && !start.covers(rest.horizon) && rest.documents == ["d", "other"])
@@ -194,6 +196,8 @@ import Testing
             case .feed(_, _, let batch, let page):
                 shown.append(frames(batch).flatMap { $0.type == "history" ? $0.history : [$0] }.map(\.body))
                 cut.append(page.isCut)
+                // Not only in the end: whoever goes on from this page must know.
+                #expect(frames(batch).allSatisfy { $0.recovered != true })
                 #expect(page.reached == before && page.isLevel)
             default: Issue.record("\(answer)")
             }

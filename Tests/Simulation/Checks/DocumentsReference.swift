@@ -41,21 +41,22 @@ struct DocumentsReference {
         return standing.sorted()
     }
 
-    /// What the vector's writes have put into a set and nothing that was ever written takes out.
-    func lasting(in document: DocumentID, of vector: VersionVector) -> [Text] {
+    /// What the writes between two vectors have put into a set and nothing that was ever written takes out.
+    func lasting(in document: DocumentID, of vector: VersionVector, beyond given: VersionVector) -> [Text] {
         let writes = documents[document] ?? []
-        return writes.filter { vector.covers($0.dot) }.compactMap { add in
+        return writes.filter { vector.covers($0.dot) && !given.covers($0.dot) }.compactMap { add in
             guard case .add(let element, _) = add.delta else { return nil }
             return writes.contains { $0.past.covers(add.dot) && $0.element == element } ? nil : element
         }
     }
 
-    /// What a register may hold where the vector's writes are known: the last of those, and all that are later. None where
-    /// the vector has none.
-    func values(of document: DocumentID, since vector: VersionVector) -> [String] {
+    /// What a register may hold where the writes between two vectors are known: the last of those, and all that are later.
+    /// None where there are none.
+    func values(of document: DocumentID, since vector: VersionVector, beyond given: VersionVector) -> [String] {
         let writes = documents[document] ?? []
         func order(_ write: Write) -> (HybridTimestamp, ReplicaID) { (write.timestamp, write.dot.replica) }
-        guard let last = writes.filter({ vector.covers($0.dot) }).max(by: { order($0) < order($1) }) else { return [] }
+        let named = writes.filter { vector.covers($0.dot) && !given.covers($0.dot) }
+        guard let last = named.max(by: { order($0) < order($1) }) else { return [] }
         return writes.filter { order($0) >= order(last) }.map { write in
             guard case .set(let value?) = write.delta else { return "" }
             return value.string

@@ -3,9 +3,10 @@ import ConvergeWire
 
 @testable import ConvergeNode
 
-/// A document, and what a client was told that its room has, when it was told that this one has changed.
+/// A document, and what a client was told that its room has beyond its cursor, when it was told that this one has changed.
 struct NamedDocument {
     let id: DocumentID
+    let given: VersionVector
     let named: VersionVector
 }
 
@@ -16,15 +17,15 @@ extension World {
     func readNamed(_ frame: ShownFrame, beyond given: VersionVector, _ client: Client, _ connection: Connection) {
         let room = Text(frame.room)
         guard scenario.sharing > 0, let cursor = frame.cursor, connection.anchor.expected == room else { return }
-        // Of the rest the client knows from elsewhere: the node need not have it yet.
-        let told = VersionVector(cursor.components.filter { $0.seq > given[$0.replica] })
         for name in frame.docs ?? [] {
             let name = Text(name)
             for (kind, command) in [
                 (DocumentKind.orSet, ClientCommand.setValues(doc: name)), (.register, .registerGet(doc: name)),
             ] {
                 var sent = sent(.ask, client)
-                sent.named = NamedDocument(id: DocumentID(room: room, kind: kind, name: name), named: told)
+                // What the client knows from elsewhere the node need not have yet.
+                sent.named = NamedDocument(
+                    id: DocumentID(room: room, kind: kind, name: name), given: given, named: cursor)
                 send(command, ref: newRef(client, sent), client, connection)
             }
         }
@@ -43,9 +44,11 @@ extension World {
         switch asked.id.kind {
         case .orSet:
             let items = frame.items ?? []
-            lacks = reference.lasting(in: asked.id, of: asked.named).contains { !items.contains($0.string) }
+            lacks = reference.lasting(in: asked.id, of: asked.named, beyond: asked.given).contains {
+                !items.contains($0.string)
+            }
         default:
-            let values = reference.values(of: asked.id, since: asked.named)
+            let values = reference.values(of: asked.id, since: asked.named, beyond: asked.given)
             lacks = !values.isEmpty && !values.contains(frame.body)
         }
         guard lacks else { return }

@@ -116,5 +116,8 @@ enum KeptSeeds {
         Kept(seed: 21, shared: true, showed: "who left a room and came back was shown entries of a page again"),
         Kept(seed: 59, shared: true, showed: "a page that was read before the opening left out what came until then"),
         Kept(seed: 188, shared: true, showed: "as 59"),
+        Kept(
+            seed: 20_021, generation: .second, shared: true,
+            showed: "a page within what the node has left out an event whose twin was beyond that, and did not say so"),
     ]
 }
