@@ -94,6 +94,8 @@ extension PlantedFaults {
     public static let redactionForgotten = PlantedFaults(rawValue: 1 << 38)
     /// An event that a session was fed before it came live, and was not shown, is fed to it again.
     public static let fedEventForgotten = PlantedFaults(rawValue: 1 << 44)
+    /// What the loops have handed out stays so where the store was opened with less.
+    public static let handedOutStays = PlantedFaults(rawValue: 1 << 45)
     /// Joined and left are written also while the node refuses to write for its clock.
     public static let attendanceIgnoresClock = PlantedFaults(rawValue: 1 << 43)
 }

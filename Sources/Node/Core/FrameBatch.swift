@@ -18,6 +18,9 @@ struct FrameRecord: Sendable {
         /// The store has been opened for the first time: what it has, the batch's `position`, was there before everybody who is
         /// here, and is nobody's to be shown.
         case begin
+        /// The store has been opened with less than was handed out: of the logs only the batch's `position` is left. What is
+        /// taken may come back, and is then for those who have not been shown it.
+        case setBack
         /// The store has got entries of this room that were never handed out: everybody in it is fed from the store, from
         /// the batch's `position` on.
         case catchUp(room: UInt32)
@@ -40,7 +43,7 @@ struct FrameRecord: Sendable {
     var isMove: Bool {
         switch target {
         case .enter, .leave, .resume: true
-        case .room, .unshown, .session, .begin, .catchUp: false
+        case .room, .unshown, .session, .begin, .setBack, .catchUp: false
         }
     }
 }
@@ -101,7 +104,7 @@ struct FrameBatchBuilder: ~Copyable {
         for record in records {
             switch record.target {
             case .room(let room), .unshown(let room, _): body(room)
-            case .session, .enter, .leave, .resume, .begin, .catchUp: break
+            case .session, .enter, .leave, .resume, .begin, .setBack, .catchUp: break
             }
         }
     }
@@ -169,7 +172,7 @@ struct FrameBatchBuilder: ~Copyable {
 
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
-        case .room, .unshown, .begin, .catchUp: break
+        case .room, .unshown, .begin, .setBack, .catchUp: break
         case .session(let session), .enter(let session, _, _), .leave(let session), .resume(let session, _):
             loops.insert(session.loop)
         }
@@ -210,9 +213,14 @@ extension FrameBatchBuilder {
 
 /// A set of loops; a node has at most 64.
 struct LoopSet: Sendable, Equatable {
-    private var bits: UInt64 = 0
+    private var bits: UInt64
+
+    init() { bits = 0 }
+
+    private init(bits: UInt64) { self.bits = bits }
 
     static let limit = 64
+    static var all: LoopSet { LoopSet(bits: .max) }
 
     mutating func insert(_ loop: Int) { bits |= 1 << UInt64(loop) }
     func contains(_ loop: Int) -> Bool { bits & 1 << UInt64(loop) != 0 }

@@ -167,7 +167,7 @@ extension NodeCore {
         if isFirst, rooms.occupied > 0 {
             for room in rooms.occupiedRooms { readyLoops.formUnion(rooms.loops(in: room)) }
             ready.append(to: .begin)
-        } else if !isFirst, reloading || !before.covers(recovered.vector) {
+        } else if !isFirst, reloading || recovered.vector != before {
             feedEverybody(from: before, into: &effects)
         }
         reloading = false
@@ -245,17 +245,25 @@ extension NodeCore {
         effects.append(.openStore(after: .zero, held: held, renew: !isSame))
     }
 
-    /// Who is here has been shown what was known before; the store has the rest.
+    /// Who is here has been shown what was known before; the store has the rest. Where it has not all of that any more, as
+    /// when a standby has taken the database's place, how far the logs have been handed out goes back with it, in every
+    /// loop. A store that was joined to a peer's is no such: its logs' numbers may mean other entries than before.
     private mutating func feedEverybody(from before: VersionVector, into effects: inout [CoreEffect]) {
         deliverReady(from: before, into: &effects)
         var loops = LoopSet()
+        var left = before
+        if !reloading, !position.covers(before), !options.planted.has(.handedOutStays) {
+            left = before.limited(to: position)
+            ready.append(to: .setBack)
+            loops = .all
+        }
         for room in rooms.occupiedRooms {
             loops.formUnion(rooms.loops(in: room))
             ready.append(to: .catchUp(room: room))
         }
         if loops != LoopSet() {
             let frames = exchange(&ready, for: FrameBatchBuilder())
-            effects.append(.deliver(frames.finish(position: before, own: ownEnd), loops))
+            effects.append(.deliver(frames.finish(position: left, own: ownEnd), loops))
         }
     }
 

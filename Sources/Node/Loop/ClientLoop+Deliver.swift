@@ -30,6 +30,8 @@ extension ClientLoop {
                 }
             case .begin:
                 beginAll()
+            case .setBack:
+                setBack(to: batch.position)
             case .catchUp(let room):
                 feedAll(room)
             case .leave(let session):
@@ -63,10 +65,13 @@ extension ClientLoop {
         let there = rooms[room]
         if !there.pointee.slow.isEmpty { offer(bytes, dot: dot, toSlowMembersOf: room) }
         if there.pointee.frames < 0 { beginFrames(room) }
+        let comesBack = dot.flatMap { takenBack.covers($0) ? $0 : nil }
+        if let comesBack { forMembers(of: room, shown: comesBack) { loop, slot in loop.catchUp(slot) } }
         let frames = turns[UInt32(there.pointee.frames)]
         frames.pointee.bytes.append(bytes)
         frames.pointee.frames.append((frames.pointee.bytes.count, dot))
         turnBytes += bytes.count
+        if let comesBack { forMembers(of: room, shown: comesBack) { loop, slot in loop.passOver(slot, frames) } }
     }
 
     private mutating func beginFrames(_ room: UInt32) {

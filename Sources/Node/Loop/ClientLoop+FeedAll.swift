@@ -27,7 +27,7 @@ extension ClientLoop {
         // Those who are fed already: what they have read may be from before, so none of it is the end.
         for slot in rooms[room].pointee.slow {
             guard let queue = connections[slot].pointee.feed else { continue }
-            if queue.feed.isLevel { queue.feed.fallBehind(at: position) } else { queue.feed.overflow() }
+            if queue.feed.isLevel { queue.feed.fallBehind(at: position) } else { queue.overflow() }
             markDirty(slot)
         }
         while let slot = rooms[room].pointee.members.last {

@@ -35,7 +35,7 @@ extension ClientLoop {
             // Vectors are compared once a turn: until then the frame is looked at for itself.
             let isNewTurn = queue.turn != turn
             queue.turn = turn
-            switch queue.feed.live(dot, position: isNewTurn ? position : nil) {
+            switch queue.feed.live(dot, position: isNewTurn ? position : nil, takenBack: takenBack) {
             case .skip: break
             case .hold: queue.hold(bytes, limit: options.sendBytes)
             case .rejoin:
@@ -76,11 +76,12 @@ extension ClientLoop {
                 connection.pointee.entered = position
                 connection.pointee.base = position
             }
-            sendResumed(slot, recovered: false, cursor: position, documents: [], ref: ref)
+            sendResumed(slot, recovered: false, cursor: handed(slot), documents: [], ref: ref)
             return
         }
         let shown = Feed.Shown(
-            since: connection.pointee.entered, position: position, feed: connection.pointee.feed?.feed, cursor: cursor,
+            since: connection.pointee.entered, position: handed(slot), feed: connection.pointee.feed?.feed,
+            cursor: cursor,
             unshown: rooms[connection.pointee.room].pointee.unshown.except(connection.pointee.fedUnshown))
         removeMember(slot)
         addSlowMember(slot, FeedQueue(Feed(resumingFrom: cursor, shown: shown, own: own), ref: ref))
@@ -92,7 +93,7 @@ extension ClientLoop {
         let connection = connections[slot]
         guard connection.pointee.phase == .chat, connection.pointee.room != Connection.nowhere else { return }
         if connection.pointee.feed == nil { catchUp(slot) }
-        let cursor = connection.pointee.feed?.feed.standing(at: position) ?? position
+        let cursor = connection.pointee.feed?.feed.standing(at: position) ?? handed(slot)
         let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
         var text = ByteBuffer()
         encoder.joined(stamp, room: rooms[connection.pointee.room].pointee.name, ref: ref, cursor: cursor, to: &text)

@@ -82,6 +82,8 @@ struct ClientLoop: ~Copyable {
     /// What this loop has been handed of all logs; and how far that was when the turn began.
     var position = VersionVector()
     var turnStart = VersionVector()
+    /// What it had been handed before the store went back; empty where that has come again.
+    var takenBack = VersionVector()
     /// The end of this node's own log; nil while its store was never open.
     var own: Dot?
 
@@ -168,6 +170,7 @@ struct ClientLoop: ~Copyable {
     private mutating func beginTurn() {
         turn &+= 1
         turnStart = position
+        if !takenBack.isEmpty, position.covers(takenBack) { takenBack = VersionVector() }
     }
 
     private mutating func measureDelivery() {

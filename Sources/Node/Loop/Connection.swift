@@ -61,7 +61,8 @@ struct Connection: ~Copyable {
     var entered = VersionVector()
     /// Events that the room was not shown and this session has been fed, in this stay.
     var fedUnshown: [Dot] = []
-    /// What it is not to be fed, whatever this turn began with: it was there before, or pages have shown it.
+    /// What it is not to be fed, whatever this turn began with: it was there before, or pages have shown it, or it was
+    /// handed out before the store went back.
     var base = VersionVector()
 
     /// Monotonic nanoseconds: when bytes last came; when bytes last left, or began to wait; when the next ping is due;
@@ -116,12 +117,23 @@ final class FeedQueue {
     /// Keeps a frame that the feed holds; gives all up where they become more than `limit` bytes.
     func hold(_ frame: UnsafeRawBufferPointer, limit: Int) {
         if bytes.count + frame.count > limit {
-            feed.overflow()
-            keep([])
+            overflow()
         } else {
             bytes.append(frame)
             ends.append(bytes.count)
         }
+    }
+
+    /// See `Feed.setBack`, which holds nothing after it.
+    func setBack(from position: VersionVector) {
+        feed.setBack(from: position)
+        keep([])
+    }
+
+    /// Gives up what is held.
+    func overflow() {
+        feed.overflow()
+        keep([])
     }
 
     /// Keeps those with these numbers and forgets the others.

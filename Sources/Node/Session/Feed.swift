@@ -242,7 +242,7 @@ struct Feed: Sendable {
         isLevel = true
         changedDocuments = page.documents
         if page.hasMoreDocuments { recovered = false }
-        let show = held.indices.filter { at in held[at].map { !cursor.covers($0) } ?? true }
+        let show = held.indices.filter { at in held[at].map { !has($0) } ?? true }
         held = []
         return .level(show: show)
     }
@@ -267,19 +267,38 @@ struct Feed: Sendable {
         asked = 0  // that page would begin too early
     }
 
+    /// The store has less than was handed out: `position` was, and comes again where it comes back. The session was shown
+    /// that, where it was level. Else it may lack some of it: what is held, and the page that is read, may be of what was
+    /// there before and not of what is there now, so another page is the last.
+    mutating func setBack(from position: VersionVector) {
+        if isLevel { cursor.merge(position) } else { overflow() }
+    }
+
     // MARK: Live frames
 
     /// A live frame of the room.
     /// - Parameter position: what has been handed out live of all logs before this frame; nil where it has not grown much
     ///   since this was last called, and the comparison may be saved.
-    mutating func live(_ dot: Dot?, position: VersionVector?) -> LiveDecision {
+    /// - Parameter takenBack: what had been handed out before the store went back: of that a live session is shown only what
+    ///   it was not shown.
+    mutating func live(_ dot: Dot?, position: VersionVector?, takenBack: VersionVector = VersionVector())
+        -> LiveDecision
+    {
         if isLevel {
-            if let position, position.covers(cursor) { return .rejoin }
-            return dot.map(cursor.covers) ?? false ? .skip : .show
+            if let position, isPassed(by: position, takenBack) { return .rejoin }
+            return dot.map(has) ?? false ? .skip : .show
         }
-        if let dot, asked == 0 || overflowed || cursor.covers(dot) { return .skip }
+        if let dot, asked == 0 || overflowed || has(dot) { return .skip }
         held.append(dot)
         return .hold
+    }
+
+    private func has(_ dot: Dot) -> Bool { cursor.covers(dot) || shown?.covers(dot) ?? false }
+
+    /// Nothing is to be filtered any more but what a live session's `base` does.
+    private func isPassed(by position: VersionVector, _ takenBack: VersionVector) -> Bool {
+        cursor.components.allSatisfy { position.covers($0) || takenBack.covers($0) }
+            && shown.map { position.covers($0.through) } ?? true
     }
 
     /// Whether a page that a slow session was sent went as far as this entry, which is handed out only now: then the page had
@@ -297,7 +316,7 @@ struct Feed: Sendable {
     mutating func fallBehind(at position: VersionVector) {
         cursor.merge(position)
         purpose = .catchUp
-        shown = nil
+        if let through = shown?.through, position.covers(through) { shown = nil }
         isLevel = false
     }
 }

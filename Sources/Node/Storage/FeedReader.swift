@@ -22,6 +22,11 @@ struct FeedReader {
         let (entries, through) = try reader.entries(
             room: room, after: question.cursor, limit: limit, within: question.isBounded ? question.position : nil)
         var page = Feed.Page(reached: question.cursor, isLevel: entries.count < limit)
+        // A database that others write, too, may have gone back without the node's having noticed. What it lacks was handed
+        // out, and whether this session had that no page can tell: it is asked again when the node has opened it anew.
+        if !through.covers(question.position), try reader.heads() != nil {
+            throw .failed("the database has less than was handed out: pages wait until the node has opened it anew")
+        }
         // It replaces what is within the bound as well: of two entries with one id the earlier may be beyond it.
         page.isCut = question.isBounded && !question.position.covers(through)
         // After the entries: what is dropped between the two is then known to be dropped.

@@ -12,7 +12,8 @@ import ConvergeWire
 /// concerns get it; frames of entries come in the order of the log; the bytes are one whole frame each.
 final class CoreUnderTest {
     var core: NodeCore
-    let store: MemoryStore
+    /// Opened next where the test puts another in its place.
+    var store: MemoryStore
     let loopCount: Int
     var now: UInt64 = 1_700_000_000_000
 
@@ -35,6 +36,8 @@ final class CoreUnderTest {
     private(set) var resumes: [(session: SessionID, request: ResumeRequest)] = []
     /// Where the loops have been told that all begin.
     private(set) var begun: [VersionVector] = []
+    /// What the loops have been told to go back to, all of them.
+    private(set) var setBacks: [VersionVector] = []
     /// Looks at what goes out, before it does.
     var onDelivery: ((FrameBatch, LoopSet) -> Void)?
 
@@ -275,8 +278,11 @@ final class CoreUnderTest {
                 resumes.append((session, request))
             case .unshown: violations.append("a node alone has a twin")
             case .begin: begun.append(batch.position)
+            case .setBack:
+                setBacks.append(batch.position)
+                for loop in 0..<loopCount where !loops.contains(loop) { violations.append("loop \(loop) goes on") }
             case .catchUp:
-                violations.append("a node alone has a snapshot")
+                if setBacks.isEmpty { violations.append("a node alone has a snapshot") }
             }
         }
     }

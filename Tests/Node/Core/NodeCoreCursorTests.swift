@@ -73,6 +73,38 @@ import Testing
         #expect(begin.own == Dot(replica: recovered.replica, seq: recovered.head))
     }
 
+    @Test("where the store is opened with less than was handed out every loop goes back with it, and its rooms are fed")
+    func setBack() throws {
+        let node = CoreUnderTest(systemEvents: .live)
+        let ann = node.enter("ann")
+        node.say(ann, "kept")
+        node.settle()
+        let older = node.store.copy(keepingFile: true)
+        node.say(ann, "lost")
+        node.settle()
+        let former = try #require(node.replica)
+        var fed = 0
+        node.onDelivery = { batch, _ in
+            for record in batch.records { if case .catchUp = record.target { fed += 1 } }
+        }
+        // The same store once more: nothing is to be told.
+        node.store.inject(.refuse(.unreachable("gone")))
+        node.say(ann, "refused")
+        node.commit()
+        node.open()
+        #expect(node.setBacks.isEmpty && fed == 0)
+
+        node.store.inject(.refuse(.unreachable("gone")))
+        node.say(ann, "refused too")
+        node.commit()
+        node.store = older
+        node.open()
+        #expect(node.setBacks == [VersionVector([Dot(replica: former, seq: 1)])] && fed == 1)
+        #expect(node.core.position == node.setBacks.last && node.replica != former)
+        _ = node.enter("bob")
+        #expect(node.violations == [])
+    }
+
     @Test(
         "the end of the own log is what is handed out of it, and is told with the first opening also where it is empty")
     func ownEnd() throws {

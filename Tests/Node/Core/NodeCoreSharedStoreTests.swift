@@ -238,6 +238,8 @@ struct NodeCoreSharedStoreTests {
         cores.run(40)
         #expect(cores.renewals(0) == [.behind] && cores.renewals(1) == [.behind])
         #expect(cores.replica(0) != replicas[0] && cores.replica(1) != replicas[1])
+        let left = VersionVector(replicas.map { Dot(replica: $0, seq: 1) })
+        #expect(cores.nodes.allSatisfy { $0.setBacks == [left] })
         cores.send(0, ann, .say("again"))
         cores.run(12)
         #expect(cores.bodies(1).last == "again")

@@ -38,6 +38,8 @@ final class SharedCores {
         /// How often each entry was shown.
         var dots: [Dot: Int] = [:]
         var catchUps = 0
+        /// What the loops were told to go back to.
+        var setBacks: [VersionVector] = []
         var sharedReads = 0
         var reports: [CoreReport] = []
         var opens: UInt64 = 0
@@ -201,6 +203,7 @@ final class SharedCores {
     private func show(_ batch: FrameBatch, _ node: Node) {
         for record in batch.records {
             if case .catchUp = record.target { node.catchUps += 1 }
+            if case .setBack = record.target { node.setBacks.append(batch.position) }
             let bytes = batch.bytes(of: record)
             if let frame = bytes.isEmpty ? nil : ShownFrame(bytes) { node.shown.append(frame) }
             if let dot = record.dot { node.dots[dot, default: 0] += 1 }

@@ -256,4 +256,53 @@ import Testing
             #expect(feed.recovered == !isCut && feed.isLevel)
         }
     }
+
+    @Test("what a level session had when the store went back is not shown when it comes back, and what it had not is")
+    func setBack() {
+        // It has resumed to 7, and then the store went back from 9 to 5.
+        var feed = resume(from: vector(3), entered: vector(3), position: vector(3))
+        _ = feed.ask(1, at: vector(7))
+        _ = feed.read(Feed.Page(reached: vector(7), isLevel: true), 1)
+        feed.setBack(from: vector(9))
+        #expect(feed.standing(at: vector(5)) == vector(9))
+        for seq in UInt64(6)...9 { #expect(feed.live(dot(seq), position: vector(seq - 1)) == .skip) }
+        #expect(feed.live(dot(10), position: nil) == .show)
+        // Who comes after that is live from 5 on.
+        #expect(Feed(catchingUpFrom: vector(5)).cursor == vector(5))
+    }
+
+    @Test("a session that is not level when the store goes back reads what the store has now")
+    func setBackWhileReading() {
+        var feed = Feed(catchingUpFrom: vector(5))
+        _ = feed.ask(1, at: vector(8))
+        #expect(feed.live(dot(9), position: vector(8)) == .hold)
+        feed.setBack(from: vector(9))
+        // The page may be of the one store or of the other.
+        #expect(feed.read(Feed.Page(reached: vector(6), isLevel: true), 1) == .more(held: []))
+        _ = feed.ask(2, at: vector(6))
+        #expect(feed.read(Feed.Page(reached: vector(6), isLevel: true), 2) == .level(show: []))
+        #expect(feed.live(dot(7), position: nil) == .show)
+    }
+
+    @Test("a session comes back live when nothing but what went with the store is filtered: its loop knows of that")
+    func takenBack() {
+        for (takenBack, isLive) in [(vector(9), true), (vector(8), false), (VersionVector(), false)] {
+            var feed = Feed(catchingUpFrom: vector(9))
+            _ = feed.ask(1, at: vector(9))
+            _ = feed.read(Feed.Page(reached: vector(9), isLevel: true), 1)
+            let decision = feed.live(dot(1, Self.b), position: vector(5), takenBack: takenBack)
+            #expect(decision == (isLive ? .rejoin : .show))
+        }
+    }
+
+    @Test("what was shown live before a resume, and went with the store, is not shown when it comes back")
+    func shownBeforeSetBack() {
+        // 4 to 9 were shown live, the store has 5 now; and the client asks for what came after 2.
+        var feed = resume(from: vector(2), entered: vector(3), position: vector(9))
+        _ = feed.ask(1, at: vector(5))
+        _ = feed.read(Feed.Page(reached: vector(5), isLevel: true), 1)
+        #expect(feed.live(dot(6), position: vector(5), takenBack: vector(9)) == .skip)
+        #expect(feed.live(dot(9), position: vector(8), takenBack: vector(9)) == .skip)
+        #expect(feed.live(dot(10), position: vector(9), takenBack: vector(9)) == .rejoin)
+    }
 }

@@ -210,6 +210,26 @@ import Testing
         #expect(events.count == 4)  // and one history is answered
     }
 
+    @Test("no page is read of a database of several nodes that has less than was handed out")
+    func wentBack() throws {
+        let shared = SharedMemoryStore(SharedMemoryDatabase(), holder: 1)
+        let handedOut = VersionVector([Dot(replica: ReplicaID(rawValue: 7), seq: 1)])
+        func read(_ store: any Store, _ purpose: Feed.Purpose, _ position: VersionVector) throws -> Feed.Page {
+            let question = Feed.Question(number: 1, purpose: purpose, cursor: VersionVector(), position: position)
+            var encoder = ServerFrameEncoder()
+            let session = SessionID(loop: 0, slot: 0, generation: 0)
+            return try FeedReader(question: question, session: session, room: "lobby", limit: 10).read(
+                store.openReader(), FrameStamp(id: MessageID(high: 0, low: 1), milliseconds: 1), &encoder
+            ).1
+        }
+        for purpose in [Feed.Purpose.resume, .catchUp] {
+            #expect(throws: StoreError.self) { try read(shared, purpose, handedOut) }
+            #expect(try read(shared, purpose, VersionVector()).isLevel)
+            // Of a store of the node's own nothing is taken while it runs, but where a fork was mended.
+            #expect(try read(MemoryStore(), purpose, handedOut).isLevel)
+        }
+    }
+
     @Test("keys are answered to the core, with the reason where they can't be looked up")
     func keys() throws {
         let setting = try Setting()

@@ -14,6 +14,8 @@ struct SimulatedLoop {
     /// What it has been handed of all logs; and how far that was when the turn began.
     var position = VersionVector()
     var turnStart = VersionVector()
+    /// What it had been handed before the store went back.
+    var takenBack = VersionVector()
     /// The end of the node's own log; nil while its store was never open.
     var own: Dot?
     var turn: UInt32 = 0
@@ -38,6 +40,12 @@ struct SimulatedLoop {
     mutating func beginTurn() {
         turn += 1
         turnStart = position
+        if position.covers(takenBack) { takenBack = VersionVector() }
+    }
+
+    /// What a live member has been handed, or is not to be.
+    func handed(_ connection: Connection) -> VersionVector {
+        takenBack.isEmpty || connection.feed != nil ? position : position.merged(with: connection.base)
     }
 
     mutating func remove(_ connection: Connection) {

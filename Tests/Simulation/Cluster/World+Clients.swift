@@ -325,7 +325,7 @@ extension World {
         for seen in client.seen
         where seen.room == room && seen.time < sent.sentAt && seen.position >= first && seen.position <= last {
             guard let record = ledger[seen.dot], record.mustShow, sent.known.covers(seen.dot),
-                !ledger.hasForked(seen.dot.replica), !ledger.mayHaveDied(seen.dot)
+                !ledger.hasForked(seen.dot.replica), !ledger.mayHaveDied(seen.dot), !mayComeBack(seen.dot)
             else { continue }
             if !page.contains(where: { $0.dot == seen.dot }), !ledger.isForked(within: record.past) {
                 violate(.history, connection.node, "\(seen.dot) \(seen.body) was shown and is not in history")

@@ -115,7 +115,7 @@ extension World {
             wrong = client.views[room, default: RoomView()].live(frame, isAnchored: connection.anchor.room == room)
         }
         // Of a log that was written twice the number does not say which entry was shown before.
-        if let dot = frame.dot, ledger.forked.contains(dot) || mayComeBack(dot) { return }
+        if let dot = frame.dot, ledger.forked.contains(dot) { return }
         if let wrong { violate(.resume, connection.node, "\(wrong) (client \(client.index) in \(room))") }
     }
 

@@ -70,6 +70,7 @@ extension World {
                     resume(connection, from: cursor, ref: nil, node)
                 }
             case .begin: beginAll(node, loop)
+            case .setBack: setBack(to: batch.position, node, loop)
             case .catchUp(let room): feedAll(room, node, loop)
             case .resume(let session, let request):
                 guard let connection = here(session, loop, node), connection.room == request.room else { continue }
@@ -109,8 +110,10 @@ extension World {
 
     private func show(_ frame: ShownFrame, _ dot: Dot?, _ room: UInt32, _ node: SimulatedNode, _ loop: Int) {
         offer(frame, dot, room, node, loop)
+        let comesBack = dot.map(node.loops[loop].takenBack.covers) ?? false
         for index in node.loops[loop].rooms[room]?.live ?? [] {
             let connection = connections[index]
+            if let dot, comesBack, connection.base.covers(dot) { continue }
             if takesLive(connection) {
                 showLive(frame, dot, to: connection, node)
             } else {
@@ -127,11 +130,14 @@ extension World {
         }
         checkLive(dot, connection, node)
         // Of a log that was written twice it may be the other entry.
-        let isForked = dot.map { ledger.forked.contains($0) || mayComeBack($0) } ?? false
+        let isForked = dot.map(ledger.forked.contains) ?? false
         if let dot, !connection.shownLive.insert(dot).inserted, !isForked {
             violate(.resume, node.index, "\(dot) is shown live twice to client \(connection.client)")
         }
-        if let dot, !connection.everShown[connection.roomName, default: []].insert(dot).inserted, !isForked {
+        // Who comes back after a failover took it is told that it begins before it.
+        if let dot, !connection.everShown[connection.roomName, default: []].insert(dot).inserted, !isForked,
+            !mayComeBack(dot)
+        {
             violate(
                 .resume, node.index,
                 "\(dot) is shown again, live, to client \(connection.client), which has left and entered")
@@ -232,10 +238,6 @@ extension World {
             !ledger.isForked(within: record.past)
         else {
             if let dot { connection.stream.forgive(VersionVector([dot])) }
-            return
-        }
-        if mayComeBack(dot), connection.stream.shown.covers(dot) {
-            counts.shownAgain += 1
             return
         }
         if let (rule, words) = connection.stream.take(dot, record, ledger) {

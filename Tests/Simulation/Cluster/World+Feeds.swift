@@ -34,7 +34,7 @@ extension World {
             let turn = node.loops[loop].turn
             let position = queue.turn == turn ? nil : node.loops[loop].position
             queue.turn = turn
-            switch queue.feed.live(dot, position: position) {
+            switch queue.feed.live(dot, position: position, takenBack: node.loops[loop].takenBack) {
             case .skip: break
             case .hold: hold(frame, dot, queue)
             case .rejoin:
@@ -79,6 +79,25 @@ extension World {
         }
     }
 
+    /// The store has less than was handed out.
+    func setBack(to left: VersionVector, _ node: SimulatedNode, _ loop: Int) {
+        let position = node.loops[loop].position
+        for room in node.loops[loop].rooms.keys {
+            for index in node.loops[loop].rooms[room]!.live { connections[index].base.merge(position) }
+            for index in node.loops[loop].rooms[room]!.slow {
+                connections[index].feed?.feed.setBack(from: position)
+                connections[index].feed?.held = []
+                markDirty(connections[index])
+            }
+            let since = node.loops[loop].rooms[room]!.since
+            node.loops[loop].rooms[room]!.since = since.limited(to: left)
+        }
+        node.loops[loop].takenBack.merge(position)
+        node.loops[loop].position = position.limited(to: left)
+        node.loops[loop].turnStart = node.loops[loop].turnStart.limited(to: left)
+        trace.note(now, node.index, "set back", 0, 0, "from \(position.components) to \(left.components)")
+    }
+
     /// The store has got entries of a room that were never handed out: everybody in it is fed.
     func feedAll(_ room: UInt32, _ node: SimulatedNode, _ loop: Int) {
         let position = node.loops[loop].position
@@ -116,11 +135,13 @@ extension World {
                 connection.shownLive = []
                 connection.stream.begin(connection.roomName, at: position)
             }
-            sendResumed(connection, node, recovered: false, cursor: position, documents: [], ref: ref)
+            let handed = node.loops[loop].handed(connection)
+            sendResumed(connection, node, recovered: false, cursor: handed, documents: [], ref: ref)
             return
         }
         let shown = Feed.Shown(
-            since: connection.entered, position: position, feed: connection.feed?.feed, cursor: cursor,
+            since: connection.entered, position: node.loops[loop].handed(connection), feed: connection.feed?.feed,
+            cursor: cursor,
             unshown: unshown(connection, node).except(connection.fedUnshown),
             planted: scenario.planted)
         trace.note(
@@ -162,7 +183,8 @@ extension World {
     /// Who joins the room that it is in is told what it has been shown.
     func tellStanding(_ connection: Connection, ref: Text?, _ node: SimulatedNode) {
         let position = node.loops[connection.session.loop].position
-        let cursor = connection.feed?.feed.standing(at: position) ?? position
+        let cursor =
+            connection.feed?.feed.standing(at: position) ?? node.loops[connection.session.loop].handed(connection)
         sendOwn(connection, node) { encoder, stamp, frame in
             encoder.joined(stamp, room: connection.roomName, ref: ref, cursor: cursor, to: &frame)
         }
@@ -281,8 +303,9 @@ extension World {
                 .dropFirst(Int(queue.given[end.replica]))
             {
                 let entry = record.entry
+                // What a failover took is gone from the document, too.
                 guard entry.kind == .document, entry.namespace == 0, entry.room == connection.roomName,
-                    feed.shown?.covers(entry.dot) != true,
+                    !mayComeBack(entry.dot), feed.shown?.covers(entry.dot) != true,
                     let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }),
                     !named.contains(payload.name)
                 else { continue }

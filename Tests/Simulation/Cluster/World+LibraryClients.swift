@@ -174,7 +174,7 @@ extension World {
         switch event {
         case .message(let line, _), .presence(let line, _, _):
             // A log that was set back comes again from the beginning, to whoever says that it has seen more of it.
-            if let dot = line.dot, ledger.hasForked(dot.replica) || mayComeBack(dot) { return library.saw(line) }
+            if let dot = line.dot, ledger.hasForked(dot.replica) { return library.saw(line) }
             wrong = library.shown(line)
         case .resumed(let recovered, _, _):
             if !recovered { library.forgive() }

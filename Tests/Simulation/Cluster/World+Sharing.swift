@@ -109,7 +109,7 @@ extension World {
         ledger.lost(before, database.vector, others: disks.filter { $0.shared == nil }.map(\.vector))
     }
 
-    /// A failover took it: where another node brings it back it is shown live once more, also to who has seen it.
+    /// A failover took it, and another node may have brought it back since.
     func mayComeBack(_ dot: Dot) -> Bool {
         failovers.contains { $0.before.covers(dot) && !$0.after.covers(dot) }
     }

@@ -95,8 +95,6 @@ final class World {
         var reloads = 0
         var fullDisks = 0
         var failovers = 0
-        /// Frames of what a failover took, another node brought back, and a session had been shown.
-        var shownAgain = 0
         /// Documents that a resume named and its client read.
         var namedReads = 0
         var frames = 0
@@ -125,7 +123,6 @@ final class World {
             reloads += other.reloads
             fullDisks += other.fullDisks
             failovers += other.failovers
-            shownAgain += other.shownAgain
             namedReads += other.namedReads
             frames += other.frames
             bytes += other.bytes

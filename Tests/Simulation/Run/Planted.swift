@@ -101,16 +101,22 @@ extension Planted {
         Planted(name: "pagedBeyondApplied", needsDatabase: true, rule: .resume) {
             $0.planted.insert(.readBeyondApplied)
         },
-        // Where nodes start all the time.
-        Planted(name: "handedOutByOpening") {
+        // Where nodes start all the time, others write what they have not shown yet, and threads are held up, so that a resume
+        // and the word that the store is open come in one turn.
+        Planted(name: "handedOutByOpening", needsDatabase: true) {
             $0.planted.insert(.handedOutByOpening)
             $0.faults[.crash] = 6
             $0.faults[.refusedOpen] = 6
+            $0.faults[.pause] = 6
             $0.faultEvery = .milliseconds(500)
             $0.actEvery = .milliseconds(300)
         },
         Planted(name: "pagesBeforeOpening", needsDatabase: true) { $0.planted.insert(.pagesBeforeOpening) },
         Planted(name: "ownCursorTrusted") { $0.planted.insert(.ownCursorTrusted) },
+        Planted(name: "handedOutStays", needsDatabase: true) {
+            $0.planted.insert(.handedOutStays)
+            $0.faults[.failover] = 1
+        },
         Planted(name: "epochIgnored", needsDatabase: true) { $0.plantedInStores.ignoresEpoch = true },
         Planted(name: "effectsRepeated", needsDatabase: true) { $0.plantedInStores.repeatsEffects = true },
     ]

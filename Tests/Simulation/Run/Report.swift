@@ -8,7 +8,7 @@ enum Report {
             "\(counts.entries) entries, \(counts.acknowledged) acknowledged, \(counts.duplicates) repeats, "
                 + "\(counts.refused) refused, \(counts.deliveries) frames to clients, \(counts.frames) between nodes "
                 + "(\(counts.bytes / 1_000) kB)",
-            "\(counts.compared) states compared, \(counts.reloads) reloads after forks, \(counts.failovers) failovers (after which \(counts.shownAgain) frames came twice), \(counts.resumes) resumes of which "
+            "\(counts.compared) states compared, \(counts.reloads) reloads after forks, \(counts.failovers) failovers, \(counts.resumes) resumes of which "
                 + "\(counts.resumesNotRecovered) not recovered, \(counts.namedReads) documents that they named read, \(counts.pages) pages, \(counts.takenOff) times taken off the "
                 + "live stream (\(counts.closedAsSlow) closed, because of what had gone), at most \(counts.convergence / 1_000) ms from the heal until all agreed",
         ]

@@ -117,6 +117,18 @@ enum KeptSeeds {
         Kept(seed: 59, shared: true, showed: "a page that was read before the opening left out what came until then"),
         Kept(seed: 188, shared: true, showed: "as 59"),
         Kept(
+            seed: 20_445, generation: .second, shared: true,
+            showed: "what a failover took and another node brought back was shown again"),
+        Kept(seed: 20_586, generation: .second, shared: true, showed: "as 20445"),
+        Kept(
+            seed: 20_298, generation: .second, shared: true,
+            showed: "who was told where live frames begin, after a failover, was not shown what came back"),
+        Kept(
+            seed: 20_098, generation: .second, shared: true,
+            showed: "a page of the database as it was after a failover, which the node had not noticed, left a gap"),
+        Kept(seed: 20_365, generation: .second, shared: true, showed: "as 20098"),
+        Kept(seed: 1_168, generation: .second, shared: true, showed: "as 20098"),
+        Kept(
             seed: 20_021, generation: .second, shared: true,
             showed: "a page within what the node has left out an event whose twin was beyond that, and did not say so"),
     ]
