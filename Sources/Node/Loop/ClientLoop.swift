@@ -167,7 +167,7 @@ struct ClientLoop: ~Copyable {
     /// Bytes of rooms' frames that are gathered before they are sent.
     private static let turnLimit = 1 << 20
 
-    private mutating func beginTurn() {
+    mutating func beginTurn() {
         turn &+= 1
         turnStart = position
         if !takenBack.isEmpty, position.covers(takenBack) { takenBack = VersionVector() }
