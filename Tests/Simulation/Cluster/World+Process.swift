@@ -28,7 +28,9 @@ extension World {
         guard !node.isTurnScheduled else { return }
         node.isTurnScheduled = true
         // Mostly at once; now and then the thread is held up, and much comes together.
-        let wait = scheduling.chance(5) ? scheduling.within(500...20_000) : scheduling.within(5...300)
+        let wait =
+            scheduling.chance(scenario.heldUp)
+            ? scheduling.within(500...scenario.longestHold) : scheduling.within(5...300)
         schedule(.turn(node.index, life: node.life), after: wait)
     }
 

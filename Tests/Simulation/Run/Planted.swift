@@ -107,7 +107,8 @@ extension Planted {
             $0.planted.insert(.handedOutByOpening)
             $0.faults[.crash] = 6
             $0.faults[.refusedOpen] = 6
-            $0.faults[.pause] = 6
+            $0.heldUp = 80
+            $0.longestHold = 400_000
             $0.faultEvery = .milliseconds(500)
             $0.actEvery = .milliseconds(300)
         },

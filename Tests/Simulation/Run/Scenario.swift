@@ -15,6 +15,9 @@ struct Scenario {
     var sharing = 0
     /// How long reading all of a shared database takes at most, in microseconds.
     var longestOpening: UInt64 = 0
+    /// How often a core's thread is held up, in hundredths of its turns, and for how many microseconds at most.
+    var heldUp = 5
+    var longestHold: UInt64 = 20_000
     /// How far clocks are off in the beginning at most, in milliseconds.
     var skew = 1_000
     var clients: Int
