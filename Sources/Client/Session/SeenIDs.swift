@@ -2,7 +2,7 @@ import ConvergeWire
 
 /// The ids of the last lines that were shown, so that none is shown twice.
 ///
-/// A window: it holds the newest `capacity` ids. What a cursor can't tell to be a repeat (a line shown while it was not
+/// A window: it holds the newest ids, those of `capacity` lines at least. What a cursor can't tell to be a repeat (a line shown while it was not
 /// advanced, or stored on two nodes under one key) repeats soon or not at all.
 struct SeenIDs: Sendable {
     private let capacity: Int
@@ -10,23 +10,30 @@ struct SeenIDs: Sendable {
     private var ring: [MessageID] = []
     private var oldest = 0
 
-    init(capacity: Int = 4_096) { self.capacity = max(capacity, 1) }
+    init(capacity: Int = 4_096) { self.capacity = 2 * max(capacity, 1) }
 
     /// True where the line is new; one without an id always is.
     ///
     /// An id that is just the place in a log names two lines where a node's disk was set back and the log written anew from
-    /// there: those stand at different times.
+    /// there: those stand at different times. The one that did not stay in that log is moved to another, and keeps its id and
+    /// its time: then it is what was shown at its former place. Lines with any other id are the same where that is, as two
+    /// writes under one key are, whenever they were written.
     mutating func insert(_ line: ChatLine) -> Bool {
-        guard let position = line.position, Self.number(line.id) == MessageID(position.dot) else {
-            return insert(line.id)
-        }
-        return insert("\(line.id)@\(position.timestamp.rawValue)")
+        guard !line.id.isEmpty else { return true }
+        let id = Self.number(line.id)
+        guard let position = line.position else { return insert(id) }
+        let atTime = Self.hashed("\(line.id)@\(position.timestamp.rawValue)")
+        let isPlace = id == MessageID(position.dot)
+        guard !ids.contains(atTime), isPlace || !ids.contains(id) else { return false }
+        if !isPlace { insert(id) }
+        return insert(atTime)
     }
 
     /// True where the id is new; ids that are empty always are.
-    mutating func insert(_ text: String) -> Bool {
-        guard !text.isEmpty else { return true }
-        let id = Self.number(text)
+    mutating func insert(_ text: String) -> Bool { text.isEmpty || insert(Self.number(text)) }
+
+    @discardableResult
+    private mutating func insert(_ id: MessageID) -> Bool {
         guard ids.insert(id).inserted else { return false }
         if ring.count < capacity {
             ring.append(id)

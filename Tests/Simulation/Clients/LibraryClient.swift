@@ -22,8 +22,10 @@ final class LibraryClient {
 
     private(set) var keys: [String] = []
     private(set) var stored: [String: Receipt] = [:]
-    /// What it was shown, by id and by log.
+    /// What it was shown, by id, as lines and by log. An id alone may name two lines, where a log was written twice; no two
+    /// messages say the same.
     private var ids: Set<String> = []
+    private var lines: Set<String> = []
     private var reached = VersionVector()
     /// What it is not owed; nil until it has begun.
     private var origin: VersionVector?
@@ -70,11 +72,19 @@ final class LibraryClient {
 
     // MARK: What it is shown
 
-    func shown(_ line: ChatLine) -> String? {
-        guard ids.insert(line.id).inserted else { return "\(line.id) is handed out twice" }
-        guard let dot = line.dot else { return nil }
+    /// - Parameter isForked: its log was written twice: that may come again from the beginning, to whoever says that it has
+    ///   seen more of it than there is. What was handed out is not even then.
+    func shown(_ line: ChatLine, isForked: Bool) -> String? {
+        ids.insert(line.id)
+        guard lines.insert("\(line.id) \(line.body)").inserted else { return "\(line.id) is handed out twice" }
+        guard let dot = line.dot, !isForked else { return nil }
         defer { reached.advance(to: dot) }
         return dot.seq > reached[dot.replica] ? nil : "\(dot) is handed out after \(reached[dot.replica])"
+    }
+
+    /// These logs are shown from the beginning: of what it was not shown then, not having been there, some comes now.
+    func beginAnew(_ logs: Set<ReplicaID>) {
+        for log in logs { reached[log] = 0 }
     }
 
     /// It has begun where the cursor is now, and is owed nothing before that.
@@ -97,9 +107,6 @@ final class LibraryClient {
     func excuse(_ vector: VersionVector) {
         if core.session.phase == .live, !hasResumed { origin?.merge(vector) }
     }
-
-    /// A line of a log that was written twice: which of the two it is of, its place does not say.
-    func saw(_ line: ChatLine) { ids.insert(line.id) }
 
     private func words(_ dot: Dot?) -> String? { dot.map { "\($0), which its cursor covers, was never handed out" } }
 

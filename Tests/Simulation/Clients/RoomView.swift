@@ -95,7 +95,7 @@ struct RoomView {
             cursor.merge(reached)
             return nil
         }
-        if frame.recovered == false { takeBack(reached) }
+        takeBack(frame.begunAnew)
         for entry in frame.history ?? [] {
             guard let dot = entry.dot else { return "an entry without a place" }
             if cursor.covers(dot) {
@@ -118,7 +118,7 @@ struct RoomView {
         let isUsable = asked[at].isUsable
         asked.removeFirst(at + 1)
         if isUsable {
-            if !recovered { takeBack(reached) }
+            takeBack(frame.begunAnew)
             cursor.merge(reached)
             if !recovered { origin.merge(reached) }
             isExact = true
@@ -131,11 +131,11 @@ struct RoomView {
         return nil
     }
 
-    /// A node whose own log ends before the cursor shows all of that log: it says so by a cursor that has less of it.
-    private mutating func takeBack(_ reached: VersionVector) {
-        for dot in cursor.components where reached[dot.replica] < dot.seq {
-            cursor[dot.replica] = 0
-            loose.formUnion(dots.filter { $0.replica == dot.replica })
+    /// A node whose own log ended before the cursor, when it was given that, shows all of that log.
+    private mutating func takeBack(_ logs: Set<ReplicaID>) {
+        for log in logs {
+            cursor[log] = 0
+            loose.formUnion(dots.filter { $0.replica == log })
         }
     }
 

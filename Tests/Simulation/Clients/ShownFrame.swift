@@ -29,6 +29,9 @@ final class ShownFrame {
     var history: [ShownFrame]?
     var cursor: VersionVector?
     var members: [Member]?
+    /// Not in the frame, but of the node that sent it: logs of which the cursor could not be what it said. They are shown from
+    /// the beginning, from this frame on.
+    var begunAnew: Set<ReplicaID> = []
 
     struct Member {
         var user = ""

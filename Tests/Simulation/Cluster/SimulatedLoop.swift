@@ -102,25 +102,41 @@ final class SimulatedFeed {
     var retryAt: Microseconds?
     /// The cursor that a resume was given, and what its pages have shown.
     private(set) var given: VersionVector
-    /// The cursor could not be what it said: what its client has dropped for it comes again.
-    private(set) var isDoubted: Bool
+    /// Of these logs the cursor could not be what it said: what its client has dropped for it comes again.
+    private(set) var doubted: Set<ReplicaID> = []
+    /// Those that its client has not been told of yet.
+    private var untold: Set<ReplicaID> = []
     var paged: Set<Dot> = []
 
     /// - Parameter former: what a resume takes the place of: what that was to show again, this one is.
-    init(_ feed: Feed, ref: Text? = nil, former: SimulatedFeed? = nil) {
+    /// - Parameter asked: the cursor that a resume came with.
+    init(_ feed: Feed, asked: VersionVector? = nil, ref: Text? = nil, former: SimulatedFeed? = nil) {
         self.feed = feed
         self.ref = ref
+        given = asked ?? feed.cursor
+        judge()
+        if let former, former.feed.isResuming { doubted.formUnion(former.doubted) }
+    }
+
+    /// What the feed does not take at its word.
+    private func judge() {
+        let logs = given.components.lazy.filter { self.feed.cursor[$0.replica] < $0.seq }.map(\.replica)
+        doubted.formUnion(logs)
+        untold.formUnion(logs)
         given = feed.cursor
-        isDoubted = !feed.recovered || former.map { $0.feed.isResuming && $0.isDoubted } ?? false
+    }
+
+    /// The logs that begin anew with what is sent now.
+    func tell() -> Set<ReplicaID> {
+        defer { untold = [] }
+        return untold
     }
 
     /// The store has been opened: what the cursor says can be judged now.
     func begin(at position: VersionVector, own: Dot?) {
         let waits = feed.asked == 0 && paged.isEmpty
         feed.begin(at: position, own: own)
-        guard waits else { return }
-        given = feed.cursor
-        isDoubted = isDoubted || !feed.recovered
+        if waits { judge() }
     }
 }
 

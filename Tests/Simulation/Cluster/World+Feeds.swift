@@ -154,7 +154,7 @@ extension World {
         let isTrusted =
             scenario.planted.has(node.loops[loop].own == nil ? .pagesBeforeOpening : .ownCursorTrusted)
         let feed = Feed(resumingFrom: cursor, shown: shown, own: isTrusted ? endless : node.loops[loop].own)
-        node.loops[loop].add(connection, fedBy: SimulatedFeed(feed, ref: ref, former: former))
+        node.loops[loop].add(connection, fedBy: SimulatedFeed(feed, asked: cursor, ref: ref, former: former))
         markDirty(connection)
     }
 
@@ -165,7 +165,7 @@ extension World {
     /// The loop's own frame, through the real encoder.
     private func sendResumed(
         _ connection: Connection, _ node: SimulatedNode, recovered: Bool, cursor: VersionVector, documents: [Text],
-        ref: Text?
+        ref: Text?, begunAnew: Set<ReplicaID> = []
     ) {
         counts.resumes += 1
         if !recovered { counts.resumesNotRecovered += 1 }
@@ -173,7 +173,7 @@ extension World {
             now, node.index, "resumed", UInt64(connection.client), recovered ? 1 : 0,
             "client \(connection.client) \(ref?.string ?? "-") in \(connection.roomName) to \(cursor.components)"
                 + (recovered ? "" : ", not recovered"))
-        sendOwn(connection, node) { encoder, stamp, frame in
+        sendOwn(connection, node, begunAnew: begunAnew) { encoder, stamp, frame in
             encoder.resumed(
                 stamp, room: connection.roomName, recovered: recovered, cursor: cursor, docs: documents, ref: ref,
                 to: &frame)
@@ -191,7 +191,7 @@ extension World {
     }
 
     private func sendOwn(
-        _ connection: Connection, _ node: SimulatedNode,
+        _ connection: Connection, _ node: SimulatedNode, begunAnew: Set<ReplicaID> = [],
         _ encode: (inout ServerFrameEncoder, FrameStamp, inout ByteBuffer) -> Void
     ) {
         var encoder = ServerFrameEncoder()
@@ -200,7 +200,9 @@ extension World {
         frames.append(to: .session(connection.session)) { encode(&encoder, stamp, &$0) }
         let batch = frames.finish()
         for record in batch.records {
-            if let frame = read(batch, record, node) { send(frame, to: connection) }
+            guard let frame = read(batch, record, node) else { continue }
+            frame.begunAnew = begunAnew
+            send(frame, to: connection)
         }
     }
 
@@ -248,6 +250,7 @@ extension World {
                 guard let frame = read(frames, record, node) else { continue }
                 if purpose == .resume {
                     checkPage(frame, queue, connection, node)
+                    frame.begunAnew = queue.tell()
                     send(frame, to: connection)
                 } else {
                     showLive(frame, record.dot, to: connection, node)
@@ -267,7 +270,7 @@ extension World {
                 connection.stream.goOn(from: queue.feed.cursor)
                 sendResumed(
                     connection, node, recovered: queue.feed.recovered, cursor: queue.feed.cursor,
-                    documents: queue.feed.changedDocuments, ref: queue.ref)
+                    documents: queue.feed.changedDocuments, ref: queue.ref, begunAnew: queue.tell())
             }
             let held = queue.held
             queue.held = []
@@ -337,7 +340,8 @@ extension World {
             if queue.given.covers(dot) { wrong("\(dot) is on a page, and the cursor covers it") }
             // Which of very many system events were not shown is not remembered: all of those may come again.
             let mayComeAgain =
-                entry.type == "system" && queue.feed.shown?.unsure.covers(dot) ?? false || queue.isDoubted
+                entry.type == "system" && queue.feed.shown?.unsure.covers(dot) ?? false
+                || queue.doubted.contains(dot.replica)
             if connection.shownLive.contains(dot), !mayComeAgain {
                 wrong("\(dot) is on a page, and was shown live")
             }

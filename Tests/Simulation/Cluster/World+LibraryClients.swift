@@ -163,6 +163,7 @@ extension World {
     func take(_ frame: ShownFrame, _ client: Client, _ library: LibraryClient, _ connection: Connection) {
         guard library.connection === connection, let event = frame.event else { return }
         let at = nanoseconds
+        library.beginAnew(frame.begunAnew)
         step(client, library) { library, effects in
             library.core.handle(.chat(event), of: library.core.number, at: at, &library.outbox, into: &effects)
         }
@@ -173,9 +174,7 @@ extension World {
         var wrong: String?
         switch event {
         case .message(let line, _), .presence(let line, _, _):
-            // A log that was set back comes again from the beginning, to whoever says that it has seen more of it.
-            if let dot = line.dot, ledger.hasForked(dot.replica) { return library.saw(line) }
-            wrong = library.shown(line)
+            wrong = library.shown(line, isForked: line.dot.map { ledger.hasForked($0.replica) } ?? false)
         case .resumed(let recovered, _, _):
             if !recovered { library.forgive() }
             library.hasResumed = true
