@@ -223,6 +223,17 @@ extension MemoryStore.State {
         if faults.dropsChunk && !stage.hasLost { stage.lose() } else { stage.take(chunk) }
     }
 
+    func fork(in final: SnapshotChunk) throws(StoreError) -> Dot? {
+        if faults.joinsForks { return nil }
+        var staged = stage
+        staged.take(final)
+        return try SnapshotFork.first(mine: contents.ends, theirs: final.end?.heads ?? []) {
+            contents.hash(of: $0)
+        } there: {
+            staged.entries[$0]?.hash
+        }
+    }
+
     mutating func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {
         guard let identity else { throw .failed("the store in memory was never opened") }
         try commit(.install(stage, final: final, have: have))
@@ -302,6 +313,10 @@ private final class MemoryWriter: StoreWriter {
 
     func discardStage() throws(StoreError) {
         try store.write(epoch: epoch) { (state) throws(StoreError) in state.stage = SnapshotStage() }
+    }
+
+    func fork(in final: SnapshotChunk) throws(StoreError) -> Dot? {
+        try store.write(epoch: epoch) { (state) throws(StoreError) in try state.fork(in: final) }
     }
 
     func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {

@@ -38,14 +38,28 @@ struct SQLiteReload {
         return after
     }
 
+    /// See `StoreWriter.fork`.
+    func fork(in final: SnapshotChunk) throws(StoreError) -> Dot? {
+        guard let end = final.end else { return nil }
+        let sides = try Sides(connection, final, end)
+        return try SnapshotFork.first(mine: try ends(), theirs: end.heads) { (dot) throws(StoreError) in
+            try sides.hashHere(of: dot)
+        } there: { (dot) throws(StoreError) in
+            try sides.hashThere(of: dot)
+        }
+    }
+
     private func ownSide(_ final: SnapshotChunk, _ end: SnapshotEnd) throws(StoreError) -> OwnSide {
+        try OwnSide(mine: try ends(), at: final.at, theirs: end.heads, in: Sides(connection, final, end))
+    }
+
+    private func ends() throws(StoreError) -> [LogEnd] {
         var mine: [LogEnd] = []
         try connection.prepare("SELECT replica, head, hash FROM replica WHERE head > 0 ORDER BY replica")
             .forEachRow { (row) throws(StoreError) in
                 mine.append(LogEnd(dot: Dot(replica: row.replica(0), seq: row.unsigned(1)), hash: row.hash(2)))
             }
-        return try OwnSide(
-            mine: mine, at: final.at, theirs: end.heads, in: Sides(connection, final, end))
+        return mine
     }
 
     private struct Sides: BothSides {
@@ -73,6 +87,15 @@ struct SQLiteReload {
             after.bind(2, clamping: seq)
             defer { after.reset() }
             while try after.step(), try body(try after.entry(path)) {}
+        }
+
+        func hashHere(of dot: Dot) throws(StoreError) -> EntryHash? {
+            var found: EntryHash?
+            try entries(of: dot.replica, after: dot.seq - 1) { (entry) throws(StoreError) in
+                if entry.dot == dot { found = entry.hash }
+                return false
+            }
+            return found
         }
 
         func floor(of replica: ReplicaID) throws(StoreError) -> UInt64 {

@@ -77,6 +77,10 @@ final class SQLiteWriter: StoreWriter {
         try transaction { (connection) throws(StoreError) in try SQLiteStage.clear(connection) }
     }
 
+    func fork(in final: SnapshotChunk) throws(StoreError) -> Dot? {
+        try transaction { (connection) throws(StoreError) in try SQLiteReload(connection, log).fork(in: final) }
+    }
+
     func install(_ final: SnapshotChunk, have: VersionVector) throws(StoreError) -> Recovered {
         let recovered = try transaction { (connection) throws(StoreError) in
             let after = try log.install(final, have: have, vector)

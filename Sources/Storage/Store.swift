@@ -94,6 +94,11 @@ public protocol StoreWriter: AnyObject {
     /// Forgets all that is staged.
     func discardStage() throws(StoreError)
 
+    /// Where a log parts from the one here of which what is staged and the final piece tell: then the snapshot must not be
+    /// installed (SnapshotFork.swift says why). Nil where none does, as far as can be told, and where a fork could not be
+    /// mended (`Recovered.canReload`). After any error the writer is closed and opened anew.
+    func fork(in final: SnapshotChunk) throws(StoreError) -> Dot?
+
     /// Takes over, in one transaction, what is staged and the final piece of its snapshot, and forgets the stage. What
     /// is here and what the snapshot tells are joined (SnapshotJoin.swift says how), so nothing that is here is lost.
     /// Gives what opening the store would, afterwards.
@@ -115,6 +120,10 @@ public protocol StoreWriter: AnyObject {
 
     /// Closes cleanly: the next open need not doubt what was synced.
     func close()
+}
+
+extension StoreWriter {
+    public func fork(in final: SnapshotChunk) throws(StoreError) -> Dot? { nil }
 }
 
 /// Entries of another namespace than 0 are kept, and served by `entries(of:)`, `range` and `snapshot` alone. A `limit`

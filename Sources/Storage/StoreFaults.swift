@@ -19,6 +19,9 @@ public struct StoreFaults: Hashable, Sendable {
     /// Entries are handed out by position alone, also before what they depend on.
     public var rangesByPosition = false
 
+    /// A snapshot is joined with what is here though it tells of another copy of a log.
+    public var joinsForks = false
+
     public init(
         keepsTwins: Bool = false, emptiesUnsent: Bool = false, installsByChunk: Bool = false,
         ignoresSnapshotContext: Bool = false, dropsChunk: Bool = false, foldsUnknownKinds: Bool = false

@@ -327,4 +327,35 @@ struct StoreReloadTests {
         #expect(try status(1, hashes[0] ^ 1) == .forked && status(2, hashes[1] - 1) == .forked)
         #expect(try status(2, hashes[1] + 1) == .unavailable)
     }
+
+    /// What differs is above what the receiver asked from, or beyond what the server has: that the server can't compare.
+    @Test("a snapshot that tells of another copy of a log is known to", arguments: [StoreUnderTest.memory, .sqlite])
+    func parted(_ kind: StoreUnderTest) throws {
+        let (here, there) = (try kind.make(), try kind.make())
+        var common = Writer(.a)
+        common.say("one", at: 10)
+        let shared = common.taken()
+        let (mine, _) = try here.open(.test(fresh: .b))
+        defer { mine.close() }
+        let (theirs, _) = try there.open(.test(fresh: .c))
+        defer { theirs.close() }
+        try theirs.append(shared)
+        #expect(try mine.fork(in: try snapshot(of: there)) == nil)
+        try mine.append(shared)
+        #expect(try mine.fork(in: try snapshot(of: there)) == nil)
+        var (longer, other) = (common, common)
+        for number in 0..<3 { longer.say("kept \(number)", at: 20 + UInt64(number)) }
+        try mine.append(longer.taken())
+        #expect(try mine.fork(in: try snapshot(of: there)) == nil, "that is the beginning of what is here")
+        other.side = 1
+        other.say("lost", at: 15)
+        other.add("lost", at: 16)
+        try theirs.append(other.taken())
+        #expect(try mine.fork(in: try snapshot(of: there)) == Dot(replica: .a, seq: 3))
+        for number in 0..<4 { other.say("lost \(number)", at: 30 + UInt64(number)) }
+        try theirs.append(other.taken())
+        #expect(try mine.fork(in: try snapshot(of: there)) == Dot(replica: .a, seq: 4))
+        // And it can be installed if it is to be: nothing was taken yet.
+        #expect(try bodies(here) == ["one", "kept 0", "kept 1", "kept 2"])
+    }
 }

@@ -48,14 +48,15 @@ public struct Replicator {
         var wantsStored = false
         /// The want that is being read for it, and its ticket.
         var serving: (ticket: UInt64, number: UInt64)?
-        var servingSnapshot: (ticket: UInt64, number: UInt64)?
+        var servingSnapshot: (ticket: UInt64, number: UInt64, reached: VersionVector)?
         /// Where its copy of a log was found to part from the one here.
         var forked: [Fork] = []
         /// Until when it isn't asked: it could not answer.
         var restsUntil: UInt64 = 0
-        /// Until when it isn't asked for a snapshot, and how many of it were dated too far ahead.
+        /// Until when it isn't asked for a snapshot; how many of it were dated too far ahead, and how many told of another log.
         var snapshotRestsUntil: UInt64 = 0
         var heldSnapshots = 0
+        var partedSnapshots = 0
 
         /// The node's replica; nil for the store that is shared.
         var replica: ReplicaID? { source.node }
@@ -114,6 +115,10 @@ public struct Replicator {
     private(set) var wall: UInt64 = 0
     var pull: Pull?
     var snapshot: SnapshotReceiver?
+    /// A peer's state has taken the place of what was here, and the store is being opened.
+    private var hasReloaded = false
+    /// What was here when the store had been opened after that, the last time.
+    private var reloadedAt = VersionVector()
     /// Planted: what overflowed and is not asked for again.
     var forgotten = VersionVector()
     /// How far each log came in answers to wants. Peers learn of that from digests, and it is not passed on to them.
@@ -144,6 +149,8 @@ public struct Replicator {
         case .started(let replica, let vector, let ends, let floors):
             self.replica = replica
             isOpen = true
+            if hasReloaded { reloadedAt = vector }
+            hasReloaded = false
             take(vector, ends, floors)
             if snapshot != nil { abandonSnapshot(into: &effects) }
             isInstalling = false
@@ -176,10 +183,13 @@ public struct Replicator {
             take(vector, ends, floors)
             for at in peers.indices { peers[at].owesDigest = true }
             applyWaiting(at: now, into: &effects)
+        case .snapshotParted(let dot):
+            snapshotParted(at: dot, at: now, into: &effects)
         case .reloaded:
             isInstalling = false
             snapshot = nil
             counters.reloads += 1
+            hasReloaded = true
             waiting.removeAll()
         case .floorsRose(let floors):
             self.floors.merge(floors)
@@ -205,6 +215,13 @@ public struct Replicator {
         unstoredBytes = 0
         waiting.drop(coveredBy: applied)
         held.drop(coveredBy: applied)
+    }
+
+    /// Whether pieces of a snapshot that were read at `reached` may be of the state whose place another has taken here since, or
+    /// is taking now: no piece of the new one goes with them, for under one number the two may have different entries.
+    func hasReloaded(since reached: VersionVector) -> Bool {
+        if reached.isEmpty { return false }
+        return hasReloaded || isInstalling && snapshot?.isReload ?? false || !reached.covers(reloadedAt)
     }
 
     // MARK: Applying

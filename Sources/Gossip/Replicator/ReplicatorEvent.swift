@@ -55,6 +55,8 @@ public enum ReplicatorEvent: Sendable {
     case staged
     /// The snapshot is installed: what the store has now.
     case installed(vector: VersionVector, ends: [LogEnd], floors: VersionVector)
+    /// The snapshot is not installed, and nothing has changed: it tells of a log that parts here from the one that is stored.
+    case snapshotParted(Dot)
     /// A peer's state has taken the place of what was here: `started` follows.
     case reloaded
     case floorsRose(VersionVector)
@@ -89,7 +91,8 @@ public enum ReplicatorEffect: Sendable {
     case read(ticket: UInt64, [LogRange], bytes: Int)
     case readSnapshot(ticket: UInt64, SnapshotWant)
     case stage(SnapshotChunk)
-    /// Store what is staged and this last piece, at once, as soon as no foreign entry is unstored.
+    /// Store what is staged and this last piece, at once, as soon as no foreign entry is unstored: `installed` answers, or
+    /// `snapshotParted`.
     case install(SnapshotChunk, have: VersionVector)
     /// Take what is staged and this last piece in the place of all that is here, whose copy of a log is not the one that
     /// stays. `reloaded`, then `started`, answer.

@@ -201,6 +201,21 @@ extension Replicator {
         if now >= receiver.deadline + options.answerTimeout * 2 { abandonSnapshot(into: &effects) }
     }
 
+    /// What was to be joined with what is here tells of another copy of a log. As a rule that is the shorter one, whose holder
+    /// takes over what is here when it asks for the rest of that log: so its snapshot is asked for again after a while, each
+    /// time twice as late.
+    mutating func snapshotParted(at dot: Dot, at now: UInt64, into effects: inout [ReplicatorEffect]) {
+        isInstalling = false
+        counters.forks += 1
+        if let source = snapshot?.server, let at = index(of: source) {
+            if peers[at].partedSnapshots == 0 { effects.append(.forked(dot.replica, seq: dot.seq, by: source)) }
+            peers[at].snapshotRestsUntil = now + options.answerTimeout << UInt64(min(peers[at].partedSnapshots, 3))
+            peers[at].partedSnapshots += 1
+        }
+        abandonSnapshot(into: &effects)
+        applyWaiting(at: now, into: &effects)
+    }
+
     mutating func abandonSnapshot(into effects: inout [ReplicatorEffect]) {
         counters.snapshotsAbandoned += 1
         snapshot = nil
@@ -210,8 +225,13 @@ extension Replicator {
     // MARK: Serving
 
     mutating func serve(_ want: SnapshotWant, to at: Int, into effects: inout [ReplicatorEffect]) {
+        guard !hasReloaded(since: want.reached) else {
+            let refusal = SnapshotChunk(number: want.number, status: .unavailable, at: VersionVector())
+            effects.send(.snapshotChunk(refusal), to: peers[at].source, bulk: true)
+            return
+        }
         lastTicket += 1
-        peers[at].servingSnapshot = (lastTicket, want.number)
+        peers[at].servingSnapshot = (lastTicket, want.number, want.reached)
         var want = want
         want.limit = min(want.limit, UInt64(options.snapshotBytes))
         want.mayReload = !options.planted.has(.uncomparedJoined) && hasNewsAsEntries(peers[at], want.have)
@@ -230,10 +250,11 @@ extension Replicator {
 
     mutating func serveSnapshot(_ ticket: UInt64, _ chunk: SnapshotChunk?, into effects: inout [ReplicatorEffect]) {
         guard let at = peers.firstIndex(where: { $0.servingSnapshot?.ticket == ticket }),
-            let number = peers[at].servingSnapshot?.number
+            let (_, number, reached) = peers[at].servingSnapshot
         else { return }
         peers[at].servingSnapshot = nil
-        var answer = chunk ?? SnapshotChunk(number: number, status: .unavailable, at: VersionVector())
+        let read = hasReloaded(since: reached) ? nil : chunk
+        var answer = read ?? SnapshotChunk(number: number, status: .unavailable, at: VersionVector())
         answer.number = number
         if case .final = answer.status { counters.snapshotsServed += 1 }
         effects.send(.snapshotChunk(answer), to: peers[at].source, bulk: true)

@@ -59,6 +59,8 @@ enum StoreEvent: Sendable {
     case staged
     /// The snapshot is what the store has now.
     case installed(Recovered)
+    /// It is not: it tells of a log that parts here from the one that is stored.
+    case parted(Dot)
     /// A peer's state has taken the place of what was in the store, with what was only there on top.
     case reloaded(Recovered)
     /// Nothing of the batch is stored, or, after `unknownOutcome`, the next `opened` tells. The writer has closed.
@@ -76,7 +78,7 @@ enum CoreEffect: Sendable {
     case read(ReadRequest)
     /// Keep a piece of a snapshot where nobody sees it; what is there of an older one goes first, if so said.
     case stage(SnapshotChunk, discardingFirst: Bool)
-    /// Store the snapshot of which this is the last piece.
+    /// Store the snapshot of which this is the last piece, unless its logs part from those that are stored.
     case install(SnapshotChunk, have: VersionVector, discardingFirst: Bool)
     /// Store it in the place of all that is there.
     case reload(SnapshotChunk, discardingFirst: Bool)

@@ -25,6 +25,9 @@ extension NodeCore {
         case .installed(let recovered):
             staging.finished()
             installed(recovered, at: now, into: &effects)
+        case .parted(let dot):
+            staging.finished()
+            replicate(.snapshotParted(dot), at: now, into: &effects)
         case .reloaded(let recovered):
             staging.finished()
             reloaded(recovered, at: now, into: &effects)

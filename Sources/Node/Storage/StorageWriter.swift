@@ -66,6 +66,7 @@ final class StorageWriter: Sendable {
             case .install(let chunk, let have, let discardsFirst):
                 writer = perform(writer) { (writer) throws(StoreError) in
                     if discardsFirst { try writer.discardStage() }
+                    if let dot = try writer.fork(in: chunk) { return .parted(dot) }
                     return .installed(try writer.install(chunk, have: have))
                 }
             case .reload(let chunk, let discardsFirst):

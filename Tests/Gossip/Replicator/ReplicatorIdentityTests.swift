@@ -62,6 +62,105 @@ struct ReplicatorIdentityTests {
         #expect(network.nodes.allSatisfy { $0.disk.hashes[replica] == network.nodes[1].disk.hashes[replica] })
     }
 
+    @Test("a snapshot that tells of another copy of a log is not joined, and is asked for ever more seldom")
+    func notJoined() {
+        let (own, far, near) = (ReplicaID(rawValue: 1), ReplicaID(rawValue: 2), ReplicaID(rawValue: 3))
+        var replicator = Replicator { _, entry in EntryHash(high: entry.dot.replica.rawValue, low: entry.dot.seq) }
+        var now: UInt64 = 1_000
+        func handle(_ event: ReplicatorEvent) -> [ReplicatorEffect] {
+            var effects: [ReplicatorEffect] = []
+            replicator.handle(event, at: now, wall: 1_000_000, into: &effects)
+            return effects
+        }
+        _ = handle(.started(replica: own, vector: VersionVector(), ends: [], floors: VersionVector()))
+        _ = handle(.linked(near))
+        let head = Dot(replica: far, seq: 9)
+        var effects = handle(
+            .frame(
+                from: near,
+                .digest(
+                    PeerDigest(
+                        heads: [HeadDigest(dot: head, hash: 2)], floors: [head], direct: [], presence: [],
+                        wall: 1_000_000))))
+        var times: [UInt64] = []
+        var told = 0
+        for _ in 0..<1_300 {
+            for case .send(_, .snapshotWant(let want), _) in effects {
+                times.append(now)
+                var chunk = SnapshotChunk(number: want.number, status: .final, at: VersionVector([head]))
+                chunk.end = SnapshotEnd(
+                    heads: [LogEnd(dot: head, hash: EntryHash(high: 2, low: 9))], floors: VersionVector([head]),
+                    clock: .zero)
+                let installs = handle(.frame(from: near, .snapshotChunk(chunk)))
+                #expect(installs.contains { if case .install = $0 { true } else { false } })
+                let after = handle(.snapshotParted(head))
+                #expect(after.contains { if case .discardStage = $0 { true } else { false } })
+                told += after.count { if case .forked(far, seq: 9, by: .node(near)) = $0 { true } else { false } }
+            }
+            now += 100
+            effects = handle(.tick)
+        }
+        #expect(zip(times, times.dropFirst()).map { ($1 - $0) / 1_000 } == [5, 10, 20, 40, 40], "\(times)")
+        #expect(told == 1, "not with each of them")
+        // What is pushed meanwhile is taken.
+        var entry = Entry(
+            dot: Dot(replica: near, seq: 1), timestamp: HybridTimestamp(milliseconds: 1), kind: .message, room: "r",
+            payload: [1])
+        entry.hash = EntryHash(high: 3, low: 1)
+        let taken = handle(.frame(from: near, .entries([entry], wantsStored: false)))
+        #expect(taken.contains { if case .apply = $0 { true } else { false } })
+    }
+
+    @Test("who has taken over a peer's state serves nothing more of a snapshot that may have begun before")
+    func begunBefore() {
+        let (own, far, near) = (ReplicaID(rawValue: 1), ReplicaID(rawValue: 2), ReplicaID(rawValue: 3))
+        var replicator = Replicator { _, entry in EntryHash(high: entry.dot.replica.rawValue, low: entry.dot.seq) }
+        func handle(_ event: ReplicatorEvent) -> [ReplicatorEffect] {
+            var effects: [ReplicatorEffect] = []
+            replicator.handle(event, at: 1_000, wall: 1_000_000, into: &effects)
+            return effects
+        }
+        func start(at vector: VersionVector) {
+            let ends = vector.components.map { LogEnd(dot: $0, hash: EntryHash(high: 7, low: $0.seq)) }
+            _ = handle(.started(replica: own, vector: vector, ends: ends, floors: VersionVector()))
+        }
+        /// The ticket of what is to be read, if anything is, and the answer that is there at once.
+        func ask(_ number: UInt64, reached: VersionVector) -> (ticket: UInt64?, refusal: SnapshotChunk.Status?) {
+            let want = SnapshotWant(
+                number: number, have: VersionVector(), since: VersionVector(), reached: reached, after: nil,
+                limit: 1_000)
+            var answer: (ticket: UInt64?, refusal: SnapshotChunk.Status?)
+            for effect in handle(.frame(from: near, .snapshotWant(want))) {
+                if case .readSnapshot(let ticket, _) = effect { answer.ticket = ticket }
+                if case .send(_, .snapshotChunk(let chunk), _) = effect { answer.refusal = chunk.status }
+            }
+            return answer
+        }
+        func told(_ ticket: UInt64, at vector: VersionVector) -> SnapshotChunk.Status? {
+            let chunk = SnapshotChunk(number: 0, status: .more, at: vector)
+            for case .send(_, .snapshotChunk(let chunk), _) in handle(.snapshotRead(ticket: ticket, chunk)) {
+                return chunk.status
+            }
+            return nil
+        }
+        let before = VersionVector([Dot(replica: far, seq: 5)])
+        let after = VersionVector([Dot(replica: far, seq: 7), Dot(replica: ReplicaID(rawValue: 9), seq: 1)])
+        start(at: before)
+        _ = handle(.linked(near))
+        #expect(ask(1, reached: VersionVector()).ticket.flatMap { told($0, at: before) } == .more)
+        let early = ask(2, reached: before)
+        _ = handle(.reloaded)
+        #expect(early.ticket.flatMap { told($0, at: after) } == .unavailable, "it was asked before, and read after")
+        start(at: after)
+        let late = ask(3, reached: before)
+        #expect(late.ticket == nil && late.refusal == .unavailable)
+        #expect(ask(4, reached: VersionVector()).ticket.flatMap { told($0, at: after) } == .more)
+        #expect(ask(5, reached: after).ticket.flatMap { told($0, at: after) } == .more)
+        // An opening that follows on nothing of the kind changes nothing.
+        start(at: after)
+        #expect(ask(6, reached: after).ticket != nil)
+    }
+
     @Test("a log that two have written is not mixed: what doesn't chain is refused, and told")
     func forked() {
         var network = Self.fork()

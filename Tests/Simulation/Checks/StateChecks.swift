@@ -48,11 +48,11 @@ struct StateChecks {
         for (room, positions) in shown(known, state) { words.append("\(room) shows \(positions) there") }
         for document in state.documents where !known.documents.contains(document) {
             words.append(
-                "here \(document.id.room)/\(document.id.name) \(document.touched.components) \(rows(document))")
+                "here \(document.id.room)/\(document.id.name) \(document.touched.components) \(Self.rows(document))")
         }
         for document in known.documents where !state.documents.contains(document) {
             words.append(
-                "there \(document.id.room)/\(document.id.name) \(document.touched.components) \(rows(document))")
+                "there \(document.id.room)/\(document.id.name) \(document.touched.components) \(Self.rows(document))")
         }
         for record in state.attendance where !known.attendance.contains(record) { words.append("here \(record)") }
         for record in known.attendance where !state.attendance.contains(record) { words.append("there \(record)") }
@@ -69,7 +69,7 @@ struct StateChecks {
         }
     }
 
-    private func rows(_ document: SnapshotDocument) -> String {
+    static func rows(_ document: SnapshotDocument) -> String {
         document.rows.map { "\($0.value?.string ?? "")\($0.totals.map { " \($0.up)-\($0.down)" } ?? "") by \($0.dot)" }
             .joined(separator: ", ")
     }

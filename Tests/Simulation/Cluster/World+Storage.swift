@@ -152,6 +152,7 @@ extension World {
             return .staged
         case .install(let chunk, let have, let discardsFirst):
             if discardsFirst { try writer.discardStage() }
+            if let dot = try writer.fork(in: chunk) { return .parted(dot) }
             return .installed(try writer.install(chunk, have: have))
         case .reload(let chunk, let discardsFirst):
             if discardsFirst { try writer.discardStage() }

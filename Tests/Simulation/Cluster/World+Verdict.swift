@@ -105,8 +105,18 @@ extension World {
         return level.dropFirst().filter { $0.core.documents.digest != level[0].core.documents.digest }.map {
             Problem(
                 rule: .documents, node: $0.index,
-                words: "its documents have another digest than those of node \(level[0].index)")
+                words: "its documents have another digest than those of node \(level[0].index)"
+                    + differing($0.disk, level[0].disk))
         }
+    }
+
+    /// The first document in which two disks differ: what is in memory may differ though they don't.
+    private func differing(_ one: Disk, _ other: Disk) -> String {
+        let (here, there) = (one.store.state.documents, other.store.state.documents)
+        guard let document = here.first(where: { !there.contains($0) }) ?? there.first(where: { !here.contains($0) })
+        else { return ", and the disks don't differ" }
+        let copies = [here, there].map { $0.first { $0.id == document.id }.map(StateChecks.rows) ?? "nothing" }
+        return ": \(document.id.kind) \(document.id.name) of \(document.id.room) is \(copies[0]), there \(copies[1])"
     }
 
     // MARK: Questions

@@ -50,6 +50,7 @@ enum Describe {
         case .pruned(let pruned): "pruned \(pruned.dropped)"
         case .staged: "staged"
         case .installed(let recovered): "installed, \(recovered.vector.components)"
+        case .parted(let dot): "parted at \(dot)"
         case .reloaded(let recovered): "reloaded, \(recovered.vector.components)"
         case .failed(let error): "failed: \(error.message)"
         }

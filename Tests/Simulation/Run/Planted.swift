@@ -4,7 +4,7 @@ import ConvergeGossip
 struct Planted: Sendable {
     let name: String
     var needsRewinds: Bool {
-        ["clonedIdentityKept", "uncomparedJoined", "rangesByPosition", "ownCursorTrusted"].contains(name)
+        ["clonedIdentityKept", "uncomparedJoined", "rangesByPosition", "ownCursorTrusted", "forkJoined"].contains(name)
     }
     var needsFullDisks: Bool { name == "readsRefused" }
     var needsFarClocks: Bool { name == "futureTaken" || name == "attendanceIgnoresClock" }
@@ -88,6 +88,7 @@ extension Planted {
         Planted(name: "snapshotWithoutContext") { $0.plantedInStores.ignoresSnapshotContext = true },
         Planted(name: "unknownKindFolded") { $0.plantedInStores.foldsUnknownKinds = true },
         Planted(name: "lostChunk") { $0.plantedInStores.dropsChunk = true },
+        Planted(name: "forkJoined") { $0.plantedInStores.joinsForks = true },
         Planted(name: "rangesByPosition") { $0.plantedInStores.rangesByPosition = true },
     ]
 }

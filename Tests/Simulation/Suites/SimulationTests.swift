@@ -132,11 +132,17 @@ enum KeptSeeds {
             seed: 20_021, generation: .second, shared: true,
             showed: "a page within what the node has left out an event whose twin was beyond that, and did not say so"),
         Kept(
+            seed: 480, generation: .second,
+            showed: "a snapshot that told of the shorter copy of a log was joined with the longer one"),
+        Kept(
             seed: 2290, generation: .second,
             showed: "a log that began anew, and had grown beyond the cursor by then, was taken for one shown twice"),
         Kept(
             seed: 8_120_105, generation: .second, rewinds: true,
             showed: "the client library handed out a message again that a fork had moved to another log"),
+        Kept(
+            seed: 8_121_284, generation: .second, rewinds: true,
+            showed: "pieces of one snapshot were read before and after its server took over another's state"),
         Kept(
             seed: 8_122_475, generation: .second, rewinds: true,
             showed: "as 2290, of a client of the library that had not been there from the beginning"),
