@@ -96,7 +96,9 @@ struct Simulate {
 
     private func scenario(_ seed: UInt64) -> Scenario {
         let scenario = Scenario(
-            seed: seed, nodes: nodes, rewinds: rewinds, shared: shared, fullDisks: fullDisks, generation: generation)
+            seed: seed, nodes: nodes, rewinds: rewinds, shared: shared ?? (farClocks ? false : nil),
+            fullDisks: fullDisks,
+            generation: generation)
         return farClocks ? scenario.withFarClocks() : scenario
     }
 

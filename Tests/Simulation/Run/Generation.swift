@@ -15,7 +15,7 @@ extension Scenario {
         case third
 
         /// What a seed is run in that names none.
-        static let current = Generation.second
+        static let current = Generation.third
 
         func shares(_ seed: UInt64) -> Bool { rawValue >= Self.third.rawValue && seed % 3 == 0 }
 
