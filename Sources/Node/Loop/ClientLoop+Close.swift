@@ -49,15 +49,11 @@ extension ClientLoop {
     /// All that waited has been sent.
     mutating func flushed(_ slot: UInt32) {
         let connection = connections[slot]
-        if connection.pointee.endAfterFlush {
-            guard connection.pointee.phase != .lingering else { return }
-            connection.pointee.phase = .lingering
-            connection.pointee.deadline = now + Self.closeWait
-            shutdown(connection.pointee.descriptor, Int32(SHUT_WR))
-            schedule(slot)
-        } else if connection.pointee.feed != nil {
-            askForFeed(slot)
-        }
+        guard connection.pointee.endAfterFlush, connection.pointee.phase != .lingering else { return }
+        connection.pointee.phase = .lingering
+        connection.pointee.deadline = now + Self.closeWait
+        shutdown(connection.pointee.descriptor, Int32(SHUT_WR))
+        schedule(slot)
     }
 
     /// The connection is gone without a handshake.

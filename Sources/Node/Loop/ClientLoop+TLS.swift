@@ -1,7 +1,7 @@
 import ConvergeTransport
 import ConvergeWire
 
-/// Clients over TLS: between the socket and what `ClientLoop+Read` and `ClientLoop+Deliver` do stands a `ConnectionTLS`.
+/// Clients over TLS: between the socket and what `ClientLoop+Read` and `ClientLoop+Send` do stands a `ConnectionTLS`.
 /// The handshake has the time of a request's head, `CONVERGE_READ_TIMEOUT`, together with it.
 extension ClientLoop {
     /// At most one line about failed handshakes in so long.
@@ -112,21 +112,21 @@ extension ClientLoop {
         emptied(slot)
     }
 
-    /// Sends a run of its room's frames to a live member whose own queue is empty.
+    /// `send`, for a connection with TLS.
     mutating func sendSealed(
-        _ slot: UInt32, _ tls: ConnectionTLS, _ frames: UnsafeMutablePointer<TurnFrames>, from offset: Int
-    ) {
-        let connection = connections[slot]
-        let run = frames.pointee.bytes.bytes(offset..<frames.pointee.bytes.count)
-        let result = tls.send(connection.pointee.descriptor, run)
+        _ frames: borrowing TurnFrames, from offset: Int, _ slot: UInt32, _ tls: ConnectionTLS
+    ) -> Int {
+        let run = frames.bytes.bytes(offset..<frames.bytes.count)
+        let result = tls.send(connections[slot].pointee.descriptor, run)
         count(slot, tls)
         switch result {
         case .moved(let taken) where taken == run.count:
-            counts.framesOut += frames.pointee.count(from: offset)
+            counts.framesOut += frames.count(from: offset)
             if tls.hasOutput { waitToWrite(slot) }
-        case .moved(let taken): keepRest(slot, frames, from: offset, sent: taken)
-        case .wouldBlock: keepRest(slot, frames, from: offset, sent: 0)
-        case .closed: lose(slot)
+            return frames.bytes.count
+        case .moved(let taken): return keepRest(frames, from: offset, sent: taken, slot)
+        case .wouldBlock: return keepRest(frames, from: offset, sent: 0, slot)
+        case .closed: return lost(frames, slot)
         }
     }
 

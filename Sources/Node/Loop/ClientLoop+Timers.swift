@@ -11,7 +11,7 @@ extension ClientLoop {
         if connection.pointee.wantsWrite {
             due = min(due, connection.pointee.progressed &+ patience(connection.pointee.phase))
         }
-        if let feed = connection.pointee.feed { due = min(due, feed.retryAt) }
+        due = min(due, connection.pointee.retryAt)
         switch connection.pointee.phase {
         case .entering, .chat, .echo:
             due = min(due, connection.pointee.nextPing, connection.pointee.heard &+ options.pongWait)
@@ -72,9 +72,10 @@ extension ClientLoop {
             }
             return
         }
-        if let feed = connection.pointee.feed, feed.retryAt <= now {
-            feed.retryAt = .max
-            askForFeed(slot)
+        if connection.pointee.retryAt <= now {
+            connection.pointee.retryAt = .max
+            let delivery = delivery
+            delivery.pointee.askForPage(slot, &self)
         }
         if connection.pointee.deadline <= now {
             if connection.pointee.phase == .waiting {

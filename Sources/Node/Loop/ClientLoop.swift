@@ -34,9 +34,9 @@ struct LoopOptions: Sendable {
 
 /// An event loop: one thread with its share of the clients, everything about them in one value that only it touches.
 ///
-/// A turn: wait, read what can be read, take what the core sends, then send. What the core hands out for a room in one turn
-/// is gathered once and goes to each member in one `send`; what a socket does not take waits in that connection's queue.
-/// Nothing here blocks. What clients ask goes to the core in one post a turn.
+/// A turn: wait, read what can be read, take what the core sends, then send. What goes to whom is decided by `Delivery`, whose
+/// `Outlet` a loop is: a room's frames of one turn go to each member in one `send`; what a socket does not take waits in that
+/// connection's queue. Nothing here blocks. What clients ask goes to the core in one post a turn.
 struct ClientLoop: ~Copyable {
     static let listenerTag = UInt64.max
     static let mailboxTag = UInt64.max - 1
@@ -57,14 +57,12 @@ struct ClientLoop: ~Copyable {
     var connections = Slab<Connection> { Connection() }
     var freeSlots: [UInt32] = []
     var open = 0
-    var rooms = Slab<LoopRoom> { LoopRoom() }
-    var turns = Slab<TurnFrames> { TurnFrames() }
-    var turnsUsed = 0
-    var turnBytes = 0
+    /// Who gets what. At an address of its own, since what it decides is carried out by the loop that it is part of.
+    let delivery: UnsafeMutablePointer<Delivery<ClientLoop>>
+    /// Connections that delivery has found to be over, until it has returned.
+    var endings: [(slot: UInt32, why: Ending)] = []
     /// From when what this turn sends was received: one for each batch.
     var delivered: [UInt64] = []
-    /// How many pages slow clients have been fed, so that a late one is told from the one that is waited for.
-    var asks: UInt64 = 0
     var dirty: [UInt32] = []
     var graveyard: [UInt32] = []
     var outgoing: [CoreEvent] = []
@@ -76,16 +74,8 @@ struct ClientLoop: ~Copyable {
     var admission: Admission
     var session: SessionMachine
 
-    /// The number of this turn, and its time in monotonic nanoseconds.
-    var turn: UInt32 = 1
+    /// The time of this turn, in monotonic nanoseconds.
     var now: UInt64
-    /// What this loop has been handed of all logs; and how far that was when the turn began.
-    var position = VersionVector()
-    var turnStart = VersionVector()
-    /// What it had been handed before the store went back; empty where that has come again.
-    var takenBack = VersionVector()
-    /// The end of this node's own log; nil while its store was never open.
-    var own: Dot?
 
     var accepting = false
     var acceptAgainAt: UInt64 = .max
@@ -112,6 +102,8 @@ struct ClientLoop: ~Copyable {
         self.metrics = metrics
         self.log = log
         self.admission = admission
+        delivery = .allocate(capacity: 1)
+        delivery.initialize(to: Delivery(heldBytes: options.sendBytes))
         plaintext = .allocate(byteCount: options.certificate == nil ? 0 : 64 << 10, alignment: 16)
         session = SessionMachine(limits: options.limits)
         frameIDs = FrameIDs(seed: options.frameSeed)
@@ -123,6 +115,8 @@ struct ClientLoop: ~Copyable {
     deinit {
         readBuffer.deallocate()
         plaintext.deallocate()
+        delivery.deinitialize(count: 1)
+        delivery.deallocate()
     }
 
     /// The thread's body: ends after `finish`.
@@ -132,7 +126,7 @@ struct ClientLoop: ~Copyable {
         while !(finishing && open == 0) {
             let ready = poller.wait(timeout: pause())
             now = SystemClock.monotonic()
-            beginTurn()
+            delivery.pointee.beginTurn()
             var mail = false
             for index in 0..<ready {
                 let event = poller[index]
@@ -148,9 +142,9 @@ struct ClientLoop: ~Copyable {
                 for message in messages {
                     handle(message)
                     // What one turn gathers is bounded: a burst leaves in several turns.
-                    if turnBytes > Self.turnLimit {
+                    if delivery.pointee.turnBytes > Self.turnLimit {
                         flushTurn()
-                        beginTurn()
+                        delivery.pointee.beginTurn()
                     }
                 }
                 messages.removeAll(keepingCapacity: messages.count < 4_096)
@@ -166,12 +160,6 @@ struct ClientLoop: ~Copyable {
 
     /// Bytes of rooms' frames that are gathered before they are sent.
     private static let turnLimit = 1 << 20
-
-    mutating func beginTurn() {
-        turn &+= 1
-        turnStart = position
-        if !takenBack.isEmpty, position.covers(takenBack) { takenBack = VersionVector() }
-    }
 
     private mutating func measureDelivery() {
         guard !delivered.isEmpty else { return }
@@ -202,12 +190,14 @@ struct ClientLoop: ~Copyable {
     private mutating func handle(_ message: LoopMessage) {
         switch message {
         case .frames(let batch, let received):
-            deliver(batch)
+            let delivery = delivery
+            delivery.pointee.deliver(batch, to: &self)
+            carryOutEndings()
             if let received { delivered.append(received) }
         case .feed(let session, let ask, let frames, let page):
-            continueFeed(session, ask: ask, frames, page)
+            takePage(page, ask, frames, for: session)
         case .feedFailed(let session, let ask):
-            retryFeed(session, ask: ask)
+            retryPage(ask, for: session)
         case .admit:
             admitAll()
         case .stopReading:
@@ -259,7 +249,7 @@ struct ClientLoop: ~Copyable {
     /// Tells the core that the session is over and takes it out of its room.
     mutating func endSession(_ slot: UInt32, _ end: SessionEnd) {
         let connection = connections[slot]
-        leaveRoom(slot)
+        delivery.pointee.forget(slot)
         guard connection.pointee.sessionKnown else { return }
         connection.pointee.sessionKnown = false
         logEnd(slot, end)

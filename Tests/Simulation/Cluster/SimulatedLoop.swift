@@ -3,104 +3,29 @@ import ConvergeWire
 
 @testable import ConvergeNode
 
-/// What a client loop keeps: which of its connections are in which room, who of them is live and who is fed, and how far it
-/// has been handed the logs. What it does with that is in `World+Delivery` and `World+Feeds`, as in `ClientLoop`.
-struct SimulatedLoop {
+/// A client loop: what it has been told and has not taken yet, and the real `Delivery`, whose outlet is `SimulatedOutlet`.
+final class SimulatedLoop {
     var inbox: [LoopMessage] = []
     var isAwake = false
-    var rooms: [UInt32: Room] = [:]
+    var delivery: Delivery<SimulatedOutlet>
     /// Connections to be flushed at the end of the turn.
     var dirty: [Int] = []
-    /// What it has been handed of all logs; and how far that was when the turn began.
-    var position = VersionVector()
-    var turnStart = VersionVector()
-    /// What it had been handed before the store went back.
-    var takenBack = VersionVector()
-    /// The end of the node's own log; nil while its store was never open.
-    var own: Dot?
-    var turn: UInt32 = 0
-    /// Counts pages that were asked of the store.
-    var asks: UInt64 = 0
+    /// Connections that delivery has found to be over, until it has returned.
+    var endings: [(connection: Int, reason: DeliveryEnd)] = []
+    /// This turn's frames as clients will read them, by room and end, so that each is read once for all its sessions.
+    var parsed: [UInt64: ShownFrame] = [:]
 
-    struct Room {
-        /// What the loop had been handed when the room's first member here came in.
-        var since = VersionVector()
-        /// What came since then and was not shown.
-        var unshown = UnshownEvents()
-        /// Connections that get frames as they come, and those that are fed.
-        var live: [Int] = []
-        var slow: [Int] = []
-        /// The entries that were shown in this turn.
-        var turn: UInt32 = 0
-        var dots: [Dot] = []
-
-        var isEmpty: Bool { live.isEmpty && slow.isEmpty }
-    }
-
-    mutating func beginTurn() {
-        turn += 1
-        turnStart = position
-        if position.covers(takenBack) { takenBack = VersionVector() }
-    }
-
-    /// What a live member has been handed, or is not to be.
-    func handed(_ connection: Connection) -> VersionVector {
-        takenBack.isEmpty || connection.feed != nil ? position : position.merged(with: connection.base)
-    }
-
-    mutating func remove(_ connection: Connection) {
-        guard let room = connection.room else { return }
-        if connection.feed == nil {
-            rooms[room]?.live.removeAll { $0 == connection.index }
-        } else {
-            rooms[room]?.slow.removeAll { $0 == connection.index }
-        }
-        connection.feed = nil
-    }
-
-    mutating func addLive(_ connection: Connection) {
-        guard let room = connection.room else { return }
-        rooms[room, default: Room()].live.append(connection.index)
-    }
-
-    mutating func add(_ connection: Connection, fedBy feed: SimulatedFeed) {
-        guard let room = connection.room else { return }
-        connection.feed = feed
-        rooms[room, default: Room()].slow.append(connection.index)
-    }
-
-    /// A frame of the room is on its way to its members.
-    mutating func noteShown(_ dot: Dot?, in room: UInt32) {
-        guard let dot else { return }
-        if rooms[room]?.turn != turn {
-            rooms[room]?.turn = turn
-            rooms[room]?.dots = []
-        }
-        rooms[room]?.dots.append(dot)
-    }
-
-    /// What a live member of the room has been handed by now.
-    func handed(in room: UInt32) -> VersionVector {
-        guard let there = rooms[room] else { return turnStart }
-        var cursor = turnStart
-        cursor.merge(there.since)
-        if there.turn == turn { for dot in there.dots { cursor.advance(to: dot) } }
-        return cursor
+    init(_ scenario: Scenario) {
+        // Frames are a few hundred bytes long.
+        delivery = Delivery(heldBytes: scenario.sendFrames * 300, planted: scenario.planted)
     }
 }
 
-/// The frames that go with a `Feed`, which decides about them.
-final class SimulatedFeed {
+/// What a resume was given, and what its pages have shown: for the checks.
+final class ResumeWatch {
+    /// The feed as it was when it was last told of.
     var feed: Feed
-    /// The `ref` of a resume that is not over.
-    let ref: Text?
-    /// The live frames that it holds.
-    var held: [(dot: Dot?, frame: ShownFrame)] = []
-    /// The turn in which it was last told how far the live frames are.
-    var turn: UInt32 = 0
-    /// When to ask again after the store could not be read.
-    var retryAt: Microseconds?
-    /// The cursor that a resume was given, and what its pages have shown.
+    /// The cursor that it was given, as far as that could be.
     private(set) var given: VersionVector
     /// Of these logs the cursor could not be what it said: what its client has dropped for it comes again.
     private(set) var doubted: Set<ReplicaID> = []
@@ -108,14 +33,14 @@ final class SimulatedFeed {
     private var untold: Set<ReplicaID> = []
     var paged: Set<Dot> = []
 
-    /// - Parameter former: what a resume takes the place of: what that was to show again, this one is.
-    /// - Parameter asked: the cursor that a resume came with.
-    init(_ feed: Feed, asked: VersionVector? = nil, ref: Text? = nil, former: SimulatedFeed? = nil) {
+    /// - Parameters:
+    ///   - asked: the cursor that it came with.
+    ///   - former: what it takes the place of: what that was to show again, this one is.
+    init(_ feed: Feed, from asked: VersionVector, former: ResumeWatch?) {
         self.feed = feed
-        self.ref = ref
-        given = asked ?? feed.cursor
+        given = asked
         judge()
-        if let former, former.feed.isResuming { doubted.formUnion(former.doubted) }
+        if let former { doubted.formUnion(former.doubted) }
     }
 
     /// What the feed does not take at its word.
@@ -133,10 +58,10 @@ final class SimulatedFeed {
     }
 
     /// The store has been opened: what the cursor says can be judged now.
-    func begin(at position: VersionVector, own: Dot?) {
-        let waits = feed.asked == 0 && paged.isEmpty
-        feed.begin(at: position, own: own)
-        if waits { judge() }
+    func begin(_ feed: Feed) {
+        let waited = self.feed.asked == 0 && paged.isEmpty
+        self.feed = feed
+        if waited { judge() }
     }
 }
 
@@ -153,24 +78,18 @@ final class Connection {
     var isReadable = true
 
     // What the node's loop keeps.
-    var room: UInt32?
-    var roomName: Text = ""
-    /// What had been handed out live when it came into its room, or when it had resumed there.
-    var entered = VersionVector()
-    /// Events that the room was not shown, and it has been fed.
-    var fedUnshown: [Dot] = []
-    /// What it is not to be fed, whatever this turn began with.
-    var base = VersionVector()
-    var feed: SimulatedFeed?
-    /// A page is being read for it.
-    var isRead = false
     /// What it has been shown of the room it enters first.
     var resume: ClientCursor?
     /// What its socket does not take yet.
     var waiting: [ShownFrame] = []
-    /// What its stream was, and what it was shown live since it came or had resumed: for the checks.
+    /// When to ask again after the store could not be read.
+    var retryAt: Microseconds?
+
+    // For the checks: what its stream was, and what it was shown live since it came or had resumed.
+    var roomName: Text = ""
     var stream = SessionStream()
     var shownLive: Set<Dot> = []
+    var resuming: ResumeWatch?
 
     // On the way.
     /// In the socket.

@@ -56,17 +56,17 @@ final class SimulatedNode {
         var answer: ReadAnswer?
     }
 
-    init(index: Int, disk: Disk, core: consuming NodeCore, loops: Int) {
+    init(index: Int, disk: Disk, core: consuming NodeCore, loops: [SimulatedLoop]) {
         self.index = index
         name = Text("n\(index)")
         address = Text("n\(index):7000")
         self.disk = disk
         self.core = core
-        self.loops = Array(repeating: SimulatedLoop(), count: loops)
+        self.loops = loops
     }
 
     /// All that a process loses when it ends.
-    func forget(_ core: consuming NodeCore) {
+    func forget(_ core: consuming NodeCore, loops: [SimulatedLoop]) {
         self.core = core
         inbox = []
         isTurnScheduled = false
@@ -77,7 +77,7 @@ final class SimulatedNode {
         work = nil
         told = nil
         reads = [:]
-        loops = Array(repeating: SimulatedLoop(), count: loops.count)
+        self.loops = loops
         connections = [:]
         effectsLeft = nil
         unknownWrites = []

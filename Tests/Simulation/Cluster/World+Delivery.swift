@@ -10,6 +10,8 @@ extension World {
         for loop in node.loops.indices where wanted.contains(loop) { wake(node, loop, .frames(batch)) }
     }
 
+    func makeLoops() -> [SimulatedLoop] { (0..<scenario.loops).map { _ in SimulatedLoop(scenario) } }
+
     func wake(_ node: SimulatedNode, _ loop: Int, _ message: LoopMessage) {
         node.loops[loop].inbox.append(message)
         wake(node, loop)
@@ -22,78 +24,63 @@ extension World {
     }
 
     /// One turn of a loop: it takes what has come for it, then sends.
-    func loopWakes(_ node: SimulatedNode, _ loop: Int) {
-        if delayed(node, .loopWakes(node.index, life: node.life, loop: loop)) { return }
-        node.loops[loop].isAwake = false
-        node.loops[loop].beginTurn()
-        let messages = node.loops[loop].inbox
-        node.loops[loop].inbox = []
-        for message in messages {
+    func loopWakes(_ node: SimulatedNode, _ number: Int) {
+        if delayed(node, .loopWakes(node.index, life: node.life, loop: number)) { return }
+        let loop = node.loops[number]
+        var outlet = SimulatedOutlet(world: self, node: node, loop: number)
+        loop.isAwake = false
+        loop.parsed = [:]
+        loop.delivery.beginTurn()
+        for message in exchange(&loop.inbox, for: []) {
             switch message {
-            case .frames(let batch, _): handOut(batch, node, loop)
+            case .frames(let batch, _):
+                for record in batch.records { _ = read(batch, record, node) }
+                loop.delivery.deliver(batch, to: &outlet)
+                carryOutEndings(of: loop)
             case .feed(let session, let ask, let frames, let page):
-                if let connection = here(session, loop, node) { takePage(page, ask, frames, connection, node) }
+                guard let connection = here(session, number, node) else { continue }
+                for record in frames.records { _ = read(frames, record, node) }
+                loop.delivery.take(page: page, ask, frames, for: UInt32(connection.index), to: &outlet)
+                carryOutEndings(of: loop)
             case .feedFailed(let session, let ask):
-                if let connection = here(session, loop, node) { pageFailed(ask, connection) }
+                guard let connection = here(session, number, node),
+                    loop.delivery.pageFailed(ask, for: UInt32(connection.index))
+                else { continue }
+                connection.retryAt = now + 250_000
+                schedule(.feedRetries(connection.index), after: 250_000)
             case .admit, .stopReading, .finish: break
             }
         }
+        loop.delivery.flush(to: &outlet)
+        carryOutEndings(of: loop)
         // Flushing may ask for pages, and nothing else.
-        let dirty = node.loops[loop].dirty
-        node.loops[loop].dirty = []
-        for index in dirty { flush(connections[index], node) }
+        for index in exchange(&loop.dirty, for: []) { flush(connections[index], node) }
     }
 
-    private func handOut(_ batch: FrameBatch, _ node: SimulatedNode, _ loop: Int) {
-        node.loops[loop].position.merge(batch.position)
-        if let own = batch.own { node.loops[loop].own = own }
-        for record in batch.records {
-            let frame = read(batch, record, node)
-            switch record.target {
-            case .room(let room):
-                if let frame { show(frame, record.dot, room, node, loop) }
-                if let dot = record.dot { node.loops[loop].position.advance(to: dot) }
-            case .unshown(let room, let twin):
-                guard let dot = record.dot else { continue }
-                if node.loops[loop].rooms[room]?.isEmpty == false { noteUnshown(dot, twin, room, node, loop) }
-                node.loops[loop].position.advance(to: dot)
-            case .session(let session):
-                guard let frame, let connection = here(session, loop, node) else { continue }
-                checkReply(frame, connection, node)
-                send(frame, to: connection)
-            case .enter(let session, let room, let name):
-                guard let connection = here(session, loop, node) else { continue }
-                enter(connection, room, name, node, loop)
-                if let frame { send(frame, to: connection) }
-                if let cursor = connection.resume {
-                    connection.resume = nil
-                    resume(connection, from: cursor, ref: nil, node)
-                }
-            case .begin: beginAll(node, loop)
-            case .setBack: setBack(to: batch.position, node, loop)
-            case .catchUp(let room): feedAll(room, node, loop)
-            case .resume(let session, let request):
-                guard let connection = here(session, loop, node), connection.room == request.room else { continue }
-                if let cursor = request.cursor {
-                    resume(connection, from: cursor, ref: request.ref, node)
-                } else {
-                    tellStanding(connection, ref: request.ref, node)
-                }
-            case .leave(let session):
-                guard let connection = here(session, loop, node) else { continue }
-                tellClient(connection, after: clientChoices.within(500...5_000))
-                lose(connection)
-            }
+    /// Closes the connections that delivery has found to be over.
+    private func carryOutEndings(of loop: SimulatedLoop) {
+        for (index, reason) in exchange(&loop.endings, for: []) {
+            if case .historyIsGone = reason { counts.closedAsSlow += 1 }
+            tellClient(connections[index], after: clientChoices.within(500...5_000))
+            lose(connections[index])
         }
     }
 
-    private func noteUnshown(_ dot: Dot, _ twin: Dot?, _ room: UInt32, _ node: SimulatedNode, _ loop: Int) {
-        node.loops[loop].rooms[room]!.unshown.note(dot, twin: twin)
-        guard !scenario.planted.has(.fedEventForgotten) else { return }
-        let unshown = node.loops[loop].rooms[room]!.unshown
-        for index in node.loops[loop].rooms[room]!.slow where connections[index].feed?.feed.hasFed(dot) == true {
-            connections[index].fedUnshown = unshown.among(connections[index].fedUnshown + [dot])
+    /// The store could not be read for it: it is asked again.
+    func retryFeed(_ connection: Connection) {
+        let node = nodes[connection.node]
+        guard connection.isOpen, node.life == connection.life, node.isUp, let due = connection.retryAt, due <= now
+        else {
+            return
         }
+        if delayed(node, .feedRetries(connection.index)) { return }
+        connection.retryAt = nil
+        askForPage(connection, node)
+    }
+
+    private func askForPage(_ connection: Connection, _ node: SimulatedNode) {
+        var outlet = SimulatedOutlet(world: self, node: node, loop: connection.session.loop)
+        node.loops[connection.session.loop].delivery.askForPage(UInt32(connection.index), &outlet)
     }
 
     /// The frame of a record as a client will read it; nil where there is none.
@@ -106,21 +93,6 @@ extension World {
         }
         if let dot = record.dot { check(frame, shows: dot, node) }
         return frame
-    }
-
-    private func show(_ frame: ShownFrame, _ dot: Dot?, _ room: UInt32, _ node: SimulatedNode, _ loop: Int) {
-        offer(frame, dot, room, node, loop)
-        let comesBack = dot.map(node.loops[loop].takenBack.covers) ?? false
-        for index in node.loops[loop].rooms[room]?.live ?? [] {
-            let connection = connections[index]
-            if let dot, comesBack, connection.base.covers(dot) { continue }
-            if takesLive(connection) {
-                showLive(frame, dot, to: connection, node)
-            } else {
-                takeOffLive(connection, node)
-            }
-        }
-        node.loops[loop].noteShown(dot, in: room)
     }
 
     /// A frame that goes to a member of its room as it comes.
@@ -143,23 +115,6 @@ extension World {
                 "\(dot) is shown again, live, to client \(connection.client), which has left and entered")
         }
         send(frame, to: connection)
-    }
-
-    private func enter(
-        _ connection: Connection, _ room: UInt32, _ name: Text, _ node: SimulatedNode, _ loop: Int
-    ) {
-        guard connection.room != room else { return }
-        node.loops[loop].remove(connection)
-        let position = node.loops[loop].position
-        if node.loops[loop].rooms[room]?.isEmpty ?? true { node.loops[loop].rooms[room] = .init(since: position) }
-        connection.room = room
-        connection.roomName = name
-        connection.entered = position
-        connection.fedUnshown = []
-        connection.base = position
-        connection.shownLive = []
-        node.loops[loop].addLive(connection)
-        connection.stream.begin(name, at: position)
     }
 
     /// A session's connection, where it is this loop's.
@@ -186,9 +141,11 @@ extension World {
 
     /// The client has read: its socket takes more.
     func drained(_ connection: Connection) {
-        guard connection.isOpen, !connection.waiting.isEmpty || connection.feed != nil else { return }
         let node = nodes[connection.node]
-        guard node.life == connection.life, node.isUp else { return }
+        guard connection.isOpen, node.life == connection.life, node.isUp else { return }
+        guard
+            !connection.waiting.isEmpty || node.loops[connection.session.loop].delivery.isFed(UInt32(connection.index))
+        else { return }
         markDirty(connection)
         wake(node, connection.session.loop)
     }
@@ -205,7 +162,7 @@ extension World {
         }
         // What is sent to a client that is gone is lost, without a word.
         connection.waiting.removeFirst(connection.isReadable ? count : connection.waiting.count)
-        if connection.feed != nil { askForFeed(connection, node) }
+        askForPage(connection, node)
     }
 
     // MARK: Checks
@@ -246,7 +203,7 @@ extension World {
     }
 
     /// An ack leaves only when what it promises is on this node's disk.
-    private func checkReply(_ frame: ShownFrame, _ connection: Connection, _ node: SimulatedNode) {
+    func checkReply(_ frame: ShownFrame, _ connection: Connection, _ node: SimulatedNode) {
         guard frame.type == "ack", let position = frame.position else { return }
         // After a reload its entry may stand under another name.
         if !node.disk.committed.covers(position.dot), counts.reloads == 0 {
@@ -269,7 +226,7 @@ extension World {
         let node = nodes[connection.node]
         guard node.life == connection.life, node.isUp else { return }
         node.connections[connection.session] = nil
-        node.loops[connection.session.loop].remove(connection)
+        node.loops[connection.session.loop].delivery.forget(UInt32(connection.index))
         post(.session(connection.session, .left), to: node)
     }
 }

@@ -14,7 +14,7 @@ extension World {
         node.life += 1
         node.isUp = true
         node.pausedUntil = 0
-        node.forget(makeCore(node.index, process: identities.next()))
+        node.forget(makeCore(node.index, process: identities.next()), loops: makeLoops())
         if let shared = node.disk.shared { shared.startProcess(holder: newHolder()) }
         trace.note(now, node.index, "starts", UInt64(node.life))
         startCore(node)
@@ -88,6 +88,6 @@ extension World {
             tellClient(connections[index], after: clientChoices.within(1_000...50_000))
         }
         closeLinks(of: node)
-        node.forget(makeCore(node.index, process: 0))
+        node.forget(makeCore(node.index, process: 0), loops: makeLoops())
     }
 }

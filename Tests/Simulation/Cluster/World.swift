@@ -153,7 +153,7 @@ final class World {
         for index in 0..<scenario.nodes {
             let node = SimulatedNode(
                 index: index, disk: newDisk(of: index), core: makeCore(index, process: 0),
-                loops: scenario.loops)
+                loops: makeLoops())
             node.clock.skew = Int64(clockChoices.below(2 * scenario.skew)) - Int64(scenario.skew)
             nodes.append(node)
             schedule(.starts(index), after: scheduling.within(0...500_000))

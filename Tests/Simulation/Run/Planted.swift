@@ -75,6 +75,8 @@ extension Planted {
         ("neverSuspected", .neverSuspected),
         ("uncomparedJoined", .uncomparedJoined),
         ("fedEventForgotten", .fedEventForgotten),
+        ("standingTakenLate", .standingTakenLate), ("baseLeftOut", .baseLeftOut),
+        ("latePageTaken", .latePageTaken), ("heldFrameDropped", .heldFrameDropped),
         ("futureTaken", .futureTaken),
         ("attendanceIgnoresClock", .attendanceIgnoresClock),
     ].map { (name: String, fault: PlantedFaults) in Planted(name: name) { $0.planted.insert(fault) } }

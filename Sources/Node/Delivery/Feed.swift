@@ -229,8 +229,8 @@ struct Feed: Sendable {
         return .more(held: keepUnstored())
     }
 
-    mutating func read(_ page: Page, _ number: UInt64) -> PageDecision {
-        guard asked == number, asked != 0 else { return .ignore }
+    mutating func read(_ page: Page, _ number: UInt64, planted: PlantedFaults = []) -> PageDecision {
+        guard asked == number && asked != 0 || planted.has(.latePageTaken) else { return .ignore }
         asked = 0
         if !cursor.covers(page.horizon) {
             guard purpose == .resume else { return .lost }

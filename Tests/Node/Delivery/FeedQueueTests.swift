@@ -4,8 +4,8 @@ import Testing
 
 @testable import ConvergeNode
 
-/// What is kept for a connection beside what waits to be sent.
-@Suite("Connection") struct ConnectionTests {
+/// The live frames that are held for a subscription while a page is read.
+@Suite struct FeedQueueTests {
     private func frame(_ length: Int, _ byte: UInt8) -> [UInt8] {
         var frame = ByteBuffer()
         [UInt8](repeating: byte, count: length).withUnsafeBytes { WebSocketFrame.append(.text, $0, to: &frame) }
@@ -17,13 +17,13 @@ import Testing
         let queue = FeedQueue(Feed(catchingUpFrom: .init()))
         _ = queue.feed.ask(1, at: VersionVector())
         let frames = (0..<4).map { frame(10, UInt8($0)) }
-        for frame in frames.prefix(3) { frame.withUnsafeBytes { queue.hold($0, limit: 40) } }
+        for frame in frames.prefix(3) { frame.withUnsafeBytes { queue.hold($0, nil, limit: 40) } }
         #expect(queue.ends == [12, 24, 36] && !queue.feed.overflowed && Array(queue[1]) == frames[1])
         queue.keep([0, 2])
         #expect(queue.bytes.array() == frames[0] + frames[2] && Array(queue[1]) == frames[2])
-        frames[3].withUnsafeBytes { queue.hold($0, limit: 36) }
+        frames[3].withUnsafeBytes { queue.hold($0, nil, limit: 36) }
         #expect(queue.ends == [12, 24, 36])
-        frames[3].withUnsafeBytes { queue.hold($0, limit: 36) }
+        frames[3].withUnsafeBytes { queue.hold($0, nil, limit: 36) }
         #expect(queue.feed.overflowed && queue.bytes.isEmpty && queue.ends.isEmpty)
     }
 }

@@ -1,0 +1,103 @@
+import ConvergeCRDT
+import ConvergeGossip
+
+/// What a subscription has been shown, as far as that is not simply what its loop has handed out: all arithmetic with
+/// cursors that `Delivery` does is here.
+///
+/// Three vectors meet. `position` is what the loop has been handed of all logs, which grows within a turn. The room's
+/// `since` is what that was when its first member here came in: before it, no frame of the room was kept for anybody.
+/// And the subscription has its own `base`: it came later than others, or pages of a resume have shown it more.
+///
+/// The invariant: of the room's entries that the loop has been handed, the subscription has been shown those that neither
+/// `entered` covers nor the feed has still to show, but for those in the room's `UnshownEvents`.
+struct Standing: Sendable {
+    /// What had been handed out live when it came into its room, or the cursor with which it had resumed there since.
+    private(set) var entered: VersionVector
+    /// What it is not to be fed, whatever this turn began with: it was there before, or pages have shown it, or it was handed
+    /// out before the store went back.
+    private(set) var base: VersionVector
+    /// Events that the room was not shown and this session has been fed, in this stay.
+    private(set) var fedUnshown: [Dot] = []
+
+    /// Of a subscription that begins, live, where `position` has been handed out.
+    init(at position: VersionVector) {
+        entered = position
+        base = position
+    }
+
+    /// The store has been opened: what it has was there before.
+    mutating func begin(at position: VersionVector) {
+        entered.merge(position)
+        base.merge(position)
+    }
+
+    /// A resume that can't be answered ends what the session was fed: it goes on live, as if it had just come.
+    mutating func restart(at position: VersionVector) {
+        entered = position
+        base = position
+    }
+
+    /// A resume is over: pages have shown what is in `cursor`.
+    mutating func resumed(to cursor: VersionVector) {
+        entered = cursor
+        base = cursor
+    }
+
+    /// Its feed is over: it has been shown what is in `cursor`, whatever this turn began with.
+    mutating func rejoin(at cursor: VersionVector) { base = cursor }
+
+    /// The store goes back: what has been handed out by now is not shown again when it comes back.
+    mutating func keep(_ position: VersionVector) { base.merge(position) }
+
+    /// Whether this entry, which comes back, has been handed out to it.
+    func hasBeenHanded(_ dot: Dot) -> Bool { base.covers(dot) }
+
+    // MARK: Cursors
+
+    /// What has been handed out to it, or is not to be, where `position` has been handed out.
+    func handed(at position: VersionVector) -> VersionVector { position.merged(with: base) }
+
+    /// Where a subscription goes on that is taken off the live stream: it has been sent what was handed out before this
+    /// turn, and these frames of the turn.
+    /// - Parameters:
+    ///   - turnStart: what had been handed out when the turn began. That may be before what the turn's batches stand on:
+    ///     whoever was fed up to there has that already, as its `base` says.
+    ///   - since: the room's.
+    ///   - sent: the entries whose frames of this turn it has been sent.
+    func offLive(
+        turnStart: VersionVector, since: VersionVector, sent: some Sequence<Dot?>, planted: PlantedFaults
+    ) -> VersionVector {
+        var cursor = turnStart
+        cursor.merge(since)
+        if !planted.has(.baseLeftOut) { cursor.merge(base) }
+        for case let dot? in sent { cursor.advance(to: dot) }
+        return cursor
+    }
+
+    /// Where a live subscription goes on whose room the store has got more of than was handed out.
+    func caughtUp(at position: VersionVector, since: VersionVector) -> VersionVector {
+        var cursor = position
+        cursor.merge(since)
+        cursor.merge(base)
+        return cursor
+    }
+
+    /// What a session that resumes from `cursor` has been shown live in this stay.
+    /// - Parameter events: of the room, what was not shown.
+    func shown(
+        at position: VersionVector, feed: Feed?, cursor: VersionVector, unshown events: UnshownEvents,
+        planted: PlantedFaults
+    ) -> Feed.Shown {
+        Feed.Shown(
+            since: entered, position: position, feed: feed, cursor: cursor, unshown: events.except(fedUnshown),
+            planted: planted)
+    }
+
+    // MARK: Events that were not shown
+
+    /// Pages have shown it these entries, some of which the room may not have been shown.
+    mutating func feed(_ dots: some Sequence<Dot?>, of events: UnshownEvents) {
+        let fed = events.among(dots)
+        if !fed.isEmpty || !fedUnshown.isEmpty { fedUnshown = events.among(fedUnshown + fed) }
+    }
+}
