@@ -114,6 +114,8 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
     private mutating func noteUnshown(_ dot: Dot, _ twin: Dot?, _ room: UInt32) {
         let there = subscriptions.rooms[room]
         there.pointee.unshown.note(dot, twin: twin)
+        let frames = turns[openFrames(of: room)]
+        frames.pointee.passedOver.append((frames.pointee.bytes.count, dot))
         guard !planted.has(.fedEventForgotten) else { return }
         // A page may have been faster than what the core hands out.
         for member in there.pointee.slow {
@@ -126,13 +128,7 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
     private mutating func gather(_ bytes: UnsafeRawBufferPointer, _ dot: Dot?, _ room: UInt32, _ outlet: inout O) {
         let there = subscriptions.rooms[room]
         if !there.pointee.slow.isEmpty { offer(bytes, dot, toSlowMembersOf: room, &outlet) }
-        if there.pointee.frames < 0 {
-            turns.grow(to: turnsUsed + 1)
-            turns[UInt32(turnsUsed)].pointee.room = room
-            there.pointee.frames = Int32(turnsUsed)
-            turnsUsed += 1
-        }
-        let frames = turns[UInt32(there.pointee.frames)]
+        let frames = turns[openFrames(of: room)]
         // Who has been shown what comes back passes it over, behind what the turn has for it before.
         let comesBack = dot.flatMap { takenBack.covers($0) ? $0 : nil }
         if let comesBack {
@@ -149,6 +145,18 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
                 delivery.setAhead(subscription, to: end)
             }
         }
+    }
+
+    /// The room's frames of this turn.
+    private mutating func openFrames(of room: UInt32) -> UInt32 {
+        let there = subscriptions.rooms[room]
+        if there.pointee.frames < 0 {
+            turns.grow(to: turnsUsed + 1)
+            turns[UInt32(turnsUsed)].pointee.room = room
+            there.pointee.frames = Int32(turnsUsed)
+            turnsUsed += 1
+        }
+        return UInt32(there.pointee.frames)
     }
 
     // MARK: Moves
@@ -263,7 +271,7 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
         let moment = turnsUsed == 1 ? RunMoment.endOfAll : .end
         let someAreAhead = room.pointee.aheadTurn == turn
         // Downwards, because taking one off the live stream moves the last one into its place.
-        var index = room.pointee.live.count
+        var index = end == 0 ? 0 : room.pointee.live.count
         while index > 0 {
             index -= 1
             let member = room.pointee.live[index]
@@ -275,6 +283,7 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
         room.pointee.frames = -1
         frames.pointee.bytes.removeAll(keeping: 256 << 10)
         frames.pointee.frames.removeAll(keepingCapacity: frames.pointee.frames.capacity < 4_096)
+        frames.pointee.passedOver = []
     }
 
     /// Takes a subscription off the live stream; the frames of its room from `offset` on are what it has not been sent.
@@ -282,10 +291,12 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
         _ subscription: UInt32, _ frames: UnsafeMutablePointer<TurnFrames>, from offset: Int, _ outlet: inout O
     ) {
         let it = subscriptions[subscription]
-        let sent = frames.pointee.frames.lazy.filter { $0.end <= offset }.map(\.dot)
+        let sent = frames.pointee.frames.lazy.filter { $0.end <= offset }.compactMap(\.dot)
+        let passedOver = frames.pointee.passedOver.lazy.filter { $0.end <= offset }.map(\.dot)
         let cursor = it.pointee.standing.offLive(
             turnStart: planted.has(.standingTakenLate) ? position : turnStart,
-            since: subscriptions.rooms[it.pointee.room].pointee.since, sent: sent, planted: planted)
+            since: subscriptions.rooms[it.pointee.room].pointee.since,
+            sent: Array(sent) + Array(passedOver), planted: planted)
         goSlow(subscription, FeedQueue(Feed(catchingUpFrom: cursor)))
         counts.takenOff += 1
         outlet.note(.offLive, it.pointee.connection)

@@ -63,14 +63,15 @@ struct Standing: Sendable {
     ///   - turnStart: what had been handed out when the turn began. That may be before what the turn's batches stand on:
     ///     whoever was fed up to there has that already, as its `base` says.
     ///   - since: the room's.
-    ///   - sent: the entries whose frames of this turn it has been sent.
+    ///   - sent: the entries of this turn whose frames it has been sent, and those among them that the room was not shown:
+    ///     from the store it would be shown them, under the id of what it has been shown in their place.
     func offLive(
-        turnStart: VersionVector, since: VersionVector, sent: some Sequence<Dot?>, planted: PlantedFaults
+        turnStart: VersionVector, since: VersionVector, sent: [Dot], planted: PlantedFaults
     ) -> VersionVector {
         var cursor = turnStart
         cursor.merge(since)
         if !planted.has(.baseLeftOut) { cursor.merge(base) }
-        for case let dot? in sent { cursor.advance(to: dot) }
+        for dot in sent { cursor.advance(to: dot) }
         return cursor
     }
 

@@ -7,6 +7,8 @@ struct TurnFrames: ~Copyable {
     var bytes = ByteBuffer()
     /// Where each frame ends, and which entry it shows.
     var frames: [(end: Int, dot: Dot?)] = []
+    /// Events that the room was handed among them and not shown, and how many bytes stand before each.
+    var passedOver: [(end: Int, dot: Dot)] = []
 
     /// How many of the frames begin at or after `offset`.
     func count(from offset: Int) -> Int {

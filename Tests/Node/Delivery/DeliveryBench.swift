@@ -42,7 +42,7 @@ struct DeliveryBench: ~Copyable {
         batch.append(to: .session(OutletUnderTest.session(connection))) { $0.append(words) }
     }
 
-    mutating func add(_ target: FrameRecord.Target) { batch.append(to: target) }
+    mutating func add(_ target: FrameRecord.Target, dot: Dot? = nil) { batch.append(to: target, dot: dot) }
 
     mutating func deliver(position: VersionVector = VersionVector(), own: Dot? = nil) {
         let batch = exchange(&self.batch, for: FrameBatchBuilder()).finish(position: position, own: own)

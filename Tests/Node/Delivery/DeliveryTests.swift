@@ -79,6 +79,18 @@ import Testing
         #expect(asked.question.cursor == Self.vector(0))
     }
 
+    @Test func `who is found slow behind an event that the room was not shown is not fed that`() throws {
+        var bench = DeliveryBench()
+        bench.outlet.limits[1] = 1
+        bench.say(1)
+        bench.add(.unshown(room: 0, twin: nil), dot: DeliveryBench.dot(2))
+        bench.say(3)
+        bench.add(.unshown(room: 0, twin: nil), dot: DeliveryBench.dot(4))
+        bench.turn()
+        let asked = try #require(bench.outlet.takeAsked().first)
+        #expect(asked.question.cursor == Self.vector(2))
+    }
+
     @Test func `frames that come while a page is read are held, and shown behind it where it has not got them`() throws
     {
         var bench = DeliveryBench()

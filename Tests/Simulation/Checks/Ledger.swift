@@ -84,7 +84,10 @@ struct Ledger {
             var past = logs[replica]!.records.last?.past ?? VersionVector()
             past[replica] = head
             for dot in entry.dependencies { past.advance(to: dot) }
-            let mustShow = entry.namespace == 0 && entry.kind == .message && !entry.isKeyedMessage
+            // What was erased already is an entry of its own where a fork has moved it to another log.
+            let mustShow =
+                entry.namespace == 0 && entry.kind == .message && !entry.isKeyedMessage
+                && !entry.flags.contains(.redacted)
             if mustShow { logs[replica]!.shown[entry.room, default: []].append(entry.dot.seq) }
             if !entry.kind.isKnown { unknown.append(entry.dot) }
             if let id = entry.shownID {

@@ -129,8 +129,12 @@ struct SimulatedOutlet: Outlet {
         case .level(let feed):
             there.shownLive = []
             world.checkNamed(feed, there, node)
-            // Whoever asks for what it has seen gets it.
-            there.stream.goOn(from: feed.cursor)
+            // Whoever asks for what it has seen gets it; but not what it was shown live in this stay, even if a failover has
+            // taken that since, and it comes back.
+            var shown = feed.cursor
+            for dot in feed.shown?.through.components ?? []
+            where shown[dot.replica] >= feed.shown?.after[dot.replica] ?? .max { shown.advance(to: dot) }
+            there.stream.goOn(from: shown)
         }
     }
 }

@@ -12,6 +12,8 @@ extension Scenario {
         var random = SplitMix64(seed, .sharing)
         sharing = nodes
         if nodes > 2, random.chance(25) { sharing = 2 + random.below(nodes - 2) }
+        // A fork is mended by taking over another's state, which a database of several nodes refuses.
+        if generation.rawValue >= Generation.third.rawValue, sharing < nodes { faults[.rewoundDisk] = 0 }
         for fault in Fault.ofDatabase where random.chance(50) { faults[fault] = 1 + random.below(5) }
         faults[.failover] = min(faults[.failover], 1)
         longestOpening = random.chance(60) ? random.within(1_000...50_000) : random.within(50_000...1_500_000)

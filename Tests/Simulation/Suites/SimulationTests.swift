@@ -146,5 +146,14 @@ enum KeptSeeds {
         Kept(
             seed: 8_122_475, generation: .second, rewinds: true,
             showed: "as 2290, of a client of the library that had not been there from the beginning"),
+        Kept(
+            seed: 40_009_783, generation: .third,
+            showed: "who was found slow in the middle of a turn was fed an event of it that the room was not shown"),
+        Kept(
+            seed: 40_005_462, generation: .third,
+            showed: "what was shown live before a failover took it was missed behind a resume, by the check alone"),
+        Kept(
+            seed: 40_013_134, generation: .third,
+            showed: "a message that was erased before a fork moved it was missed, by the check alone"),
     ]
 }
