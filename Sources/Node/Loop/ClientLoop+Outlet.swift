@@ -58,7 +58,8 @@ extension ClientLoop: Outlet {
         let connection = connections[slot]
         guard !connection.pointee.closeSent, connection.pointee.isOpen else { return }
         if case .reply = kind, connection.pointee.backlog > options.replyBytes {
-            endings.append((slot, .tooSlow))
+            // Once: a batch may have very many answers for it.
+            if !endings.contains(where: { $0.slot == slot }) { endings.append((slot, .tooSlow)) }
             return
         }
         connection.pointee.output.append(frame)
@@ -112,11 +113,13 @@ extension ClientLoop: Outlet {
     mutating func carryOutEndings() {
         guard !endings.isEmpty else { return }
         for (slot, why) in exchange(&endings, for: []) where connections[slot].pointee.isOpen {
+            // Who has been closed meanwhile keeps the close frame that waits for it.
             switch why {
+            case .lost: lose(slot)
+            case _ where connections[slot].pointee.closeSent: break
             case .delivery(.left): close(slot, .normal, "")
             case .delivery(.historyIsGone): closeAsSlow(slot, "history is gone")
             case .tooSlow: closeAsSlow(slot, "too slow")
-            case .lost: lose(slot)
             }
         }
     }

@@ -223,4 +223,24 @@ import Testing
         #expect(grown < 160 << 20, "\(grown >> 20) MiB more after \(taken >> 10) KiB of requests")
         _ = try other.ask(#"{"body":"alive","key":"k","ref":"x"}"#, ref: "x")
     }
+
+    @Test func `who asks for more than may wait for it finds out why it was closed when it reads at last`() throws {
+        try withNode { node in
+            let other = try node.client("other")
+            for number in 0..<200 {
+                let element = String(repeating: "e", count: 1_000)
+                _ = try other.ask(#"{"type":"crdt_orset_add","body":"\#(number)\#(element)","ref":"a"}"#, ref: "a")
+            }
+            let greedy = try node.client("greedy", receiveBuffer: 8 << 10)
+            let question = ChatSocket.frame(#"{"type":"crdt_orset_values"}"#)
+            let questions = Array([[UInt8]](repeating: question, count: 500).joined())
+            var rest = questions[...]
+            while try node.metric("slow_closed_total") == 0 {
+                rest = rest.dropFirst(try greedy.socket.sendSome(rest))
+                if rest.isEmpty { rest = questions[...] }
+            }
+            #expect(try node.metric("slow_closed_total") == 1)
+            try expectClose("too slow", of: greedy)
+        }
+    }
 }
