@@ -46,6 +46,19 @@ extension ClientLoop {
         markDirty(slot)
     }
 
+    /// What comes of a connection that is being closed is thrown away, as the other side may not know yet. Past this much it
+    /// does not read what it is told: it is read no more, and its time to end runs out.
+    private static var discardedBytes: Int { 1 << 20 }
+
+    mutating func boundDiscarded(_ slot: UInt32, _ count: Int) {
+        let connection = connections[slot]
+        guard connection.pointee.phase == .closing || connection.pointee.phase == .lingering else { return }
+        connection.pointee.discarded += count
+        guard connection.pointee.discarded > Self.discardedBytes, !connection.pointee.readPaused else { return }
+        connection.pointee.readPaused = true
+        updateInterest(slot)
+    }
+
     /// All that waited has been sent.
     mutating func flushed(_ slot: UInt32) {
         let connection = connections[slot]

@@ -9,6 +9,7 @@ extension ClientLoop {
         case .moved(let count):
             counts.bytesIn += count
             connection.pointee.heard = now
+            boundDiscarded(slot, count)
             let bytes = UnsafeMutableRawBufferPointer(rebasing: readBuffer[..<count])
             if let tls = connection.pointee.tls { takeSealed(bytes, slot, tls) } else { take(bytes, slot) }
         case .wouldBlock: break

@@ -32,6 +32,8 @@ struct Connection: ~Copyable {
     var dirty = false
     /// A close frame is among what waits; nothing may follow it.
     var closeSent = false
+    /// Bytes that have come since we began to close it, and were thrown away.
+    var discarded = 0
     /// After the last byte has left: end our direction.
     var endAfterFlush = false
 
