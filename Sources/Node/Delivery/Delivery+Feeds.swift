@@ -97,7 +97,7 @@ extension Delivery where O: ~Copyable {
             if it.pointee.queue != nil {
                 subscriptions.unlink(subscription)
                 goLive(subscription)
-                it.pointee.standing.restart(at: position)
+                it.pointee.standing.resumed(to: position)
                 outlet.note(.restarted(at: position), connection)
             }
             tell(

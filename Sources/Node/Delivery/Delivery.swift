@@ -213,16 +213,6 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
         }
     }
 
-    /// Whether there are subscriptions of the connection that are fed. O(its subscriptions).
-    func isFed(_ connection: UInt32) -> Bool {
-        var subscription = subscriptions.first(of: connection)
-        while subscription != Subscription.none {
-            if subscriptions[subscription].pointee.queue != nil { return true }
-            subscription = subscriptions[subscription].pointee.next
-        }
-        return false
-    }
-
     // MARK: Sending
 
     /// Has the connection take the frames that its rooms have gathered so far in this turn: what is sent to it next stands

@@ -31,13 +31,7 @@ struct Standing: Sendable {
         base.merge(position)
     }
 
-    /// A resume that can't be answered ends what the session was fed: it goes on live, as if it had just come.
-    mutating func restart(at position: VersionVector) {
-        entered = position
-        base = position
-    }
-
-    /// A resume is over: pages have shown what is in `cursor`.
+    /// A resume is over: what is in `cursor` pages have shown or, where it could not be answered, is nobody's to be shown.
     mutating func resumed(to cursor: VersionVector) {
         entered = cursor
         base = cursor

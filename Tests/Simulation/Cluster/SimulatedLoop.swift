@@ -21,6 +21,18 @@ final class SimulatedLoop {
     }
 }
 
+extension Delivery where O: ~Copyable {
+    /// Whether there are subscriptions of the connection that are fed. O(its subscriptions).
+    func isFed(_ connection: UInt32) -> Bool {
+        var subscription = subscriptions.first(of: connection)
+        while subscription != Subscription.none {
+            if subscriptions[subscription].pointee.queue != nil { return true }
+            subscription = subscriptions[subscription].pointee.next
+        }
+        return false
+    }
+}
+
 /// What a resume was given, and what its pages have shown: for the checks.
 final class ResumeWatch {
     /// The feed as it was when it was last told of.
