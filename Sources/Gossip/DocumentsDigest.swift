@@ -3,10 +3,12 @@ import ConvergeWire
 
 // A number for what all documents hold, to notice that two nodes that have the same entries don't have the same documents.
 //
-// Each element under its dots, each register's write and each replica's part of a counter has a hash; the digest is their
-// sum. So a change costs two hashes, whatever there is beside it, and the order in which things came leaves no trace. There
-// is no seed in it: two processes get one number. It finds mistakes; against somebody who wants two states to look alike it
-// is no protection.
+// What stands under a key has a hash; the digest is their sum. So a change costs two hashes, whatever there is beside it, and
+// the order in which things came leaves no trace. There is no seed in it: two processes get one number. It finds mistakes;
+// against somebody who wants two states to look alike it is no protection.
+//
+// Nodes compare it whatever build they are of: for a set, a register and a counter it is what it was when each of them had a
+// store of its own. So a counter has one hash a replica, of both totals, and dots stand for what was put in under them.
 
 struct DocumentsDigest: Sendable {
     private(set) var value: UInt64 = 0
@@ -14,35 +16,32 @@ struct DocumentsDigest: Sendable {
     /// One thing has become another; nil and nothing have no part in the sum.
     mutating func change(from before: UInt64, to after: UInt64) { value = value &- before &+ after }
 
-    /// 0 for an element that stands under no dot.
-    static func element(_ element: Text, under dots: DotSet, of document: DocumentID) -> UInt64 {
-        guard !dots.isEmpty else { return 0 }
+    /// What stands under `key`, with what it has one hash with; 0 where that is nothing.
+    static func part(_ key: Text, in cells: DocumentCells, of document: DocumentID) -> UInt64 {
         var hash = DigestHash()
         hash.add(document)
-        hash.add(element)
-        for dot in dots { hash.add(dot) }
-        return hash.value
-    }
-
-    /// 0 for a register that was never written; one that was cleared keeps its stamp.
-    static func register(_ register: LWWRegister<Text>?, of document: DocumentID) -> UInt64 {
-        guard let stamp = register?.stamp else { return 0 }
-        var hash = DigestHash()
-        hash.add(document)
-        hash.add(stamp.timestamp.rawValue)
-        hash.add(stamp.replica.rawValue)
-        if let value = register?.value { hash.add(value) }
-        return hash.value
-    }
-
-    /// 0 where the replica never wrote the counter.
-    static func part(_ totals: CounterTotals?, by replica: ReplicaID, of document: DocumentID) -> UInt64 {
-        guard let totals else { return 0 }
-        var hash = DigestHash()
-        hash.add(document)
-        hash.add(replica.rawValue)
-        hash.add(totals.up)
-        hash.add(totals.down)
+        switch cells.rule {
+        case .observed:
+            let group = cells[key]
+            if group.isEmpty { return 0 }
+            hash.add(key)
+            for write in group.writes {
+                hash.add(write.dot)
+                if let text = write.value.text { hash.add(text) }
+            }
+        case .latest:
+            guard let write = cells[key].latest else { return 0 }
+            if !key.isEmpty { hash.add(key) }
+            hash.add(write.timestamp.rawValue)
+            hash.add(write.dot.replica.rawValue)
+            if let text = write.value.text { hash.add(text) }
+        case .greatest:
+            guard let replica = CounterForm.replica(of: key), let totals = CounterForm.totals(of: replica, in: cells)
+            else { return 0 }
+            hash.add(replica.rawValue)
+            hash.add(totals.up)
+            hash.add(totals.down)
+        }
         return hash.value
     }
 }

@@ -22,16 +22,8 @@ public enum StoreEffect: Hashable, Sendable {
     /// The message's payload is erased: its shell takes its place (`EntryChain.redacted`), and it is no longer shown.
     /// Nothing where it is not here, was erased before, or is no message: what other entries say has taken effect.
     case redact(Dot)
-    /// An OR-Set gains `element` under `dot` and loses the dots in `replacing`.
-    case insert(DocumentID, element: Text, dot: Dot, timestamp: HybridTimestamp, replacing: [Dot])
-    /// An OR-Set loses these dots of `element`.
-    case delete(DocumentID, element: Text, dots: [Dot])
-    /// A register takes `value`, unless what it holds is later by (timestamp, replica).
-    case write(DocumentID, value: Text?, dot: Dot, timestamp: HybridTimestamp)
-    /// What the replica of `dot` has added to a counter and taken from it in all; neither ever falls.
-    case count(DocumentID, CounterTotals, dot: Dot, timestamp: HybridTimestamp)
-    /// The highest seq of a replica that affected the document.
-    case touch(DocumentID, Dot)
+    /// What an entry, or a snapshot, does to a document.
+    case cells(DocumentChange)
     /// A system entry for (room, user); it stays the last one until another supersedes it.
     case attendance(AttendanceRecord)
     /// A node was met at this address.

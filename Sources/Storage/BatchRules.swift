@@ -38,19 +38,12 @@ enum BatchRules {
     }
 }
 
-extension DocumentRow {
-    /// A register's writes are ordered by this: (timestamp, replica), and seq for good measure.
-    var position: Position { Position(timestamp: timestamp, dot: dot) }
+extension StoredCell {
+    var place: CellPlace<Text> { cell.place(under: document.kind.rule) }
 
-    /// The order in which stores hand out rows: by document, then value, then dot.
-    static func inStoreOrder(_ a: DocumentRow, _ b: DocumentRow) -> Bool {
-        if a.document != b.document { return DocumentID.inStoreOrder(a.document, b.document) }
-        switch (a.value, b.value) {
-        case (let x?, let y?) where x != y: return x < y
-        case (nil, _?): return true
-        case (_?, nil): return false
-        default: return a.dot < b.dot
-        }
+    /// The order in which stores hand out cells: by document, then key, then slot.
+    static func inStoreOrder(_ a: StoredCell, _ b: StoredCell) -> Bool {
+        a.document == b.document ? a.place < b.place : DocumentID.inStoreOrder(a.document, b.document)
     }
 }
 
@@ -75,14 +68,11 @@ extension Entry {
     }
 
     var folding: Folding {
-        guard namespace == 0, kind == .document, !flags.contains(.redacted) else { return .retained }
-        return payload.withUnsafeBytes { bytes in
-            do throws(EntryCodecError) {
-                _ = try DocumentPayload(decoding: bytes)
-                return .folded
-            } catch {
-                return error.isUnknown ? .barred : .retained
-            }
+        guard kind == .document else { return .retained }
+        return switch meaning {
+        case .document: .folded
+        case .none(let error) where namespace == 0 && error.isUnknown: .barred
+        default: .retained
         }
     }
 }

@@ -68,15 +68,20 @@ struct ContentHash {
         return hash.value
     }
 
-    static func row(_ row: DocumentRow) -> UInt64 {
-        var hash = ContentHash(row.value == nil ? 2 : 3)
-        hash.mix(row.document)
-        if let value = row.value { hash.mix(value) }
-        if let totals = row.totals {
-            hash.mix(totals.up)
-            hash.mix(totals.down)
+    static func cell(_ cell: DocumentCell, of document: DocumentID) -> UInt64 {
+        var hash = ContentHash(2)
+        hash.mix(document)
+        hash.mix(cell.key)
+        switch cell.value {
+        case .none: hash.mix(0)
+        case .text(let text):
+            hash.mix(1)
+            hash.mix(text)
+        case .number(let number):
+            hash.mix(2)
+            hash.mix(number)
         }
-        hash.mix(row.position)
+        hash.mix(Position(timestamp: cell.timestamp, dot: cell.dot))
         return hash.value
     }
 

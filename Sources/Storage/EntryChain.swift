@@ -56,7 +56,7 @@ public final class EntryChain {
         entry.payload.withUnsafeBytes { digest.update($0) }
         digest.finish(into: scratch)
         shell.payload = Array(UnsafeBufferPointer(start: scratch, count: Digest.byteCount))
-        if let id = entry.keyID { id.withBytes { shell.payload += $0 } }
+        if let id = entry.meaning.keyID { id.withBytes { shell.payload += $0 } }
         shell.flags.insert(.redacted)
         return shell
     }
@@ -116,21 +116,4 @@ extension Entry {
     }
 
     private static var idByteCount: Int { 16 }
-
-    /// The id of a message or system event that was made from a key, also of an erased one; nil for all others.
-    var keyID: MessageID? {
-        guard namespace == 0 else { return nil }
-        if isShell {
-            guard payload.count > Digest.byteCount else { return nil }
-            func word(_ at: Int) -> UInt64 { payload[at..<at + 8].reduce(0) { $0 << 8 | UInt64($1) } }
-            return MessageID(high: word(Digest.byteCount), low: word(Digest.byteCount + 8))
-        }
-        return payload.withUnsafeBytes { bytes in
-            switch kind {
-            case .message: (try? MessagePayload(decoding: bytes))?.id
-            case .system: (try? SystemPayload(decoding: bytes))?.id
-            default: nil
-            }
-        }
-    }
 }

@@ -63,21 +63,7 @@ struct MemoryContents: Sendable {
             if let entry = entry(dot) { hide(entry) }
         case .redact(let dot):
             redact(dot)
-        case .insert(let id, let element, let dot, let timestamp, let replacing):
-            change(id) { document in
-                document.remove(element, dots: replacing)
-                document.insert(element, dot: dot, timestamp: timestamp)
-            }
-        case .delete(let id, let element, let dots):
-            change(id) { $0.remove(element, dots: dots) }
-        case .write(let id, let value, let dot, let timestamp):
-            change(id) { $0.write(DocumentRow(document: id, value: value, dot: dot, timestamp: timestamp)) }
-        case .count(let id, let totals, let dot, let timestamp):
-            change(id) {
-                $0.count(DocumentRow(document: id, value: nil, totals: totals, dot: dot, timestamp: timestamp))
-            }
-        case .touch(let id, let dot):
-            change(id) { $0.touch(dot) }
+        case .cells(let change): self.change(change.document) { $0.apply(change) }
         case .attendance(let record):
             take(record)
         case .remember(let member):
@@ -161,7 +147,7 @@ struct MemoryContents: Sendable {
 
         if faults.emptiesUnsent {
             for id in documents.keys where stage.documents[id] == nil {
-                join(SnapshotDocument(id: id, touched: VersionVector(), rows: []), at: install.theirs)
+                join(SnapshotDocument(id: id, touched: VersionVector(), cells: []), at: install.theirs)
             }
         }
         for document in stage.sortedDocuments { join(document, at: install.theirs) }
@@ -226,10 +212,7 @@ struct MemoryContents: Sendable {
         let ignores = faults.ignoresSnapshotContext
         let (context, otherContext) = ignores ? (VersionVector(), VersionVector()) : (vector, theirs)
         change(document.id) { held in
-            held.apply(
-                SnapshotJoin.changes(
-                    held.rows, document.rows, of: document.id.kind, context: context, otherContext: otherContext))
-            for dot in document.touched.components { held.touch(dot) }
+            held.apply(document.joined(to: held.cells, context: context, otherContext: otherContext))
         }
     }
 
@@ -240,7 +223,9 @@ struct MemoryContents: Sendable {
 
     // MARK: Reading
 
-    var rows: [DocumentRow] { sortedDocuments.flatMap(\.rows) }
+    private var cells: [StoredCell] {
+        sortedDocuments.flatMap { document in document.cells.map { StoredCell($0, of: document.id) } }
+    }
 
     private var sortedDocuments: [MemoryDocument] {
         documents.values.sorted { DocumentID.inStoreOrder($0.id, $1.id) }
@@ -282,15 +267,15 @@ struct MemoryContents: Sendable {
         }
         return Recovered(
             replica: replica, boot: boot, vector: vector, headHash: logs[replica]?.lastHash ?? .zero, clock: clock,
-            ends: ends, floors: floors, documents: rows, attendance: told, attendanceComplete: complete,
+            ends: ends, floors: floors, documents: cells, attendance: told, attendanceComplete: complete,
             members: members.values.sorted { $0.address < $1.address }, renewal: renewal)
     }
 
     var state: MemoryState {
         MemoryState(
             vector: vector, floors: floors, horizon: horizon,
-            documents: sortedDocuments.map { SnapshotDocument(id: $0.id, touched: $0.touched, rows: $0.rows) }
-                .filter { !$0.touched.isEmpty || !$0.rows.isEmpty },
+            documents: sortedDocuments.map { SnapshotDocument(id: $0.id, touched: $0.touched, cells: $0.cells) }
+                .filter { !$0.touched.isEmpty || !$0.cells.isEmpty },
             history: rooms.keys.sorted().compactMap { room in
                 let positions = rooms[room]?.history ?? []
                 return positions.isEmpty ? nil : MemoryState.Shown(room: room, positions: positions)
@@ -370,7 +355,7 @@ extension MemoryContents: SnapshotSource {
             !since.covers(document.touched) && after.map { DocumentID.inStoreOrder($0, document.id) } ?? true
         }
         for document in news.sorted(by: { DocumentID.inStoreOrder($0.id, $1.id) }) {
-            let whole = SnapshotDocument(id: document.id, touched: document.touched, rows: document.rows)
+            let whole = SnapshotDocument(id: document.id, touched: document.touched, cells: document.cells)
             if try !body(whole) { return false }
         }
         return true

@@ -203,45 +203,33 @@ struct OwnSide {
 
     /// The payload with what it names where that stands now.
     private func payload(of entry: Entry, _ totals: inout [DocumentID: CounterTotals]) -> [UInt8] {
-        guard entry.namespace == 0, !entry.flags.contains(.redacted) else { return entry.payload }
-        let rewritten = entry.payload.withUnsafeBytes { (bytes) -> [UInt8]? in
-            switch entry.kind {
-            case .message:
-                guard var payload = try? MessagePayload(decoding: bytes) else { return nil }
-                payload.id = payload.id ?? MessageID(entry.dot)
-                return payload.encoded
-            case .system:
-                guard var payload = try? SystemPayload(decoding: bytes) else { return nil }
-                payload.id = payload.id ?? MessageID(entry.dot)
-                return payload.encoded
-            case .redaction:
-                guard var payload = try? RedactionPayload(decoding: bytes) else { return nil }
-                payload.target = places[payload.target] ?? payload.target
-                return payload.encoded
-            case .document:
-                guard var payload = try? DocumentPayload(decoding: bytes) else { return nil }
-                payload.delta = moved(payload.delta, of: payload.document(in: entry.room), &totals)
-                return payload.encoded
-            default: return nil
-            }
+        switch entry.meaning {
+        case .message(var payload):
+            payload.id = payload.id ?? MessageID(entry.dot)
+            return payload.encoded
+        case .system(var payload):
+            payload.id = payload.id ?? MessageID(entry.dot)
+            return payload.encoded
+        case .redaction(var payload):
+            payload.target = places[payload.target] ?? payload.target
+            return payload.encoded
+        case .document(var payload):
+            payload.delta.observed = payload.delta.observed.map { places[$0] ?? $0 }.sorted()
+            count(&payload.delta, of: payload.document(in: entry.room), &totals)
+            return payload.encoded
+        case .erased, .none: return entry.payload
         }
-        return rewritten ?? entry.payload
     }
 
-    private func moved(
-        _ delta: DocumentDelta, of document: DocumentID, _ totals: inout [DocumentID: CounterTotals]
-    ) -> DocumentDelta {
-        func now(_ dots: [Dot]) -> [Dot] { dots.map { places[$0] ?? $0 }.sorted() }
-        switch delta {
-        case .add(let element, let replacing): return .add(element: element, replacing: now(replacing))
-        case .remove(let element, let observed): return .remove(element: element, observed: now(observed))
-        case .set: return delta
-        case .count(let amount, _):
-            var sum = totals[document] ?? CounterTotals()
-            if amount > 0 { sum.up &+= UInt64(amount) } else { sum.down &+= amount.magnitude }
-            totals[document] = sum
-            return .count(amount: amount, totals: sum)
-        }
+    /// A counter's totals are those of the new replica, from nothing on.
+    private func count(
+        _ delta: inout DocumentDelta, of document: DocumentID, _ totals: inout [DocumentID: CounterTotals]
+    ) {
+        guard delta.operation == .increment else { return }
+        var sum = totals[document] ?? CounterTotals()
+        if delta.amount > 0 { sum.up &+= UInt64(delta.amount) } else { sum.down &+= delta.amount.magnitude }
+        totals[document] = sum
+        delta.totals = sum
     }
 }
 
@@ -259,41 +247,22 @@ protocol BothSides {
     func hashThere(of dot: Dot) throws(StoreError) -> EntryHash?
 }
 
-extension DocumentPayload {
-    fileprivate func document(in room: Text) -> DocumentID { DocumentID(room: room, kind: delta.kind, name: name) }
-}
-
 extension Entry {
     /// What an entry does beside its log, by itself: what it has changed for those in its room is not asked.
     var effects: [StoreEffect] {
-        guard namespace == 0 else { return [] }
-        var effects = SnapshotInstall.followUp(of: self)
-        guard !flags.contains(.redacted) else { return effects }
-        payload.withUnsafeBytes { bytes in
-            switch kind {
-            case .system:
-                guard let payload = try? SystemPayload(decoding: bytes), payload.turn > 0 else { return }
-                effects.append(
-                    .attendance(
-                        AttendanceRecord(
-                            room: room, user: payload.user, displayName: payload.displayName, turn: payload.turn,
-                            position: position)))
-            case .document:
-                guard let payload = try? DocumentPayload(decoding: bytes) else { return }
-                let document = payload.document(in: room)
-                switch payload.delta {
-                case .add(let element, let replacing):
-                    effects.append(
-                        .insert(document, element: element, dot: dot, timestamp: timestamp, replacing: replacing))
-                case .remove(let element, let observed):
-                    effects.append(.delete(document, element: element, dots: observed))
-                case .set(let value): effects.append(.write(document, value: value, dot: dot, timestamp: timestamp))
-                case .count(_, let totals):
-                    effects.append(.count(document, totals, dot: dot, timestamp: timestamp))
-                }
-                effects.append(.touch(document, dot))
-            default: break
-            }
+        let meaning = meaning
+        var effects = SnapshotInstall.followUp(of: self, meaning)
+        switch meaning {
+        case .system(let payload) where payload.turn > 0:
+            effects.append(
+                .attendance(
+                    AttendanceRecord(
+                        room: room, user: payload.user, displayName: payload.displayName, turn: payload.turn,
+                        position: position)))
+        case .document(let payload):
+            effects.append(
+                .cells(payload.delta.change(of: payload.document(in: room), dot: dot, timestamp: timestamp)))
+        case .message, .system, .redaction, .erased, .none: break
         }
         return effects
     }

@@ -65,7 +65,7 @@ struct OwnState {
             chunk.documents.append(
                 SnapshotDocument(
                     id: found.id, touched: VersionVector(found.touched.components.filter(through.covers)),
-                    rows: found.rows.filter { through.covers($0.dot) }))
+                    cells: found.cells.filter { through.covers($0.dot) }))
             return true
         }
         _ = try source.attendance(after: nil, since: at) { (found) throws(StoreError) in

@@ -10,9 +10,9 @@ import ConvergeWire
 //   is already on its way included.
 // - So the entries in the database are, at each moment, a prefix of each log and closed under their dependencies, and
 //   what follows from an entry came in the transaction that brought it in, once, whichever node that was. What the rows
-//   beside the log hold is therefore a function of the set of entries: an element's row is put in once, with its entry,
-//   and taken away by entries that came behind it; a register's is the maximum of writes, a counter's of totals, a key's
-//   the minimum of positions, attendance's the best record. None of these minds the order of transactions.
+//   beside the log hold is therefore a function of the set of entries: an observed cell is put in once, with its entry, and
+//   taken away by entries that came behind it; a latest one is the maximum of writes, a greatest one of values, a key's
+//   row the minimum of positions, attendance's the best record. None of these minds the order of transactions.
 
 struct PostgresBatch {
     let replica: ReplicaID
@@ -30,7 +30,7 @@ struct PostgresBatch {
         let isNew = { [replica] (dot: Dot) in dot.replica == replica || !(known?.covers(dot) ?? false) }
         let fresh = known == nil ? batch.entries : batch.entries.filter { isNew($0.dot) }
         let isThere = known != nil && fresh.isEmpty
-        let effects = PostgresEffects(batch.effects, isNew: isNew, withRemovals: !isThere)
+        let effects = PostgresEffects(batch.effects, isNew: isNew, withErasures: !isThere)
         if isThere, effects.isEmpty { return [] }
 
         var statements = [guarded(fresh, after: outerDependencies(of: fresh, in: batch))]

@@ -1,4 +1,3 @@
-import COpenSSL
 import ConvergeCRDT
 import ConvergeWire
 
@@ -13,28 +12,9 @@ struct PostgresEffects {
     private var keys: [MessageID: [Position]] = [:]
     private var redacted: Set<Dot> = []
     private var hidden: Set<Dot> = []
-    private var elements: [ElementKey: ElementChange] = [:]
-    private var registers: [DocumentID: DocumentRow] = [:]
-    private var touched: [TouchKey: UInt64] = [:]
-    private var counters: [TouchKey: DocumentRow] = [:]
+    private var cells = PostgresCells()
     private var attendance: [AttendanceKey: AttendanceRecord] = [:]
     private var members: [Text: StoredMember?] = [:]
-
-    private struct ElementKey: Hashable {
-        var document: DocumentID
-        var element: Text
-        var dot: Dot
-    }
-
-    private enum ElementChange {
-        case present(HybridTimestamp)
-        case absent
-    }
-
-    private struct TouchKey: Hashable {
-        var document: DocumentID
-        var replica: ReplicaID
-    }
 
     private struct AttendanceKey: Hashable {
         var room: Text
@@ -46,42 +26,19 @@ struct PostgresEffects {
     ///
     /// - Parameters:
     ///   - isNew: whether the entry of a dot is none of those that are there already.
-    ///   - withRemovals: what is removed and erased counts, too. It doesn't tell the entry it follows from; to do it once
-    ///     more changes nothing.
-    init(_ effects: [StoreEffect], isNew: (Dot) -> Bool, withRemovals: Bool = true) {
+    ///   - withErasures: what is erased counts, too. It doesn't tell the entry it follows from; to do it once more changes
+    ///     nothing.
+    init(_ effects: [StoreEffect], isNew: (Dot) -> Bool, withErasures: Bool = true) {
         for effect in effects {
             switch effect {
             case .key(let id, let position):
                 if isNew(position.dot) { keys[id, default: []].append(position) }
             case .hide(let dot):
                 if isNew(dot) { hidden.insert(dot) }
-            case .insert(let document, let element, let dot, let timestamp, let replacing):
-                guard isNew(dot) else { continue }
-                for gone in replacing {
-                    elements[ElementKey(document: document, element: element, dot: gone)] = .absent
-                }
-                elements[ElementKey(document: document, element: element, dot: dot)] = .present(timestamp)
-            case .delete(let document, let element, let dots):
-                guard withRemovals else { continue }
-                for gone in dots {
-                    elements[ElementKey(document: document, element: element, dot: gone)] = .absent
-                }
-            case .write(let document, let value, let dot, let timestamp):
-                guard isNew(dot) else { continue }
-                let row = DocumentRow(document: document, value: value, dot: dot, timestamp: timestamp)
-                if let held = registers[document], row.position < held.position { continue }
-                registers[document] = row
-            case .touch(let document, let dot):
-                guard isNew(dot) else { continue }
-                let key = TouchKey(document: document, replica: dot.replica)
-                touched[key] = max(touched[key] ?? 0, dot.seq)
-            case .count(let document, let totals, let dot, let timestamp):
-                guard isNew(dot) else { continue }
-                let key = TouchKey(document: document, replica: dot.replica)
-                let row = DocumentRow(document: document, value: nil, totals: totals, dot: dot, timestamp: timestamp)
-                counters[key] = counters[key].map { $0.joined(with: row) } ?? row
+            case .cells(let change):
+                if change.touched.isEmpty ? withErasures : change.touched.contains(where: isNew) { cells.take(change) }
             case .redact(let dot):
-                if withRemovals { redacted.insert(dot) }
+                if withErasures { redacted.insert(dot) }
             case .attendance(let record):
                 guard isNew(record.position.dot) else { continue }
                 let key = AttendanceKey(room: record.room, user: record.user)
@@ -95,8 +52,7 @@ struct PostgresEffects {
 
     /// Nothing is to be done.
     var isEmpty: Bool {
-        keys.isEmpty && redacted.isEmpty && hidden.isEmpty && elements.isEmpty && registers.isEmpty && touched.isEmpty
-            && counters.isEmpty && attendance.isEmpty && members.isEmpty
+        keys.isEmpty && redacted.isEmpty && hidden.isEmpty && cells.isEmpty && attendance.isEmpty && members.isEmpty
     }
 
     func hides(_ dot: Dot) -> Bool { !hidden.isEmpty && hidden.contains(dot) }
@@ -106,10 +62,7 @@ struct PostgresEffects {
         var statements: [PostgresStatement] = []
         appendKeys(to: &statements)
         appendHidden(hidden.filter { !settled($0) }.sorted(), to: &statements)
-        appendElements(to: &statements)
-        appendRegisters(to: &statements)
-        appendCounters(to: &statements)
-        appendTouched(to: &statements)
+        cells.append(to: &statements)
         appendAttendance(to: &statements)
         appendMembers(to: &statements)
         appendRedacted(to: &statements)
@@ -192,101 +145,6 @@ struct PostgresEffects {
             ).binding(each: dots, int8: \.replica.postgres).binding(each: dots, int8: \.postgresSeq))
     }
 
-    private func appendElements(to statements: inout [PostgresStatement]) {
-        var present: [(ElementKey, HybridTimestamp)] = []
-        var absent: [ElementKey] = []
-        for (key, change) in elements.sorted(by: { Self.inOrder($0.key, $1.key) }) {
-            switch change {
-            case .present(let timestamp): present.append((key, timestamp))
-            case .absent: absent.append(key)
-            }
-        }
-        if !present.isEmpty {
-            statements.append(
-                PostgresStatement(
-                    """
-                    INSERT INTO converge_element (room, kind, name, replica, seq, digest, ts, element)
-                    SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::bigint[], $5::bigint[],
-                        $6::bytea[], $7::bigint[], $8::bytea[])
-                    ON CONFLICT (room, kind, name, replica, seq, digest) DO UPDATE SET ts = excluded.ts
-                    """
-                ).binding(documents: present.map(\.0.document)).binding(each: present, int8: \.0.dot.replica.postgres)
-                    .binding(each: present, int8: \.0.dot.postgresSeq)
-                    .binding(each: present, bytes: { Self.digest($0.0.element) }).binding(
-                        each: present, int8: \.1.postgres
-                    )
-                    .binding(each: present, text: \.0.element))
-        }
-        if !absent.isEmpty {
-            statements.append(
-                PostgresStatement(
-                    """
-                    DELETE FROM converge_element AS e
-                    USING unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bytea[])
-                        AS g (room, kind, name, replica, seq, digest)
-                    WHERE e.room = g.room AND e.kind = g.kind AND e.name = g.name AND e.replica = g.replica
-                        AND e.seq = g.seq AND e.digest = g.digest
-                    """
-                ).binding(documents: absent.map(\.document)).binding(each: absent, int8: \.dot.replica.postgres)
-                    .binding(each: absent, int8: \.dot.postgresSeq)
-                    .binding(each: absent, bytes: { Self.digest($0.element) }))
-        }
-    }
-
-    private func appendRegisters(to statements: inout [PostgresStatement]) {
-        guard !registers.isEmpty else { return }
-        let rows = registers.values.sorted { Self.inOrder($0.document, $1.document) }
-        statements.append(
-            PostgresStatement(
-                """
-                INSERT INTO converge_register AS r (room, kind, name, value, ts, replica, seq)
-                SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::bytea[], $5::bigint[],
-                    $6::bigint[], $7::bigint[])
-                ON CONFLICT (room, kind, name) DO UPDATE
-                SET value = excluded.value, ts = excluded.ts, replica = excluded.replica, seq = excluded.seq
-                WHERE (excluded.ts, excluded.replica, excluded.seq) >= (r.ts, r.replica, r.seq)
-                """
-            ).binding(documents: rows.map(\.document)).binding(each: rows, optionalText: \.value)
-                .binding(positions: rows.map(\.position)))
-    }
-
-    private func appendCounters(to statements: inout [PostgresStatement]) {
-        guard !counters.isEmpty else { return }
-        let rows = counters.values.sorted(by: DocumentRow.inStoreOrder)
-        statements.append(
-            PostgresStatement(
-                """
-                INSERT INTO converge_counter AS c (room, kind, name, up, down, ts, replica, seq)
-                SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::bigint[], $5::bigint[],
-                    $6::bigint[], $7::bigint[], $8::bigint[])
-                ON CONFLICT (room, kind, name, replica) DO UPDATE
-                SET up = greatest(c.up, excluded.up), down = greatest(c.down, excluded.down),
-                    ts = CASE WHEN excluded.seq > c.seq THEN excluded.ts ELSE c.ts END,
-                    seq = greatest(c.seq, excluded.seq)
-                """
-            ).binding(documents: rows.map(\.document))
-                .binding(each: rows, int8: { ($0.totals?.up ?? 0).postgresOrdered })
-                .binding(each: rows, int8: { ($0.totals?.down ?? 0).postgresOrdered })
-                .binding(positions: rows.map(\.position)))
-    }
-
-    private func appendTouched(to statements: inout [PostgresStatement]) {
-        guard !touched.isEmpty else { return }
-        let rows = touched.sorted { a, b in
-            a.key.document == b.key.document
-                ? a.key.replica < b.key.replica : Self.inOrder(a.key.document, b.key.document)
-        }
-        statements.append(
-            PostgresStatement(
-                """
-                INSERT INTO converge_touched AS t (room, kind, name, replica, seq)
-                SELECT * FROM unnest($1::bytea[], $2::smallint[], $3::bytea[], $4::bigint[], $5::bigint[])
-                ON CONFLICT (room, kind, name, replica) DO UPDATE SET seq = excluded.seq WHERE excluded.seq > t.seq
-                """
-            ).binding(documents: rows.map(\.key.document)).binding(each: rows, int8: \.key.replica.postgres)
-                .binding(each: rows, int8: { Int64(clamping: $0.value) }))
-    }
-
     private func appendAttendance(to statements: inout [PostgresStatement]) {
         guard !attendance.isEmpty else { return }
         let rows = attendance.values.sorted(by: AttendanceRecord.inStoreOrder)
@@ -328,21 +186,5 @@ struct PostgresEffects {
                 PostgresStatement("DELETE FROM converge_member WHERE address = ANY ($1)")
                     .binding(each: gone, text: { $0 }))
         }
-    }
-
-    // MARK: Order
-
-    private static func inOrder(_ a: DocumentID, _ b: DocumentID) -> Bool { DocumentID.inStoreOrder(a, b) }
-
-    private static func inOrder(_ a: ElementKey, _ b: ElementKey) -> Bool {
-        if a.document != b.document { return inOrder(a.document, b.document) }
-        return a.dot == b.dot ? a.element < b.element : a.dot < b.dot
-    }
-
-    /// The first 16 bytes of SHA-256: stands for the element in the table's key.
-    private static func digest(_ element: Text) -> [UInt8] {
-        var digest = [UInt8](repeating: 0, count: 32)
-        element.withUTF8 { utf8 in _ = SHA256(utf8.baseAddress, utf8.count, &digest) }
-        return Array(digest[..<16])
     }
 }

@@ -175,17 +175,7 @@ enum PostgresIdentity {
                     "SELECT replica, head, clock, hash, floor, \(PostgresReader.wall) FROM converge_replica "
                         + "ORDER BY replica"),
                 PostgresStatement(
-                    """
-                    SELECT room, kind, name, element, ts, replica, seq FROM converge_element
-                    ORDER BY room, kind, name, element, replica, seq
-                    """),
-                PostgresStatement(
-                    "SELECT room, kind, name, value, ts, replica, seq FROM converge_register ORDER BY room, kind, name"),
-                PostgresStatement(
-                    """
-                    SELECT room, kind, name, NULL::bytea, ts, replica, seq, up, down FROM converge_counter
-                    ORDER BY room, kind, name, replica
-                    """),
+                    "SELECT \(PostgresResult.cellColumns) FROM converge_cell ORDER BY room, kind, name, key, slot"),
                 PostgresStatement(attendance + " WHERE turn & 1 = 1"),
                 PostgresStatement(
                     attendance + " WHERE turn & 1 = 0 ORDER BY ts DESC, replica DESC, seq DESC LIMIT $1"
@@ -208,16 +198,18 @@ enum PostgresIdentity {
             if dot.seq > 0 { recovered.ends.append(LogEnd(dot: dot, hash: hash)) }
             if dot.replica == settled.replica { recovered.headHash = hash }
         }
-        for rows in results[2...4] {
-            for row in 0..<rows.count { if let found = rows.documentRow(row) { recovered.documents.append(found) } }
+        let cells = results[2]
+        for row in 0..<cells.count {
+            guard let document = cells.document(row) else { continue }
+            recovered.documents.append(StoredCell(cells.cell(row, of: document.kind), of: document))
         }
-        let left = results[6]
+        let left = results[4]
         recovered.attendanceComplete = left.count <= max(0, attendanceLimit)
         recovered.attendance =
-            (0..<results[5].count).map { results[5].attendanceRecord($0) }
+            (0..<results[3].count).map { results[3].attendanceRecord($0) }
             + (0..<min(left.count, max(0, attendanceLimit))).map { left.attendanceRecord($0) }
         recovered.attendance.sort(by: AttendanceRecord.inStoreOrder)
-        let members = results[7]
+        let members = results[5]
         // Of this node itself others tell, for their own sake.
         for row in 0..<members.count where members.isNull(row, 1) || members.replica(row, 1) != settled.replica {
             recovered.members.append(
@@ -230,18 +222,6 @@ enum PostgresIdentity {
 }
 
 extension PostgresResult {
-    /// The columns `room, kind, name, value, ts, replica, seq`, and for counters `up, down` behind them.
-    func documentRow(_ row: Int) -> DocumentRow? {
-        guard let kind = DocumentKind(rawValue: UInt8(clamping: int(row, 1))) else { return nil }
-        let position = position(row, 4)
-        let totals =
-            kind == .counter
-            ? CounterTotals(up: UInt64(postgresOrdered: int(row, 7)), down: UInt64(postgresOrdered: int(row, 8))) : nil
-        return DocumentRow(
-            document: DocumentID(room: text(row, 0), kind: kind, name: text(row, 2)), value: optionalText(row, 3),
-            totals: totals, dot: position.dot, timestamp: position.timestamp)
-    }
-
     /// The columns `room, user, display_name, turn, ts, replica, seq`.
     func attendanceRecord(_ row: Int) -> AttendanceRecord {
         AttendanceRecord(

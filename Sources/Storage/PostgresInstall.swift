@@ -57,30 +57,12 @@ struct PostgresInstall {
         let here = try PostgresSnapshot.read(documents.map(\.id)) { (statements) throws(StoreError) in
             try query(statements)
         }
-        var effects: [StoreEffect] = []
-        for document in documents {
-            let id = document.id
-            let changes = SnapshotJoin.changes(
-                here[id]?.rows ?? [], document.rows, of: id.kind, context: install.mine, otherContext: install.theirs)
-            for row in changes.removed {
-                if let value = row.value { effects.append(.delete(id, element: value, dots: [row.dot])) }
-            }
-            for row in changes.added {
-                switch id.kind {
-                case .orSet:
-                    guard let value = row.value else { continue }
-                    effects.append(
-                        .insert(id, element: value, dot: row.dot, timestamp: row.timestamp, replacing: []))
-                case .register:
-                    effects.append(.write(id, value: row.value, dot: row.dot, timestamp: row.timestamp))
-                case .counter:
-                    effects.append(
-                        .count(id, row.totals ?? CounterTotals(), dot: row.dot, timestamp: row.timestamp))
-                }
-            }
-            effects += document.touched.components.map { .touch(id, $0) }
-        }
-        try apply(effects)
+        try apply(
+            documents.map { document in
+                .cells(
+                    document.joined(
+                        to: here[document.id]?.cells ?? [], context: install.mine, otherContext: install.theirs))
+            })
     }
 
     private func apply(_ effects: [StoreEffect]) throws(StoreError) {

@@ -24,7 +24,7 @@ struct PostgresRedating {
     let limit: Int64
 
     /// Every table with a moment in it.
-    private static let dated = ["entry", "message_key", "element", "register", "counter", "attendance"].map {
+    private static let dated = ["entry", "message_key", "cell", "attendance"].map {
         "converge_" + $0
     }
     /// How many entries are chained anew in one step.

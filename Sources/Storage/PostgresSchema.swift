@@ -10,7 +10,7 @@ import ConvergeWire
 // foreign keys, no sequences; every key begins with what such an engine would divide the table by.
 
 enum PostgresSchema {
-    static let version = 3
+    static let version = 4
 
     /// Makes or migrates the tables where that is needed.
     ///
@@ -46,10 +46,11 @@ enum PostgresSchema {
     }
 
     private static func attempt(_ connection: PostgresConnection, within timeout: Duration) throws(Failure) {
-        func run(_ statements: [String]) throws(Failure) -> [PostgresResult] {
+        func run(_ statements: [String], patiently: Bool = false) throws(Failure) -> [PostgresResult] {
             do {
+                let limit = patiently ? max(timeout, patience) : timeout
                 return try connection.run(
-                    statements.map { PostgresStatement($0) }, by: PostgresDeadline(after: timeout))
+                    statements.map { PostgresStatement($0) }, by: PostgresDeadline(after: limit))
             } catch {
                 throw .database(error)
             }
@@ -68,9 +69,14 @@ enum PostgresSchema {
             _ = try run(["ROLLBACK"])
             throw .newer(found)
         }
-        let steps = (found < 1 ? first : []) + (found < 2 ? second : []) + (found < 3 ? third : [])
-        _ = try run(steps + ["UPDATE converge_meta SET value = \(version) WHERE name = 'schema'", "COMMIT"])
+        let steps =
+            (found < 1 ? first : []) + (found < 2 ? second : []) + (found < 3 ? third : []) + (found < 4 ? fourth : [])
+        _ = try run(
+            steps + ["UPDATE converge_meta SET value = \(version) WHERE name = 'schema'", "COMMIT"], patiently: true)
     }
+
+    /// A step may copy whole tables, which takes longer than an operation of every day. Other nodes try again meanwhile.
+    private static let patience = Duration.seconds(600)
 
     private static let readVersion = "SELECT value FROM converge_meta WHERE name = 'schema'"
 
@@ -203,4 +209,56 @@ enum PostgresSchema {
         "UPDATE converge_replica SET horizon = floor",
         "ALTER TABLE converge_replica ADD COLUMN beat bigint NOT NULL DEFAULT 0",
     ]
+    /// Documents become cells, of all kinds in one table. A key of 32 bytes or more is in the table's own key by its SHA-256,
+    /// since an index takes no long ones. slot: replica and seq of an observed cell, 8 bytes each; empty for others. A number
+    /// is 8 bytes. What a counter's replica has taken has a row where it ever took something.
+    static let fourth = [
+        """
+        CREATE TABLE converge_cell (
+            room bytea NOT NULL,
+            kind smallint NOT NULL,
+            name bytea NOT NULL,
+            digest bytea NOT NULL,
+            slot bytea NOT NULL,
+            key bytea NOT NULL,
+            ts bigint NOT NULL,
+            replica bigint NOT NULL,
+            seq bigint NOT NULL,
+            value bytea,
+            PRIMARY KEY (room, kind, name, digest, slot))
+        """,
+        """
+        INSERT INTO converge_cell (room, kind, name, digest, slot, key, ts, replica, seq)
+        SELECT room, kind, name, CASE WHEN length(element) < 32 THEN element ELSE sha256(element) END,
+            \(bytes(unsigned("replica"))) || \(bytes("seq")), element, ts, replica, seq FROM converge_element
+        """,
+        """
+        INSERT INTO converge_cell (room, kind, name, digest, slot, key, ts, replica, seq, value)
+        SELECT room, kind, name, ''::bytea, ''::bytea, ''::bytea, ts, replica, seq, value FROM converge_register
+        """,
+        """
+        INSERT INTO converge_cell (room, kind, name, digest, slot, key, ts, replica, seq, value)
+        SELECT room, kind, name, \(part("+")), ''::bytea, \(part("+")), ts, replica, seq, \(bytes(unsigned("up")))
+        FROM converge_counter
+        """,
+        """
+        INSERT INTO converge_cell (room, kind, name, digest, slot, key, ts, replica, seq, value)
+        SELECT room, kind, name, \(part("-")), ''::bytea, \(part("-")), ts, replica, seq, \(bytes(unsigned("down")))
+        FROM converge_counter WHERE down <> -9223372036854775808
+        """,
+        "DROP TABLE converge_element", "DROP TABLE converge_register", "DROP TABLE converge_counter",
+    ]
+
+    /// A number whose top bit was turned over, as it was.
+    private static func unsigned(_ column: String) -> String { "(\(column) # (-9223372036854775808))" }
+
+    private static func digits(_ number: String) -> String { "lpad(to_hex(\(number)), 16, '0')" }
+
+    /// 8 bytes, big-endian.
+    private static func bytes(_ number: String) -> String { "decode(\(digits(number)), 'hex')" }
+
+    /// The key of what a replica has added to a counter, or taken from it.
+    private static func part(_ sign: String) -> String {
+        "convert_to(\(digits(unsigned("replica"))) || '\(sign)', 'UTF8')"
+    }
 }

@@ -66,12 +66,11 @@ struct PostgresSnapshot: SnapshotSource {
             ])[0]
             var ids: [DocumentID] = []
             for row in 0..<rows.count {
-                guard let kind = DocumentKind(rawValue: UInt8(clamping: rows.int(row, 1))) else { continue }
-                ids.append(DocumentID(room: rows.text(row, 0), kind: kind, name: rows.text(row, 2)))
+                if let id = rows.document(row) { ids.append(id) }
             }
             let whole = try Self.read(ids, run)
             for id in ids {
-                let document = whole[id] ?? SnapshotDocument(id: id, touched: VersionVector(), rows: [])
+                let document = whole[id] ?? SnapshotDocument(id: id, touched: VersionVector(), cells: [])
                 if try !body(document) { return false }
             }
             guard rows.count == Page.documents, let end = ids.last else { return true }
@@ -79,7 +78,7 @@ struct PostgresSnapshot: SnapshotSource {
         }
     }
 
-    /// The whole of these documents, rows in the order of `DocumentRow.inStoreOrder`.
+    /// The whole of these documents, cells by key and slot.
     static func read(_ ids: [DocumentID], _ run: Run) throws(StoreError) -> [DocumentID: SnapshotDocument] {
         guard !ids.isEmpty else { return [:] }
         func statement(_ table: String, _ columns: String, _ order: String) -> PostgresStatement {
@@ -94,22 +93,17 @@ struct PostgresSnapshot: SnapshotSource {
         }
         let results = try run([
             statement("touched", "replica, seq", "replica"),
-            statement("element", "element, ts, replica, seq", "element, replica, seq"),
-            statement("register", "value, ts, replica, seq", "replica"),
-            statement("counter", "NULL::bytea, ts, replica, seq, up, down", "replica"),
+            statement("cell", "t.key, ts, replica, seq, value", "t.key, t.slot"),
         ])
         var found: [DocumentID: SnapshotDocument] = [:]
-        for id in ids { found[id] = SnapshotDocument(id: id, touched: VersionVector(), rows: []) }
+        for id in ids { found[id] = SnapshotDocument(id: id, touched: VersionVector(), cells: []) }
         let touched = results[0]
         for row in 0..<touched.count {
-            guard let kind = DocumentKind(rawValue: UInt8(clamping: touched.int(row, 1))) else { continue }
-            let id = DocumentID(room: touched.text(row, 0), kind: kind, name: touched.text(row, 2))
-            found[id]?.touched.advance(to: touched.dot(row, 3))
+            if let id = touched.document(row) { found[id]?.touched.advance(to: touched.dot(row, 3)) }
         }
-        for rows in results[1...] {
-            for row in 0..<rows.count {
-                if let read = rows.documentRow(row) { found[read.document]?.rows.append(read) }
-            }
+        let cells = results[1]
+        for row in 0..<cells.count {
+            if let id = cells.document(row) { found[id]?.cells.append(cells.cell(row, of: id.kind)) }
         }
         return found
     }

@@ -73,13 +73,13 @@ struct PostgresStatement {
         array(items, TypeID.byteaArray, of: TypeID.bytea) { into, item in Self.put(value(item), into: &into) }
     }
 
-    func binding<C: Collection>(each items: C, optionalText value: (C.Element) -> Text?) -> PostgresStatement {
+    func binding<C: Collection>(each items: C, optionalBytes value: (C.Element) -> [UInt8]?) -> PostgresStatement {
         with(TypeID.byteaArray) { bytes in
             Self.header(items.count, hasNull: true, of: TypeID.bytea, into: &bytes)
             for item in items {
-                if let text = value(item) {
-                    Self.put(UInt32(text.byteCount), into: &bytes)
-                    Self.put(text, into: &bytes)
+                if let value = value(item) {
+                    Self.put(UInt32(value.count), into: &bytes)
+                    bytes += value
                 } else {
                     Self.put(UInt32.max, into: &bytes)
                 }
@@ -153,12 +153,6 @@ struct PostgresStatement {
 extension ReplicaID {
     var postgres: Int64 { Int64(bitPattern: rawValue ^ 1 << 63) }
     init(postgres value: Int64) { self.init(rawValue: UInt64(bitPattern: value) ^ 1 << 63) }
-}
-
-// Totals have all 64 bits too.
-extension UInt64 {
-    var postgresOrdered: Int64 { Int64(bitPattern: self ^ 1 << 63) }
-    init(postgresOrdered value: Int64) { self = UInt64(bitPattern: value) ^ 1 << 63 }
 }
 
 // Timestamps and seqs stay below 2⁶³ (BatchRules); what a client asks for beyond that is beyond all rows.

@@ -18,8 +18,8 @@ public struct Recovered: Sendable {
     public var ends: [LogEnd]
     /// Below and at these a log can't be served entry by entry.
     public var floors: VersionVector
-    /// Every document's rows.
-    public var documents: [DocumentRow]
+    /// The cells of all documents.
+    public var documents: [StoredCell]
     /// The last system event of each (room, user), sorted by (room, user): of all who have joined, and of those who have
     /// left the newest `WriterStart.attendanceLimit`.
     public var attendance: [AttendanceRecord]
@@ -41,7 +41,7 @@ public struct Recovered: Sendable {
     public init(
         replica: ReplicaID, boot: UInt64, vector: VersionVector = VersionVector(), headHash: EntryHash = .zero,
         clock: HybridTimestamp = .zero, ends: [LogEnd] = [], floors: VersionVector = VersionVector(),
-        documents: [DocumentRow] = [], attendance: [AttendanceRecord] = [], attendanceComplete: Bool = true,
+        documents: [StoredCell] = [], attendance: [AttendanceRecord] = [], attendanceComplete: Bool = true,
         members: [StoredMember] = [], renewal: RenewalReason? = nil, adopted: Int = 0,
         isShared: Bool = false
     ) {

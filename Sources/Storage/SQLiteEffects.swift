@@ -1,12 +1,12 @@
 // What a batch changes beside the log: keys, what is shown, attendance, members. One prepared statement an effect.
-// Documents stand in SQLiteDocuments.swift.
+// Documents stand in SQLiteCells.swift.
 
 import CSQLite
 import ConvergeCRDT
 import ConvergeWire
 
 struct SQLiteEffects {
-    let documents: SQLiteDocuments
+    let cells: SQLiteCells
     private let findKey: SQLiteStatement
     private let setKey: SQLiteStatement
     private let hide: SQLiteStatement
@@ -18,7 +18,7 @@ struct SQLiteEffects {
     private let chain = EntryChain()
 
     init(_ connection: SQLiteConnection) throws(StoreError) {
-        documents = try SQLiteDocuments(connection)
+        cells = try SQLiteCells(connection)
         findKey = try connection.prepare("SELECT ts, replica, seq FROM message_key WHERE id = ?1")
         setKey = try connection.prepare(
             "INSERT OR REPLACE INTO message_key(id, ts, replica, seq) VALUES (?1, ?2, ?3, ?4)")
@@ -50,7 +50,7 @@ struct SQLiteEffects {
         case .key(let id, let position): try take(id, at: position)
         case .hide(let dot): try hide(dot)
         case .redact(let dot): try redact(dot)
-        case .insert, .delete, .write, .count, .touch: try documents.apply(effect)
+        case .cells(let change): try cells.apply(change)
         case .attendance(let record): try take(record)
         case .remember(let member):
             remember.bind(1, copying: member.address)

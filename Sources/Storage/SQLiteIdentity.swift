@@ -93,34 +93,13 @@ enum SQLiteIdentity {
     }
 
     private static func documents(
-        _ connection: SQLiteConnection, into documents: inout [DocumentRow]
+        _ connection: SQLiteConnection, into documents: inout [StoredCell]
     ) throws(StoreError) {
         try connection.forEachRow(
-            of: "SELECT room, kind, name, element, ts, replica, seq FROM element ORDER BY 1, 2, 3, 4, 6, 7"
+            of: "SELECT \(SQLiteStatement.cellColumns) FROM cell ORDER BY room, kind, name, key, slot"
         ) { (row) throws(StoreError) in
-            guard let kind = DocumentKind(rawValue: UInt8(clamping: row.int(1))) else { return }
-            let position = row.position(4)
-            documents.append(
-                DocumentRow(
-                    document: DocumentID(room: row.text(0), kind: kind, name: row.text(2)), value: row.text(3),
-                    dot: position.dot, timestamp: position.timestamp))
-        }
-        try connection.forEachRow(of: "SELECT room, name, value, ts, replica, seq FROM register ORDER BY 1, 2") {
-            (row) throws(StoreError) in
-            let position = row.position(3)
-            documents.append(
-                DocumentRow(
-                    document: DocumentID(room: row.text(0), kind: .register, name: row.text(1)),
-                    value: row.isNull(2) ? nil : row.text(2), dot: position.dot, timestamp: position.timestamp))
-        }
-        try connection.forEachRow(of: "SELECT room, name, up, down, ts, replica, seq FROM counter ORDER BY 1, 2, 6") {
-            (row) throws(StoreError) in
-            let position = row.position(4)
-            documents.append(
-                DocumentRow(
-                    document: DocumentID(room: row.text(0), kind: .counter, name: row.text(1)), value: nil,
-                    totals: CounterTotals(up: row.ordered(2), down: row.ordered(3)), dot: position.dot,
-                    timestamp: position.timestamp))
+            guard let document = row.document() else { return }
+            documents.append(StoredCell(row.cell(of: document.kind), of: document))
         }
     }
 

@@ -188,7 +188,7 @@ package final class SQLiteReader: StoreReader {
         try start()
         var changed: [DocumentID] = []
         touched.bind(1, copying: room)
-        _ = try SQLiteDocumentRows.forEachDocument(in: touched) { (id, touched) throws(StoreError) in
+        _ = try SQLiteDocumentCells.forEachDocument(in: touched) { (id, touched) throws(StoreError) in
             if !cursor.covers(touched) { changed.append(id) }
             return changed.count < limit
         }

@@ -33,7 +33,7 @@ public enum SQLiteRedating {
     }
 
     /// Every table with a moment in it.
-    private static let dated = ["entry", "message_key", "element", "register", "counter", "attendance"]
+    private static let dated = ["entry", "message_key", "cell", "attendance"]
 
     private static func redate(
         _ connection: SQLiteConnection, _ bound: HybridTimestamp

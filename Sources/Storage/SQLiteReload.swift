@@ -18,7 +18,7 @@ struct SQLiteReload {
 
     /// What is stored beside the members and the identity.
     private static let tables = [
-        "replica", "entry", "message_key", "element", "register", "counter", "touched", "attendance",
+        "replica", "entry", "message_key", "cell", "touched", "attendance",
     ]
 
     /// Returns the vector afterwards.

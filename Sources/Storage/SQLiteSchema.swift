@@ -8,7 +8,7 @@ import ConvergeWire
 
 enum SQLiteSchema {
     /// `PRAGMA user_version`.
-    static let version = 3
+    static let version = 4
     /// `PRAGMA application_id`: "Cnvg".
     static let applicationID = 0x436E_7667
 
@@ -47,14 +47,27 @@ enum SQLiteSchema {
     static func migrate(_ connection: SQLiteConnection, from found: Found) throws(StoreError) {
         switch found {
         case .current: return
-        case .empty, .goServer: for step in steps { try connection.execute(step) }
-        case .older(let version): for step in steps[version...] { try connection.execute(step) }
+        case .empty, .goServer: for step in steps { try take(step, connection) }
+        case .older(let version): for step in steps[version...] { try take(step, connection) }
         }
         try connection.execute("PRAGMA application_id = \(applicationID); PRAGMA user_version = \(version)")
     }
 
     /// The step at n leads from version n to n + 1.
-    private static let steps = [first, second, third]
+    private static let steps: [Step] = [.sql(first), .sql(second), .sql(third), .cells]
+
+    private enum Step: Sendable {
+        case sql(String)
+        /// SQLiteCellMigration.swift
+        case cells
+    }
+
+    private static func take(_ step: Step, _ connection: SQLiteConnection) throws(StoreError) {
+        switch step {
+        case .sql(let sql): try connection.execute(sql)
+        case .cells: try SQLiteCellMigration.run(connection)
+        }
+    }
 
     /// Replica ids are stored with the top bit flipped, so that SQLite's signed order is theirs. `ts` are hybrid
     /// timestamps. Hashes and ids of messages are 16 bytes.

@@ -10,7 +10,7 @@ struct SQLiteSnapshot: SnapshotSource {
     private var found = SnapshotEnd(heads: [], floors: VersionVector(), clock: .zero)
     private let logs: SQLiteStatement
     private let touched: SQLiteStatement
-    private let rows: SQLiteDocumentRows
+    private let cells: SQLiteDocumentCells
     private let allAttendance: SQLiteStatement
     private let attendance: SQLiteStatement
     private let keys: SQLiteStatement
@@ -26,7 +26,7 @@ struct SQLiteSnapshot: SnapshotSource {
             SELECT room, kind, name, replica, seq FROM touched WHERE (room, kind, name) > (?1, ?2, ?3)
             ORDER BY room, kind, name, replica
             """)
-        rows = try SQLiteDocumentRows(connection)
+        cells = try SQLiteDocumentCells(connection, table: "cell")
         let records = "SELECT room, user, display_name, turn, ts, replica, seq FROM attendance"
         allAttendance = try connection.prepare(records + " ORDER BY room, user")
         attendance = try connection.prepare(records + " WHERE (room, user) > (?1, ?2) ORDER BY room, user")
@@ -60,9 +60,9 @@ struct SQLiteSnapshot: SnapshotSource {
         touched.bind(1, copying: after?.room ?? "")
         touched.bind(2, Int64(after?.kind.rawValue ?? 0))
         touched.bind(3, copying: after?.name ?? "")
-        return try SQLiteDocumentRows.forEachDocument(in: touched) { (id, touched) throws(StoreError) in
+        return try SQLiteDocumentCells.forEachDocument(in: touched) { (id, touched) throws(StoreError) in
             if since.covers(touched) { return true }
-            return try body(SnapshotDocument(id: id, touched: touched, rows: try rows.read(id)))
+            return try body(SnapshotDocument(id: id, touched: touched, cells: try cells.read(id)))
         }
     }
 
@@ -105,28 +105,6 @@ struct SQLiteSnapshot: SnapshotSource {
             if try !body(try log.entry(path)) { return false }
         }
         return true
-    }
-}
-
-extension SQLiteDocumentRows {
-    /// Goes through rows of (room, kind, name, replica, seq), sorted, one call a document, until `body` returns false;
-    /// and says whether it got to the end. Kinds that this build doesn't know are left out.
-    static func forEachDocument(
-        in rows: SQLiteStatement, _ body: (DocumentID, VersionVector) throws(StoreError) -> Bool
-    ) throws(StoreError) -> Bool {
-        defer { rows.reset() }
-        var open: (id: DocumentID, touched: VersionVector)?
-        while try rows.step() {
-            guard let kind = DocumentKind(rawValue: UInt8(clamping: rows.int(1))) else { continue }
-            let id = DocumentID(room: rows.text(0), kind: kind, name: rows.text(2))
-            if let last = open, last.id != id {
-                if try !body(last.id, last.touched) { return false }
-                open = nil
-            }
-            if open == nil { open = (id, VersionVector()) }
-            open?.touched.advance(to: Dot(replica: rows.replica(3), seq: rows.unsigned(4)))
-        }
-        return try open.map { (last) throws(StoreError) in try body(last.id, last.touched) } ?? true
     }
 }
 

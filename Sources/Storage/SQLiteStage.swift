@@ -10,22 +10,22 @@ import ConvergeWire
 struct SQLiteStage {
     private unowned let connection: SQLiteConnection
     private let dropTouched: SQLiteStatement
-    private let dropRows: SQLiteStatement
+    private let dropCells: SQLiteStatement
     private let addTouched: SQLiteStatement
-    private let addRow: SQLiteStatement
+    private let addCell: SQLiteStatement
     private let addAttendance: SQLiteStatement
     private let addKey: SQLiteStatement
     private let addEntry: SQLiteStatement
     private let addHorizon: SQLiteStatement
     private let documents: SQLiteStatement
-    private let rows: SQLiteStatement
+    private let cells: SQLiteDocumentCells
     private let attendance: SQLiteStatement
     private let keys: SQLiteStatement
     private let entries: SQLiteStatement
     private let horizon: SQLiteStatement
 
     private static let tables = [
-        "staged_touched", "staged_row", "staged_attendance", "staged_key", "staged_entry",
+        "staged_touched", "staged_cell", "staged_attendance", "staged_key", "staged_entry",
         "staged_horizon",
     ]
 
@@ -33,13 +33,12 @@ struct SQLiteStage {
         self.connection = connection
         let document = "WHERE room = ?1 AND kind = ?2 AND name = ?3"
         dropTouched = try connection.prepare("DELETE FROM staged_touched \(document)")
-        dropRows = try connection.prepare("DELETE FROM staged_row \(document)")
+        dropCells = try connection.prepare("DELETE FROM staged_cell \(document)")
         addTouched = try connection.prepare(
             "INSERT INTO staged_touched(room, kind, name, replica, seq) VALUES (?1, ?2, ?3, ?4, ?5)")
-        addRow = try connection.prepare(
+        addCell = try connection.prepare(
             """
-            INSERT INTO staged_row(room, kind, name, value, up, down, ts, replica, seq)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+            INSERT INTO staged_cell(\(SQLiteStatement.cellColumns)) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
             """)
         addAttendance = try connection.prepare(
             """
@@ -59,7 +58,7 @@ struct SQLiteStage {
             """)
         documents = try connection.prepare(
             "SELECT room, kind, name, replica, seq FROM staged_touched ORDER BY room, kind, name, replica")
-        rows = try connection.prepare("SELECT value, up, down, ts, replica, seq FROM staged_row \(document)")
+        cells = try SQLiteDocumentCells(connection, table: "staged_cell")
         attendance = try connection.prepare(
             "SELECT room, user, display_name, turn, ts, replica, seq FROM staged_attendance")
         keys = try connection.prepare("SELECT id, ts, replica, seq FROM staged_key")
@@ -104,7 +103,7 @@ struct SQLiteStage {
     }
 
     private func take(_ document: SnapshotDocument) throws(StoreError) {
-        for statement in [dropTouched, dropRows] {
+        for statement in [dropTouched, dropCells] {
             statement.bind(document.id)
             try statement.run()
         }
@@ -114,18 +113,9 @@ struct SQLiteStage {
             addTouched.bind(5, clamping: dot.seq)
             try addTouched.run()
         }
-        for row in document.rows {
-            addRow.bind(document.id)
-            if let value = row.value { addRow.bind(4, copying: value) } else { addRow.bindNull(4) }
-            if let totals = row.totals {
-                addRow.bind(5, ordered: totals.up)
-                addRow.bind(6, ordered: totals.down)
-            } else {
-                addRow.bindNull(5)
-                addRow.bindNull(6)
-            }
-            addRow.bind(7, row.position)
-            try addRow.run()
+        for cell in document.cells {
+            addCell.bind(document.id, cell, document.id.kind.rule)
+            try addCell.run()
         }
     }
 
@@ -158,9 +148,9 @@ struct SQLiteStage {
         _ install: SnapshotInstall, _ effects: SQLiteEffects, log: (Entry) throws(StoreError) -> Void,
         moved: (LogEnd, _ unbroken: UInt64) throws(StoreError) -> Void
     ) throws(StoreError) {
-        _ = try SQLiteDocumentRows.forEachDocument(in: documents) { (id, touched) throws(StoreError) in
-            let document = SnapshotDocument(id: id, touched: touched, rows: try rows(of: id))
-            try effects.documents.join(document, context: install.mine, otherContext: install.theirs)
+        _ = try SQLiteDocumentCells.forEachDocument(in: documents) { (id, touched) throws(StoreError) in
+            let document = SnapshotDocument(id: id, touched: touched, cells: try cells.read(id))
+            try effects.cells.join(document, context: install.mine, otherContext: install.theirs)
             return true
         }
         var runs = SnapshotInstall.Runs()
@@ -181,19 +171,5 @@ struct SQLiteStage {
         }
         try attendance.forEachRow { (row) throws(StoreError) in try effects.take(row.attendanceRecord()) }
         try Self.clear(connection)
-    }
-
-    private func rows(of document: DocumentID) throws(StoreError) -> [DocumentRow] {
-        var found: [DocumentRow] = []
-        rows.bind(document)
-        try rows.forEachRow { (row) throws(StoreError) in
-            let position = row.position(3)
-            found.append(
-                DocumentRow(
-                    document: document, value: row.isNull(0) ? nil : row.text(0),
-                    totals: row.isNull(1) ? nil : CounterTotals(up: row.ordered(1), down: row.ordered(2)),
-                    dot: position.dot, timestamp: position.timestamp))
-        }
-        return found
     }
 }

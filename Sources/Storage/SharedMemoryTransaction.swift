@@ -22,7 +22,7 @@ struct SharedMemoryTransaction: Sendable {
         let isThere = !foreign.isEmpty && fresh.isEmpty
         let effects =
             state.faults.repeatsEffects
-            ? batch.effects : batch.effects.filter { $0.counts(isNew: isNew, withRemovals: !isThere) }
+            ? batch.effects : batch.effects.compactMap { $0.counting(isNew: isNew, withErasures: !isThere) }
         // Nothing is written, so nothing is checked, and nobody sees the writer live.
         if isThere, effects.isEmpty { return }
 
@@ -74,16 +74,18 @@ struct SharedMemoryTransaction: Sendable {
 }
 
 extension StoreEffect {
-    /// Whether it is carried out, where some of a batch's entries may be in the database: as `PostgresEffects` has it.
-    fileprivate func counts(isNew: (Dot) -> Bool, withRemovals: Bool) -> Bool {
-        switch self {
-        case .key(_, let position): isNew(position.dot)
-        case .hide(let dot), .insert(_, _, let dot, _, _), .write(_, _, let dot, _), .count(_, _, let dot, _),
-            .touch(_, let dot):
-            isNew(dot)
-        case .attendance(let record): isNew(record.position.dot)
-        case .delete, .redact: withRemovals
-        case .remember, .forget: true
-        }
+    /// What is carried out of it, where some of a batch's entries may be in the database: as `PostgresEffects` has it.
+    fileprivate func counting(isNew: (Dot) -> Bool, withErasures: Bool) -> StoreEffect? {
+        let counts =
+            switch self {
+            case .key(_, let position): isNew(position.dot)
+            case .hide(let dot): isNew(dot)
+            case .cells(let change):
+                change.touched.isEmpty ? withErasures : change.touched.contains(where: isNew)
+            case .attendance(let record): isNew(record.position.dot)
+            case .redact: withErasures
+            case .remember, .forget: true
+            }
+        return counts ? self : nil
     }
 }

@@ -75,26 +75,12 @@ struct SnapshotInstall {
 
     /// What an entry that came with a snapshot does to the tables beside the log. All that is told of documents and
     /// attendance comes as rows, so these are the rules that hold between two entries: twins, and what is erased.
-    static func followUp(of entry: Entry) -> [StoreEffect] {
-        if let id = entry.keyID { return [.key(id, position: entry.position)] }
-        if let target = entry.redacted { return [.redact(target)] }
+    static func followUp(of entry: Entry) -> [StoreEffect] { followUp(of: entry, entry.meaning) }
+
+    static func followUp(of entry: Entry, _ meaning: EntryMeaning) -> [StoreEffect] {
+        if let id = meaning.keyID { return [.key(id, position: entry.position)] }
+        if case .redaction(let redaction) = meaning { return [.redact(redaction.target)] }
         return []
-    }
-}
-
-extension Entry {
-    /// Erases another entry's payload: version 1, replica, seq.
-    private static let redactionKind = EntryKind(rawValue: 4)
-
-    /// What a redaction names; nil for all other entries.
-    fileprivate var redacted: Dot? {
-        guard namespace == 0, kind == Self.redactionKind, !flags.contains(.redacted) else { return nil }
-        return payload.withUnsafeBytes { bytes in
-            var reader = ByteReader(bytes)
-            guard (try? reader.byte()) == 1, let replica = try? reader.fixed(), let seq = try? reader.varint(), seq > 0
-            else { return nil }
-            return Dot(replica: ReplicaID(rawValue: replica), seq: seq)
-        }
     }
 }
 

@@ -151,14 +151,14 @@ enum SnapshotPass {
 
 // What things take on the wire, or a little more.
 
-extension DocumentRow {
-    var approximateBytes: Int { 40 + (value?.byteCount ?? 0) }
+extension DocumentCell {
+    var approximateBytes: Int { 40 + key.byteCount + value.byteCount }
 }
 
 extension SnapshotDocument {
     var approximateBytes: Int {
         16 + id.room.byteCount + id.name.byteCount + 16 * touched.components.count
-            + rows.reduce(0) { $0 + $1.approximateBytes }
+            + cells.reduce(0) { $0 + $1.approximateBytes }
     }
 }
 

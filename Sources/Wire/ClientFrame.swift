@@ -30,13 +30,8 @@ public enum ClientCommand: Hashable, Sendable {
     case history(room: Text?, limit: Int?, before: Position?)
     /// What `room` has that the client has not been shown, and live frames after it.
     case resume(room: Text?, cursor: ClientCursor)
-    case setAdd(DocumentWriteCommand)
-    case setRemove(DocumentWriteCommand)
-    case registerSet(DocumentWriteCommand)
-    case setValues(doc: Text)
-    case registerGet(doc: Text)
-    case counterAdd(CounterAddCommand)
-    case counterGet(doc: Text)
+    case write(DocumentWriteCommand)
+    case read(DocumentReadCommand)
     /// The documents of the current room.
     case documents
 }
@@ -65,37 +60,34 @@ public struct MessageCommand: Hashable, Sendable {
 
 /// A write to a document of the current room.
 public struct DocumentWriteCommand: Hashable, Sendable {
+    public var kind: DocumentKind
     public var doc: Text
-    /// The element or the register's value. Nil only in `registerSet`, where it clears the register.
-    public var value: Text?
+    public var write: DocumentWrite
     public var key: Text?
     public var after: Position?
     public var copies: Int?
 
-    public init(doc: Text, value: Text?, key: Text? = nil, after: Position? = nil, copies: Int? = nil) {
+    public init(
+        _ kind: DocumentKind, doc: Text, _ write: DocumentWrite, key: Text? = nil, after: Position? = nil,
+        copies: Int? = nil
+    ) {
+        self.kind = kind
         self.doc = doc
-        self.value = value
+        self.write = write
         self.key = key
         self.after = after
         self.copies = copies
     }
 }
 
-/// An addition to a counter of the current room.
-public struct CounterAddCommand: Hashable, Sendable {
+/// What a document of the current room stands at is asked for.
+public struct DocumentReadCommand: Hashable, Sendable {
+    public var kind: DocumentKind
     public var doc: Text
-    /// At most `DocumentDelta.largestAmount`, or its opposite.
-    public var amount: Int64
-    public var key: Text?
-    public var after: Position?
-    public var copies: Int?
 
-    public init(doc: Text, amount: Int64, key: Text? = nil, after: Position? = nil, copies: Int? = nil) {
+    public init(_ kind: DocumentKind, doc: Text) {
+        self.kind = kind
         self.doc = doc
-        self.amount = amount
-        self.key = key
-        self.after = after
-        self.copies = copies
     }
 }
 

@@ -154,16 +154,15 @@ private struct Members {
         case .resume:
             guard let cursor else { throw .wrongType }
             return .resume(room: roomName, cursor: cursor)
-        case .setAdd: return .setAdd(documentWrite(value: text))
-        case .setRemove: return .setRemove(documentWrite(value: text))
-        case .setValues: return .setValues(doc: docName)
-        case .registerSet: return .registerSet(documentWrite(value: bodyIsNull ? nil : text))
-        case .registerGet: return .registerGet(doc: docName)
+        case .setAdd: return write(.orSet, DocumentWrite(.add, key: text))
+        case .setRemove: return write(.orSet, DocumentWrite(.remove, key: text))
+        case .setValues: return .read(DocumentReadCommand(.orSet, doc: docName))
+        case .registerSet: return write(.register, .setting(bodyIsNull ? nil : text))
+        case .registerGet: return .read(DocumentReadCommand(.register, doc: docName))
         case .counterAdd:
             guard let amount else { throw .wrongType }
-            return .counterAdd(
-                CounterAddCommand(doc: docName, amount: amount, key: key, after: after, copies: copies))
-        case .counterGet: return .counterGet(doc: docName)
+            return write(.counter, DocumentWrite(.increment, amount: amount))
+        case .counterGet: return .read(DocumentReadCommand(.counter, doc: docName))
         case .documents: return .documents
         }
     }
@@ -214,8 +213,8 @@ private struct Members {
         .message(MessageCommand(room: roomName, body: body?.bytes() ?? [], key: key, after: after, copies: copies))
     }
 
-    private func documentWrite(value: Text?) -> DocumentWriteCommand {
-        DocumentWriteCommand(doc: docName, value: value, key: key, after: after, copies: copies)
+    private func write(_ kind: DocumentKind, _ write: DocumentWrite) -> ClientCommand {
+        .write(DocumentWriteCommand(kind, doc: docName, write, key: key, after: after, copies: copies))
     }
 
     /// Trimmed; nil where nothing is left.

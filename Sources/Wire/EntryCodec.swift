@@ -7,12 +7,7 @@ import ConvergeCRDT
 /// whole      header · hash(16) · redacted · payload
 /// message    01 hasID · [id(16)] · user · displayName · body
 /// system     01 hasID event · [id(16)] · [turn] · user · displayName      hasID: 0 neither, 1 id, 2 id and turn
-/// document   01 operation · name · user · displayName · …
-///               1 add     element · dots replaced
-///               2 remove  element · dots observed
-///               3 set     value
-///               4 clear
-///               5 count   amount · up · down
+/// document   see Documents/DocumentCodec.swift
 /// redaction  01 replica(8) seq
 /// ```
 /// (8) and (16) are big-endian; other numbers are varints, the amount zigzag; texts and bodies have their length before
@@ -160,7 +155,7 @@ extension Entry {
 // MARK: Payloads
 
 /// The version of the payloads' layouts that this build writes.
-private let payloadVersion: UInt8 = 1
+let payloadVersion: UInt8 = 1
 
 /// The fields of a message's payload where they lie, for who needs no copies of them.
 struct MessagePayloadView {
@@ -259,75 +254,6 @@ extension SystemPayload {
     }
 }
 
-extension DocumentPayload {
-    private enum Operation: UInt8 {
-        case add = 1
-        case remove = 2
-        case set = 3
-        case clear = 4
-        case count = 5
-    }
-
-    public func append(to out: inout ByteBuffer) {
-        let operation: Operation
-        switch delta {
-        case .add: operation = .add
-        case .remove: operation = .remove
-        case .set(nil): operation = .clear
-        case .set: operation = .set
-        case .count: operation = .count
-        }
-        out.append(payloadVersion)
-        out.append(operation.rawValue)
-        out.appendCounted(name)
-        out.appendCounted(user)
-        out.appendCounted(displayName)
-        switch delta {
-        case .add(let element, let dots), .remove(let element, let dots):
-            out.appendCounted(element)
-            out.appendDots(dots)
-        case .set(let value?): out.appendCounted(value)
-        case .set(nil): break
-        case .count(let amount, let totals):
-            out.appendZigzag(amount)
-            out.appendVarint(totals.up)
-            out.appendVarint(totals.down)
-        }
-    }
-
-    public var encoded: [UInt8] {
-        var out = ByteBuffer(capacity: 256)
-        append(to: &out)
-        return out.array()
-    }
-
-    public init(decoding bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
-        var reader = ByteReader(bytes)
-        try reader.version()
-        let code = try reader.byte()
-        guard let operation = Operation(rawValue: code) else { throw .unknownDelta(code) }
-        let name = try reader.text()
-        let user = try reader.text()
-        let displayName = try reader.text()
-        let delta: DocumentDelta
-        switch operation {
-        case .add: delta = .add(element: try reader.text(), replacing: try reader.dots())
-        case .remove: delta = .remove(element: try reader.text(), observed: try reader.dots())
-        case .set: delta = .set(value: try reader.text())
-        case .clear: delta = .set(value: nil)
-        case .count:
-            let amount = try reader.zigzag()
-            let totals = CounterTotals(up: try reader.varint(), down: try reader.varint())
-            guard amount.magnitude <= DocumentDelta.largestAmount.magnitude,
-                totals.up <= CounterTotals.limit, totals.down <= CounterTotals.limit
-            else { throw .invalidField }
-            delta = .count(amount: amount, totals: totals)
-        }
-        try reader.finish()
-        self.init(name: name, user: user, displayName: displayName, delta: delta)
-    }
-}
-
 extension RedactionPayload {
     public func append(to out: inout ByteBuffer) {
         out.append(payloadVersion)
@@ -365,19 +291,19 @@ extension ByteBuffer {
     }
 
     /// 0, -1, 1, -2, 2 … as 0, 1, 2, 3, 4 …, so that small amounts are short whichever sign they have.
-    fileprivate mutating func appendZigzag(_ value: Int64) {
+    mutating func appendZigzag(_ value: Int64) {
         appendVarint(UInt64(bitPattern: (value &<< 1) ^ (value &>> 63)))
     }
 }
 
 extension ByteReader {
     @inline(__always)
-    fileprivate mutating func version() throws(EntryCodecError) {
+    mutating func version() throws(EntryCodecError) {
         let version = try byte()
         guard version == payloadVersion else { throw .unknownVersion(version) }
     }
 
-    fileprivate mutating func zigzag() throws(EntryCodecError) -> Int64 {
+    mutating func zigzag() throws(EntryCodecError) -> Int64 {
         let value = try varint()
         return Int64(bitPattern: (value &>> 1) ^ (0 &- (value & 1)))
     }

@@ -5,13 +5,11 @@ import ConvergeCRDT
 /// They carry the entry's place: `node` and `seq`, and `pos`, whose order is the order of history. `timestamp` is the
 /// hybrid timestamp's milliseconds, so it is the same wherever and whenever the entry is shown.
 extension ServerFrameEncoder {
-    /// Appends the frame of any entry that has one. `standing` is for a register: the value that stands now, which need
-    /// not be the entry's own (nil where the register is clear). `value` is for a counter: what it stands at now; nil where
-    /// that isn't known, and then only the amount is shown.
+    /// Appends the frame of any entry that has one; a document's as `shown` says, where that is known.
     ///
     /// Throws, with `out` as it was, where the payload can't be read, is erased, or is of a kind that is not shown.
     public mutating func appendFrame(
-        of entry: Entry, standing: Text? = nil, value: Int64? = nil, to out: inout ByteBuffer
+        of entry: Entry, shown: DocumentShown = .asWritten, to out: inout ByteBuffer
     ) throws(EntryCodecError) {
         if entry.flags.contains(.redacted) { throw .redacted }
         try entry.payload.span.withUnsafeBytes { bytes throws(EntryCodecError) in
@@ -30,8 +28,7 @@ extension ServerFrameEncoder {
                     user: payload.user, displayName: payload.displayName, position: entry.position, to: &out)
             case .document:
                 let payload = try DocumentPayload(decoding: bytes)
-                document(
-                    payload, standing: standing, value: value, room: entry.room, position: entry.position, to: &out)
+                document(payload, shown, room: entry.room, position: entry.position, to: &out)
             case .redaction: throw .notShown
             default: throw .unknownKind(entry.kind)
             }
@@ -116,51 +113,37 @@ extension ServerFrameEncoder {
         out.append("}")
     }
 
-    /// A document's change: `crdt_orset_added`, `crdt_orset_removed` with the element, `crdt_lww_set` with the value
-    /// that now stands, `crdt_counter_changed` with what was added and, where `value` is given, what the counter stands at.
+    /// A document's change, as its kind shows it.
     public mutating func document(
-        _ payload: DocumentPayload, standing: Text? = nil, value: Int64? = nil, room: Text, position: Position,
+        _ payload: DocumentPayload, _ shown: DocumentShown = .asWritten, room: Text, position: Position,
         to out: inout ByteBuffer
     ) {
-        let type: StaticString
-        var body: Text = ""
-        var amount: Int64?
-        switch payload.delta {
-        case .add(let element, _): (type, body) = ("crdt_orset_added", element)
-        case .remove(let element, _): (type, body) = ("crdt_orset_removed", element)
-        case .set: (type, body) = ("crdt_lww_set", standing ?? "")
-        case .count(let added, _): (type, amount) = ("crdt_counter_changed", added)
-        }
+        payload.delta.kind.form.appendChange(payload, shown, room: room, position: position, by: &self, to: &out)
+    }
+
+    // MARK: For the kinds of documents
+
+    /// A change's frame up to its timestamp. `type` needs no escapes; an empty body is left out.
+    func beginDocument(
+        _ type: StaticString, _ payload: DocumentPayload, body: Text, room: Text, _ position: Position,
+        to out: inout ByteBuffer
+    ) {
         out.beginFrame(MessageID(position.dot), type)
         out.appendMember(",\"room\":", room)
         out.appendMember(",\"user_id\":", payload.user)
         out.appendMember(",\"display_name\":", payload.displayName)
         out.appendMember(",\"doc\":", payload.name)
         out.appendMember(",\"body\":", body)
-        guard let amount else {
-            endEntry(position, to: &out)
-            return
-        }
-        appendTimestamp(position.timestamp.milliseconds, to: &out)
-        out.append(",\"amount\":")
-        out.appendDecimal(Int(amount))
-        if let value {
-            out.append(",\"value\":")
-            out.appendDecimal(Int(value))
-        }
-        endPlace(position, to: &out)
     }
 
-    // MARK: Inside
-
     @inline(__always)
-    private mutating func endEntry(_ position: Position, to out: inout ByteBuffer) {
+    mutating func endEntry(_ position: Position, to out: inout ByteBuffer) {
         appendTimestamp(position.timestamp.milliseconds, to: &out)
         endPlace(position, to: &out)
     }
 
     @inline(__always)
-    private func endPlace(_ position: Position, to out: inout ByteBuffer) {
+    func endPlace(_ position: Position, to out: inout ByteBuffer) {
         out.append(",\"node\":\"")
         out.appendHexadecimal(position.dot.replica.rawValue)
         out.append("\",\"seq\":")

@@ -158,44 +158,11 @@ public struct ServerFrameEncoder: Sendable {
         out.append("}")
     }
 
-    /// What is in an OR-Set. The items must be sorted by the caller.
-    public mutating func setValues(
-        _ stamp: FrameStamp, room: Text, doc: Text, items: [Text], ref: Text?, to out: inout ByteBuffer
+    /// What a document stands at, in the frame that its kind has.
+    public mutating func value(
+        _ stamp: FrameStamp, _ value: DocumentValue, of document: DocumentID, ref: Text?, to out: inout ByteBuffer
     ) {
-        out.beginFrame(stamp.id, "crdt_orset_values")
-        out.appendMember(",\"room\":", room)
-        out.appendMember(",\"doc\":", doc)
-        out.appendMember(",\"items\":", list: items)
-        appendTimestamp(stamp.milliseconds, to: &out)
-        out.appendRef(ref)
-        out.append("}")
-    }
-
-    /// What a register holds; nil for one that was never set, or cleared.
-    public mutating func registerValue(
-        _ stamp: FrameStamp, room: Text, doc: Text, value: Text?, ref: Text?, to out: inout ByteBuffer
-    ) {
-        out.beginFrame(stamp.id, "crdt_lww_value")
-        out.appendMember(",\"room\":", room)
-        out.appendMember(",\"doc\":", doc)
-        out.appendMember(",\"body\":", value ?? "")
-        appendTimestamp(stamp.milliseconds, to: &out)
-        out.appendRef(ref)
-        out.append("}")
-    }
-
-    /// What a counter stands at; 0 for one that was never written.
-    public mutating func counterValue(
-        _ stamp: FrameStamp, room: Text, doc: Text, value: Int64, ref: Text?, to out: inout ByteBuffer
-    ) {
-        out.beginFrame(stamp.id, "crdt_counter_value")
-        out.appendMember(",\"room\":", room)
-        out.appendMember(",\"doc\":", doc)
-        appendTimestamp(stamp.milliseconds, to: &out)
-        out.appendRef(ref)
-        out.append(",\"value\":")
-        out.appendDecimal(Int(value))
-        out.append("}")
+        document.kind.form.appendValue(value, of: document, stamp, ref: ref, by: &self, to: &out)
     }
 
     /// The documents of a room. They must be sorted by the caller.
@@ -212,11 +179,7 @@ public struct ServerFrameEncoder: Sendable {
             out.append(index > 0 ? ",{\"name\":" : "{\"name\":")
             out.appendJSONString(document.name)
             out.append(",\"kind\":\"")
-            switch document.kind {
-            case .orSet: out.append("orset")
-            case .register: out.append("lww")
-            case .counter: out.append("counter")
-            }
+            out.append(document.kind.form.listName)
             out.append("\"}")
         }
         out.append("]}")

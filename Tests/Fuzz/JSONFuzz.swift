@@ -50,11 +50,11 @@ private func checkRoundTrip(_ frame: ClientFrame) {
         out.append("{\"type\":\"message\",\"body\":")
         message.body.withUnsafeBytes { out.appendJSONString($0) }
         append(message.room, key: message.key, after: message.after, copies: message.copies, to: &out)
-    case .registerSet(let write):
+    case .write(let write) where write.kind == .register:
         out.append("{\"type\":\"crdt_lww_set\",\"doc\":")
         out.appendJSONString(write.doc)
         out.append(",\"body\":")
-        if let value = write.value { out.appendJSONString(value) } else { out.append("null") }
+        if let value = write.write.value { out.appendJSONString(value) } else { out.append("null") }
         append(nil, key: write.key, after: write.after, copies: write.copies, to: &out)
     case .history(let room, let limit, let before):
         out.append("{\"type\":\"history\"")

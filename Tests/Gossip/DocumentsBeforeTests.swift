@@ -58,7 +58,7 @@ import Testing
                     let counter = DocumentID(room: room, kind: .counter, name: name)
                     #expect(documents.elements(of: set, before: before) == rolledBack.elements(of: set), "seed \(seed)")
                     #expect(
-                        documents.value(of: register, before: before) == rolledBack.value(of: register), "seed \(seed)")
+                        documents.text(of: register, before: before) == rolledBack.text(of: register), "seed \(seed)")
                     #expect(
                         documents.count(of: counter, before: before) == rolledBack.count(of: counter), "seed \(seed)")
                     if documents.elements(of: set) != rolledBack.elements(of: set) { differed += 1 }

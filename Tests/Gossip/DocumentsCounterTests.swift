@@ -8,14 +8,15 @@ import Testing
     private let ann = ReplicaID(rawValue: 1)
     private let bob = ReplicaID(rawValue: 2)
 
-    private func row(_ replica: ReplicaID, _ totals: CounterTotals?, seq: UInt64 = 1) -> DocumentRow {
-        DocumentRow(
-            document: votes, value: nil, totals: totals, dot: Dot(replica: replica, seq: seq), timestamp: .zero)
+    private func load(
+        _ replica: ReplicaID, _ totals: CounterTotals, seq: UInt64 = 1, into documents: inout Documents
+    ) {
+        documents.load(totals, of: votes, dot: Dot(replica: replica, seq: seq), timestamp: .zero)
     }
 
     private func apply(
         _ delta: DocumentDelta, by replica: ReplicaID, _ seq: UInt64, to documents: inout Documents
-    ) -> DocumentChange {
+    ) -> DocumentShown {
         documents.apply(delta, to: votes, dot: Dot(replica: replica, seq: seq), timestamp: .zero)
     }
 
@@ -25,13 +26,13 @@ import Testing
         #expect(documents.count(of: votes) == nil)
         var delta = try documents.deltaForCount(5, in: votes, by: ann)
         #expect(delta == .count(amount: 5, totals: CounterTotals(up: 5)))
-        #expect(apply(delta, by: ann, 1, to: &documents) == .counted(value: 5))
+        #expect(apply(delta, by: ann, 1, to: &documents) == .counted(5))
         delta = try documents.deltaForCount(-7, in: votes, by: ann)
         #expect(delta == .count(amount: -7, totals: CounterTotals(up: 5, down: 7)))
-        #expect(apply(delta, by: ann, 2, to: &documents) == .counted(value: -2))
+        #expect(apply(delta, by: ann, 2, to: &documents) == .counted(-2))
         delta = try documents.deltaForCount(1, in: votes, by: bob)
         #expect(delta == .count(amount: 1, totals: CounterTotals(up: 1)))
-        #expect(apply(delta, by: bob, 1, to: &documents) == .counted(value: -1))
+        #expect(apply(delta, by: bob, 1, to: &documents) == .counted(-1))
         #expect(documents.count(of: votes) == -1)
         #expect(documents.count(of: DocumentID(room: "ops", kind: .counter, name: "votes")) == nil)
     }
@@ -42,7 +43,7 @@ import Testing
         let early = DocumentDelta.count(amount: 5, totals: CounterTotals(up: 5))
         let late = DocumentDelta.count(amount: 3, totals: CounterTotals(up: 8, down: 2))
         for delta in [late, early, late, early] {
-            #expect(apply(delta, by: ann, 1, to: &documents) == .counted(value: 6))
+            #expect(apply(delta, by: ann, 1, to: &documents) == .counted(6))
         }
     }
 
@@ -51,7 +52,7 @@ import Testing
         var documents = Documents(limits: DocumentLimits(documentsPerRoom: 1))
         let start = documents.mark
         let delta = try documents.deltaForCount(0, in: votes, by: ann)
-        #expect(apply(delta, by: ann, 1, to: &documents) == .counted(value: 0))
+        #expect(apply(delta, by: ann, 1, to: &documents) == .counted(0))
         #expect(documents.documentCount == 1 && documents.elementCount == 0)
         let second = DocumentID(room: "dev", kind: .counter, name: "second")
         #expect(throws: DocumentRefusal.documentFull) { try documents.deltaForCount(1, in: second, by: ann) }
@@ -74,7 +75,7 @@ import Testing
         _ = try documents.deltaForCount(DocumentDelta.largestAmount, in: votes, by: ann)
         _ = try documents.deltaForCount(-DocumentDelta.largestAmount, in: votes, by: ann)
         let limit = CounterTotals.limit
-        documents.load(row(ann, CounterTotals(up: limit - 5, down: limit - 3)))
+        load(ann, CounterTotals(up: limit - 5, down: limit - 3), into: &documents)
         #expect(
             try documents.deltaForCount(5, in: votes, by: ann)
                 == .count(amount: 5, totals: CounterTotals(up: limit, down: limit - 3)))
@@ -85,7 +86,7 @@ import Testing
         #expect(throws: DocumentRefusal.counterOverflow) { try documents.deltaForCount(-4, in: votes, by: ann) }
         _ = try documents.deltaForCount(6, in: votes, by: bob)
         // Totals that no build of ours writes, read from a store, are refused a further write all the same.
-        documents.load(row(ann, CounterTotals(up: .max, down: 0)))
+        load(ann, CounterTotals(up: .max, down: 0), into: &documents)
         #expect(throws: DocumentRefusal.counterOverflow) { try documents.deltaForCount(1, in: votes, by: ann) }
     }
 
@@ -93,24 +94,24 @@ import Testing
     func clamped() {
         var documents = Documents()
         let most = CounterTotals(up: CounterTotals.limit)
-        for replica in UInt64(1)...3 { documents.load(row(ReplicaID(rawValue: replica), most)) }
+        for replica in UInt64(1)...3 { load(ReplicaID(rawValue: replica), most, into: &documents) }
         #expect(documents.count(of: votes) == .max)
         let taken = CounterTotals(up: 0, down: CounterTotals.limit)
-        for replica in UInt64(4)...5 { documents.load(row(ReplicaID(rawValue: replica), taken)) }
+        for replica in UInt64(4)...5 { load(ReplicaID(rawValue: replica), taken, into: &documents) }
         #expect(documents.count(of: votes) == 1 << 62)
-        for replica in UInt64(6)...9 { documents.load(row(ReplicaID(rawValue: replica), taken)) }
+        for replica in UInt64(6)...9 { load(ReplicaID(rawValue: replica), taken, into: &documents) }
         #expect(documents.count(of: votes) == .min)
     }
 
-    @Test("loads the rows of all replicas in any order; a row without totals says nothing")
+    @Test("loads the cells of all replicas in any order")
     func loads() throws {
         let rows = [
-            row(ann, CounterTotals(up: 9, down: 1), seq: 4), row(bob, CounterTotals(up: 0, down: 3)),
-            row(ann, CounterTotals(up: 2), seq: 1), row(ReplicaID(rawValue: 3), nil),
+            (ann, CounterTotals(up: 9, down: 1), UInt64(4)), (bob, CounterTotals(up: 0, down: 3), 1),
+            (ann, CounterTotals(up: 2), 1),
         ]
         for order in [rows, rows.reversed()] {
             var documents = Documents()
-            for row in order { documents.load(row) }
+            for (replica, totals, seq) in order { load(replica, totals, seq: seq, into: &documents) }
             #expect(documents.count(of: votes) == 5)
             #expect(documents.documentCount == 1 && documents.unsettledCount == 0)
             #expect(

@@ -62,8 +62,8 @@ import Testing
                 default:
                     try {
                         let delta = try documents[replica].deltaForCount(amount, in: counter, by: dot.replica)
-                        guard case .count(amount, let totals) = delta else { throw DocumentRefusal.counterOverflow }
-                        return (counter, .count(totals), delta)
+                        guard delta.amount == amount else { throw DocumentRefusal.counterOverflow }
+                        return (counter, .count(delta.totals), delta)
                     }()
                 }
             // Distinct by seq where one replica writes twice at a moment, as a hybrid clock would.
@@ -98,8 +98,8 @@ import Testing
                 return "\(set): \(documents.elements(of: set)), not \(reference.elements(of: set, within: vector))"
             }
             for register in registers
-            where documents.value(of: register) != reference.value(of: register, within: vector) {
-                return "\(register): \(String(describing: documents.value(of: register)))"
+            where documents.text(of: register) != reference.value(of: register, within: vector) {
+                return "\(register): \(String(describing: documents.text(of: register)))"
             }
             for counter in counters where documents.count(of: counter) != reference.counter(of: counter, within: vector)
             {
@@ -115,20 +115,18 @@ import Testing
                 deltas[number], to: write.document, dot: write.dot, timestamp: write.timestamp)
             known[replica].insert(number)
             let now = known[replica]
-            let expected: DocumentChange =
+            let expected: DocumentShown =
                 switch write.deed {
-                case .add(let element): .added(element)
+                case .add: .asWritten
                 case .remove(let element):
-                    model.dots(of: element, in: write.document, now).isEmpty ? .removed(element) : .survived(element)
+                    model.dots(of: element, in: write.document, now).isEmpty ? .asWritten : .hidden
                 case .set(let value):
-                    .registerSet(
-                        standing: model.value(of: write.document, now),
-                        won: !now.contains {
-                            let other = model.writes[$0]
-                            return other.document == write.document
-                                && (write.timestamp, write.dot.replica) < (other.timestamp, other.dot.replica)
-                        } && model.value(of: write.document, now) == value)
-                case .count: .counted(value: model.count(of: write.document, now) ?? 0)
+                    !now.contains {
+                        let other = model.writes[$0]
+                        return other.document == write.document
+                            && (write.timestamp, write.dot.replica) < (other.timestamp, other.dot.replica)
+                    } && model.value(of: write.document, now) == value ? .asWritten : .hidden
+                case .count: .counted(model.count(of: write.document, now) ?? 0)
                 }
             return change == expected ? nil : "\(change), not \(expected)"
         }
@@ -233,18 +231,24 @@ import Testing
     @Test("the digest is of what stands, in documents, kinds, elements, dots, values and totals")
     func digest() {
         let (one, two) = (ReplicaID(rawValue: 1), ReplicaID(rawValue: 2))
-        func digest(_ rows: [DocumentRow]) -> UInt64 {
+        func digest(_ rows: [[StoredCell]]) -> UInt64 {
             var documents = Documents()
-            for row in rows { documents.load(row) }
+            for cell in rows.joined() { documents.load(cell) }
             return documents.digest
         }
         func row(
             _ document: DocumentID, _ value: Text?, _ totals: CounterTotals? = nil, _ replica: ReplicaID = one,
             seq: UInt64 = 1, at time: UInt64 = 1
-        ) -> DocumentRow {
-            DocumentRow(
-                document: document, value: value, totals: totals, dot: Dot(replica: replica, seq: seq),
-                timestamp: HybridTimestamp(milliseconds: time))
+        ) -> [StoredCell] {
+            let delta: DocumentDelta =
+                switch document.kind {
+                case .orSet: .add(element: value ?? "", replacing: [])
+                case .register: .set(value: value)
+                case .counter: .count(amount: 0, totals: totals ?? CounterTotals())
+                }
+            let dot = Dot(replica: replica, seq: seq)
+            return delta.change(of: document, dot: dot, timestamp: HybridTimestamp(milliseconds: time)).put
+                .map { StoredCell($0, of: document) }
         }
         let (list, topic, votes) = (Self.sets[0], Self.registers[0], Self.counters[0])
         let rows = [
@@ -252,7 +256,7 @@ import Testing
         ]
         #expect(digest([]) == 0)
         #expect(digest(rows) == digest(rows.reversed()))
-        let others: [[DocumentRow]] = [
+        let others: [[[StoredCell]]] = [
             [], [rows[0]], [row(list, "b")], [row(list, "a", seq: 2)], [row(list, "a", nil, two)],
             [row(Self.sets[1], "a")], [rows[2]], [row(topic, nil)], [row(topic, "a", at: 2)],
             [row(topic, "a", nil, two)], [rows[3]], [row(votes, nil, CounterTotals(up: 1, down: 3))],
@@ -268,7 +272,7 @@ import Testing
         let list = Self.sets[0]
         let dot = Dot(replica: ReplicaID(rawValue: 1), seq: 1)
         var documents = Documents()
-        documents.load(list, value: "a", dot: dot, timestamp: .zero)
+        documents.load(StoredCell(DocumentCell(key: "a", value: .none, dot: dot, timestamp: .zero), of: list))
         let start = documents.mark
         for (seq, element) in (["a", "b"] as [Text]).enumerated() {
             let next = Dot(replica: ReplicaID(rawValue: 1), seq: UInt64(seq) + 2)

@@ -87,8 +87,8 @@ struct DocumentsModel {
                 if delta != .remove(element: element, observed: observed) { return "\(delta), not \(observed)" }
             }
         }
-        for register in registers where documents.value(of: register) != value(of: register, known) {
-            return "\(register): \(String(describing: documents.value(of: register)))"
+        for register in registers where documents.text(of: register) != value(of: register, known) {
+            return "\(register): \(String(describing: documents.text(of: register)))"
         }
         for counter in counters where documents.count(of: counter) != count(of: counter, known) {
             return "\(counter): \(String(describing: documents.count(of: counter)))"

@@ -54,13 +54,13 @@ struct DocumentsReference {
             interpreted.insert(entry.dot).inserted
         else { return }
         let document = DocumentID(room: entry.room, kind: payload.delta.kind, name: payload.name)
-        switch payload.delta {
-        case .add(let element, _):
-            sets[document, default: [:]][element, default: []].append(ElementWrite(dot: entry.dot, deed: .add))
-        case .remove(let element, _):
-            sets[document, default: [:]][element, default: []].append(ElementWrite(dot: entry.dot, deed: .remove))
-        case .set(let value): registers[document, default: []].append((entry.position, value))
-        case .count(let amount, _): counters[document, default: []].append((entry.dot, amount))
+        let delta = payload.delta
+        switch delta.kind {
+        case .orSet:
+            let deed: Deed = delta.operation == .add ? .add : .remove
+            sets[document, default: [:]][delta.key, default: []].append(ElementWrite(dot: entry.dot, deed: deed))
+        case .register: registers[document, default: []].append((entry.position, delta.value))
+        case .counter: counters[document, default: []].append((entry.dot, delta.amount))
         }
     }
 

@@ -92,8 +92,8 @@ final class RedatingTests {
         let (writer, recovered) = try store.openWriter(.test(fresh: .c))
         #expect(recovered.clock <= bound && recovered.clock == shown.last?.timestamp)
         #expect(recovered.replica == own.replica && recovered.headHash == shown[5].hash)
-        #expect(recovered.documents.count == 3)
-        #expect(recovered.documents.allSatisfy { $0.timestamp == position.timestamp && $0.dot == position.dot })
+        #expect(recovered.rows.count == 3)
+        #expect(recovered.rows.allSatisfy { $0.timestamp == position.timestamp && $0.dot == position.dot })
         #expect(recovered.attendance.map(\.position) == [position])
         // And the log goes on, dated rightly.
         var next = Log(replica: own.replica, seq: own.seq, hash: recovered.headHash)

@@ -132,8 +132,8 @@ final class ModelNode {
                 ]
             case .document:
                 guard let payload = try? DocumentPayload(decoding: bytes) else { return [] }
-                let id = DocumentID(room: entry.room, kind: payload.delta.kind, name: payload.name)
-                return [change(payload.delta, id, entry), .touch(id, entry.dot)]
+                let document = payload.document(in: entry.room)
+                return [.cells(payload.delta.change(of: document, dot: entry.dot, timestamp: entry.timestamp))]
             case EntryKind(rawValue: 4):
                 let word = { UInt64(bigEndian: bytes.loadUnaligned(fromByteOffset: $0, as: UInt64.self)) }
                 // Seqs in this model are one or two bytes of a varint.
@@ -141,16 +141,6 @@ final class ModelNode {
                 return [.redact(Dot(replica: ReplicaID(rawValue: word(1)), seq: seq))]
             default: return []
             }
-        }
-    }
-
-    private static func change(_ delta: DocumentDelta, _ id: DocumentID, _ entry: Entry) -> StoreEffect {
-        switch delta {
-        case .add(let element, let dots):
-            .insert(id, element: element, dot: entry.dot, timestamp: entry.timestamp, replacing: dots)
-        case .remove(let element, let dots): .delete(id, element: element, dots: dots)
-        case .set(let value): .write(id, value: value, dot: entry.dot, timestamp: entry.timestamp)
-        case .count(amount: _, let totals): .count(id, totals, dot: entry.dot, timestamp: entry.timestamp)
         }
     }
 

@@ -45,8 +45,8 @@ final class SQLiteStoreTests {
         try fill()
         try RawDatabase(path).execute("PRAGMA user_version = 99; PRAGMA journal_mode = DELETE")
         let before = FileManager.default.contents(atPath: path)
-        #expect(openError() == .newer(found: 99, known: 3))
-        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 3))
+        #expect(openError() == .newer(found: 99, known: 4))
+        #expect(error { () throws(StoreError) in _ = try store().openReader() } == .newer(found: 99, known: 4))
         #expect(FileManager.default.contents(atPath: path) == before)
     }
 
@@ -313,6 +313,7 @@ final class SQLiteStoreTests {
         let old = try RawDatabase(path)
         try old.execute(
             """
+            \(OldSchema.sqliteThree)
             DROP INDEX attendance_left; DROP INDEX attendance_joined;
             ALTER TABLE attendance RENAME COLUMN turn TO joined;
             UPDATE attendance SET joined = joined & 1;
@@ -331,7 +332,7 @@ final class SQLiteStoreTests {
             Batch(effects: [.count(counter, CounterTotals(up: 1), dot: entries[0].dot, timestamp: .zero)]))
         again.close()
         #expect(try store().openReader().entries(of: .a, from: 1, limit: 9) == entries)
-        #expect(try old.rows("PRAGMA user_version") == [["3"]])
+        #expect(try old.rows("PRAGMA user_version") == [["4"]])
         #expect(try old.rows("PRAGMA integrity_check") == [["ok"]])
     }
 
@@ -341,6 +342,7 @@ final class SQLiteStoreTests {
         let old = try RawDatabase(path)
         try old.execute(
             """
+            \(OldSchema.sqliteThree)
             DROP TABLE staged_horizon; ALTER TABLE replica DROP COLUMN horizon;
             DELETE FROM entry WHERE seq <= 2; UPDATE replica SET floor = 2;
             PRAGMA user_version = 2;
@@ -349,7 +351,7 @@ final class SQLiteStoreTests {
         writer.close()
         #expect(recovered.floors == VersionVector(Dot(replica: .a, seq: 2)))
         #expect(try store().openReader().horizon() == recovered.floors)
-        #expect(try old.rows("PRAGMA user_version") == [["3"]])
+        #expect(try old.rows("PRAGMA user_version") == [["4"]])
     }
 
     @Test("what was staged is gone when the file is opened anew")
@@ -388,7 +390,7 @@ final class SQLiteStoreTests {
     func settings() throws {
         try fill()
         let database = try RawDatabase(path)
-        #expect(try database.rows("PRAGMA user_version") == [["3"]])
+        #expect(try database.rows("PRAGMA user_version") == [["4"]])
         #expect(try database.rows("PRAGMA application_id") == [[String(0x436E_7667)]])
         #expect(try database.rows("PRAGMA journal_mode") == [["wal"]])
         #expect(try database.rows("PRAGMA integrity_check") == [["ok"]])

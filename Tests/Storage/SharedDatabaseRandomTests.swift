@@ -62,7 +62,7 @@ struct SharedDatabaseRandomTests {
                     clock = recovered.clock.rawValue
                     dots = [:]
                     total = 0
-                    for row in recovered.documents {
+                    for row in recovered.rows {
                         if row.document == set, let value = row.value { dots[value, default: []].insert(row.dot) }
                         if row.document == counter, row.dot.replica == replica { total = row.totals?.up ?? 0 }
                     }
@@ -120,10 +120,10 @@ struct SharedDatabaseRandomTests {
                 delta = .count(amount: 1, totals: CounterTotals(up: total, down: 0))
             }
             let name: Text =
-                switch delta {
-                case .add, .remove: "set"
-                case .set: "register"
-                case .count: "counter"
+                switch delta.kind {
+                case .orSet: "set"
+                case .register: "register"
+                case .counter: "counter"
                 }
             var entry = Entry(
                 dot: Dot(replica: replica, seq: vector[replica] + 1), timestamp: HybridTimestamp(rawValue: clock),
@@ -138,38 +138,15 @@ struct SharedDatabaseRandomTests {
         private mutating func apply(_ entry: Entry) {
             vector.advance(to: entry.dot)
             clock = max(clock, entry.timestamp.rawValue)
-            switch SharedDatabaseRandomTests.delta(of: entry) {
-            case .add(let element, let replacing)?:
-                dots[element, default: []].subtract(replacing)
-                dots[element, default: []].insert(entry.dot)
-            case .remove(let element, let observed)?: dots[element]?.subtract(observed)
-            default: break
-            }
+            guard let delta = SharedDatabaseRandomTests.delta(of: entry), delta.kind == .orSet else { return }
+            dots[delta.key, default: []].subtract(delta.observed)
+            if delta.operation == .add { dots[delta.key, default: []].insert(entry.dot) }
         }
 
         private func effects(of entry: Entry) -> [StoreEffect] {
-            let (set, register, counter) = (
-                SharedDatabaseRandomTests.set, SharedDatabaseRandomTests.register, SharedDatabaseRandomTests.counter
-            )
-            switch SharedDatabaseRandomTests.delta(of: entry) {
-            case .add(let element, let replacing)?:
-                return [
-                    .insert(set, element: element, dot: entry.dot, timestamp: entry.timestamp, replacing: replacing),
-                    .touch(set, entry.dot),
-                ]
-            case .remove(let element, let observed)?:
-                return [.delete(set, element: element, dots: observed), .touch(set, entry.dot)]
-            case .set(let value)?:
-                return [
-                    .write(register, value: value, dot: entry.dot, timestamp: entry.timestamp),
-                    .touch(register, entry.dot),
-                ]
-            case .count(_, let totals)?:
-                return [
-                    .count(counter, totals, dot: entry.dot, timestamp: entry.timestamp), .touch(counter, entry.dot),
-                ]
-            case nil: return []
-            }
+            guard case .document(let payload) = entry.meaning else { return [] }
+            let document = payload.document(in: entry.room)
+            return [.cells(payload.delta.change(of: document, dot: entry.dot, timestamp: entry.timestamp))]
         }
     }
 
@@ -195,15 +172,14 @@ struct SharedDatabaseRandomTests {
             var totals: [ReplicaID: UInt64] = [:]
             for entry in entries {
                 touched.advance(to: entry.dot)
-                switch delta(of: entry) {
-                case .add(let element, let replacing)?:
-                    added[entry.dot] = element
-                    gone.formUnion(replacing)
-                case .remove(_, let observed)?: gone.formUnion(observed)
-                case .set(let value)?:
-                    if latest.map({ $0.position < entry.position }) ?? true { latest = (entry.position, value) }
-                case .count(_, let sum)?: totals[entry.dot.replica] = max(totals[entry.dot.replica] ?? 0, sum.up)
-                case nil: break
+                guard let delta = delta(of: entry) else { continue }
+                gone.formUnion(delta.observed)
+                switch delta.kind {
+                case .orSet: if delta.operation == .add { added[entry.dot] = delta.key }
+                case .register:
+                    if latest.map({ $0.position < entry.position }) ?? true { latest = (entry.position, delta.value) }
+                case .counter:
+                    totals[entry.dot.replica] = max(totals[entry.dot.replica] ?? 0, delta.totals.up)
                 }
             }
             for (dot, element) in added where !gone.contains(dot) { elements.insert("\(element) \(dot)") }
@@ -285,6 +261,6 @@ struct SharedDatabaseRandomTests {
                 number: 1, have: VersionVector(), since: VersionVector(), reached: VersionVector(), after: nil,
                 limit: 1 << 30)
         ).documents.reduce(into: VersionVector()) { $0.merge($1.touched) }
-        #expect(Meaning(recovered.documents, touched: touched) == Meaning(entries), "seed \(seed)")
+        #expect(Meaning(recovered.rows, touched: touched) == Meaning(entries), "seed \(seed)")
     }
 }

@@ -104,7 +104,7 @@ struct SharedDatabaseTests {
         answer.dependencies = [late.dot, third.dot]
         try two.append(Batch(entries: [late, third, answer]))
         let recovered = try shared.open("three", .low).recovered
-        #expect(recovered.isShared && recovered.documents.isEmpty)
+        #expect(recovered.isShared && recovered.rows.isEmpty)
         #expect(recovered.vector == VersionVector(log.head, foreign.head, own.head))
         let reader = try shared.store().openReader()
         #expect(try reader.history(room: "room", before: nil, limit: 9) == [late, third, answer])

@@ -24,7 +24,7 @@ struct StoreContractEffectsTests {
             writer.close()
             let recovered: Recovered
             (writer, recovered) = try fresh.open()
-            states.append(recovered.documents)
+            states.append(recovered.rows)
         }
         writer.close()
         return states
@@ -124,8 +124,8 @@ struct StoreContractEffectsTests {
         writer.close()
         let (again, recovered) = try fresh.open()
         defer { again.close() }
-        #expect(Set(recovered.documents) == Set(rows))
-        #expect(recovered.documents.count == rows.count)
+        #expect(Set(recovered.rows) == Set(rows))
+        #expect(recovered.rows.count == rows.count)
     }
 
     @Test(
@@ -256,7 +256,7 @@ struct StoreContractEffectsTests {
         writer.close()
         let (again, recovered) = try fresh.open()
         defer { again.close() }
-        #expect(recovered.documents.isEmpty)
+        #expect(recovered.rows.isEmpty)
         #expect(recovered.attendance.isEmpty)
         #expect(recovered.vector == VersionVector())
         #expect(try fresh.reader().positions(of: [id]).isEmpty)

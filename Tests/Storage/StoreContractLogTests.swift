@@ -18,7 +18,7 @@ struct StoreContractLogTests {
         #expect(recovered.headHash == .zero)
         #expect(recovered.clock == .zero)
         #expect(recovered.vector == VersionVector())
-        #expect(recovered.documents.isEmpty && recovered.attendance.isEmpty)
+        #expect(recovered.rows.isEmpty && recovered.attendance.isEmpty)
         #expect(recovered.renewal == nil)
         #expect(recovered.adopted == 0)
     }

@@ -82,7 +82,7 @@ struct StoreContractPruningTests {
         writer.close()
         let (again, recovered) = try fresh.open()
         again.close()
-        #expect(recovered.documents.map(\.value) == ["x"])
+        #expect(recovered.rows.map(\.value) == ["x"])
         #expect(recovered.attendance == [who])
     }
 

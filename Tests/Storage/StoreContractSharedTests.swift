@@ -150,7 +150,7 @@ struct StoreContractSharedTests {
         #expect(recovered.vector == VersionVector(last.0.dot))
         #expect(recovered.floors == recovered.vector)
         #expect(recovered.ends == [LogEnd(dot: last.0.dot, hash: last.0.hash)])
-        #expect(recovered.documents.map(\.value) == ["x", "y", "z"])
+        #expect(recovered.rows.map(\.value) == ["x", "y", "z"])
         // By age all of it goes, also what is retained.
         let old = Pruning(entriesBefore: HybridTimestamp(rawValue: 12), keysBefore: .zero, limit: 9)
         #expect(try again.prune(old) == Pruned(dropped: 1, floors: VersionVector(last.0.dot), hasMore: false))
@@ -299,7 +299,7 @@ struct StoreContractSharedTests {
         #expect(recovered.vector == VersionVector(theirs.head, own.head))
         #expect(recovered.floors == VersionVector(Dot(replica: .a, seq: 5)))
         #expect(recovered.ends.map(\.hash) == [keyed.hash, twin.hash])
-        #expect(recovered.documents.map(\.value) == (0..<6).map { Text("e\($0)") })
+        #expect(recovered.rows.map(\.value) == (0..<6).map { Text("e\($0)") })
         #expect(recovered.attendance == [record])
         #expect(recovered.replica == .b && recovered.headHash == twin.hash)
         #expect(recovered.clock == twin.timestamp)
@@ -315,7 +315,7 @@ struct StoreContractSharedTests {
         again.close()
         #expect(reopened.vector == VersionVector(theirs.head, own.head))
         #expect(reopened.floors == recovered.floors)
-        #expect(reopened.documents == recovered.documents)
+        #expect(reopened.rows == recovered.rows)
     }
 
     @Test("a pass goes by names, the empty ones first", arguments: StoreUnderTest.available)
@@ -376,7 +376,7 @@ struct StoreContractSharedTests {
         stray.documents = [
             SnapshotDocument(
                 id: DocumentID(room: "room", kind: .orSet, name: "stray"), touched: VersionVector(foreign.head),
-                rows: [])
+                cells: [])
         ]
         try writer.stage(stray)
         try writer.discardStage()
@@ -384,7 +384,7 @@ struct StoreContractSharedTests {
         #expect(recovered.vector == VersionVector(entry.0.dot))
         #expect(try fresh.reader().snapshot(want()).documents.map(\.id.name) == ["doc"])
         // A second time it changes nothing.
-        #expect(try writer.install(final, have: VersionVector()).documents == recovered.documents)
+        #expect(try writer.install(final, have: VersionVector()).rows == recovered.rows)
 
         let thrown = error { () throws(StoreError) in
             _ = try writer.install(final, have: VersionVector(Dot(replica: .c, seq: 3)))
@@ -426,6 +426,6 @@ struct StoreContractSharedTests {
                     .delete(document, element: "removed there", dots: [first.0.dot]), .touch(document, removal.dot),
                 ]))
         let recovered = try writer.install(try server.openReader().snapshot(want(have)), have: have)
-        #expect(recovered.documents.map(\.value) == ["mine", "theirs"])
+        #expect(recovered.rows.map(\.value) == ["mine", "theirs"])
     }
 }

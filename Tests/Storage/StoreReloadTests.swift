@@ -133,9 +133,9 @@ struct StoreReloadTests {
         let id = logs[0][0].payload.withUnsafeBytes { try? MessagePayload(decoding: $0) }?.id
         #expect(id == MessageID(Dot(replica: .a, seq: 3)))
         // 3 + 1 of the log that stays, and 7 of the other.
-        let sums = all.documents.filter { $0.document == Self.counter }.compactMap(\.totals?.up)
+        let sums = all.rows.filter { $0.document == Self.counter }.compactMap(\.totals?.up)
         #expect(sums.sorted() == [4, 7])
-        #expect(all.documents.contains { $0.document == Self.document && $0.value == "x" })
+        #expect(all.rows.contains { $0.document == Self.document && $0.value == "x" })
     }
 
     @Test(
@@ -235,13 +235,13 @@ struct StoreReloadTests {
             try bodies(loser) == ["one", "lost", "first", "second", "fine", "answer", "kept 0", "kept 1", "kept 2"])
         #expect(after.vector[.a] == 7 && after.vector[.b] == 6 && after.vector[.low] == 1)
         #expect(after.floors[.b] == 4 && after.vector.components.count == 5)
-        #expect(Set(after.documents.compactMap { $0.value?.string }) == ["there", "moved", "here", "late"])
-        #expect(after.documents.compactMap(\.totals?.up).sorted() == [3, 4])
+        #expect(Set(after.rows.compactMap { $0.value?.string }) == ["there", "moved", "here", "late"])
+        #expect(after.rows.compactMap(\.totals?.up).sorted() == [3, 4])
         // Both logs go on from where they were.
         #expect(after.ends.first { $0.dot.replica == .b }?.hash == EntryHash(high: ReplicaID.b.rawValue, low: ~6))
         writer.close()
         let (again, opened) = try loser.open(.test(fresh: .low))
-        #expect(opened.vector == after.vector && opened.documents.count == after.documents.count)
+        #expect(opened.vector == after.vector && opened.rows.count == after.rows.count)
         log.say("third", at: 70)
         try again.append(log.taken())
         again.close()
@@ -275,7 +275,7 @@ struct StoreReloadTests {
         #expect(try bodies(loser) == ["one", "lost"])
         #expect(after.vector[.a] == 5 && after.vector.components.count == 2)
         // It is known where they part, so the other side's document is there, too.
-        #expect(Set(after.documents.compactMap { $0.value?.string }) == ["x", "y"])
+        #expect(Set(after.rows.compactMap { $0.value?.string }) == ["x", "y"])
     }
 
     @Test(

@@ -108,12 +108,12 @@ import Testing
                 == .history(room: "x", limit: -3, before: position))
         #expect(
             command(#"{"type":"crdt_orset_add","body":"milk"}"#)
-                == .setAdd(DocumentWriteCommand(doc: "default", value: "milk")))
+                == .write(DocumentWriteCommand(.orSet, doc: "default", .init(.add, key: "milk"))))
         #expect(
             command(#"{"type":"crdt_orset_remove","doc":"list","body":"milk","key":"k"}"#)
-                == .setRemove(DocumentWriteCommand(doc: "list", value: "milk", key: "k")))
-        #expect(command(#"{"type":"crdt_orset_values","doc":""}"#) == .setValues(doc: "default"))
-        #expect(command(#"{"type":"crdt_lww_get","doc":"title"}"#) == .registerGet(doc: "title"))
+                == .write(DocumentWriteCommand(.orSet, doc: "list", .init(.remove, key: "milk"), key: "k")))
+        #expect(command(#"{"type":"crdt_orset_values","doc":""}"#) == .read(.init(.orSet, doc: "default")))
+        #expect(command(#"{"type":"crdt_lww_get","doc":"title"}"#) == .read(.init(.register, doc: "title")))
     }
 
     @Test("an amount is a whole number that every JSON reader holds exactly, and a counter's addition has one")
@@ -125,13 +125,15 @@ import Testing
                 == .success(
                     ClientFrame(
                         ref: "r",
-                        command: .counterAdd(
-                            CounterAddCommand(doc: "votes", amount: -3, key: "k", after: position, copies: 2)))))
+                        command: .write(
+                            DocumentWriteCommand(
+                                .counter, doc: "votes", .init(.increment, amount: -3), key: "k", after: position,
+                                copies: 2)))))
         let largest: [Int64] = [0, 9_007_199_254_740_992, -9_007_199_254_740_992]
         for amount in largest {
             #expect(
                 command(#"{"type":"crdt_counter_add","amount":\#(amount)}"#)
-                    == .counterAdd(CounterAddCommand(doc: "default", amount: amount)))
+                    == .write(DocumentWriteCommand(.counter, doc: "default", .init(.increment, amount: amount))))
         }
         let wrong = [
             "null", "\"1\"", "1.5", "1.0", "1e2", "9007199254740993", "-9007199254740993", "1\(largest[1])0000",
@@ -142,20 +144,22 @@ import Testing
                     == .failure(.invalidMessage(ref: "r")), "\(amount)")
         }
         #expect(decode(#"{"type":"crdt_counter_add","ref":"r"}"#) == .failure(.invalidMessage(ref: "r")))
-        #expect(command(#"{"type":"crdt_counter_get"}"#) == .counterGet(doc: "default"))
-        #expect(command(#"{"type":"crdt_counter_get","doc":"votes"}"#) == .counterGet(doc: "votes"))
+        #expect(command(#"{"type":"crdt_counter_get"}"#) == .read(.init(.counter, doc: "default")))
+        #expect(command(#"{"type":"crdt_counter_get","doc":"votes"}"#) == .read(.init(.counter, doc: "votes")))
         #expect(decode(#"{"type":"docs","ref":"q"}"#) == .success(ClientFrame(ref: "q", command: .documents)))
     }
 
     @Test("null clears a register, an absent body empties it, and neither makes a set's element null")
     func registers() {
-        func write(_ value: Text?) -> DocumentWriteCommand { DocumentWriteCommand(doc: "default", value: value) }
-        #expect(command(#"{"type":"crdt_lww_set","body":"v"}"#) == .registerSet(write("v")))
-        #expect(command(#"{"type":"crdt_lww_set","body":null}"#) == .registerSet(write(nil)))
-        #expect(command(#"{"type":"crdt_lww_set"}"#) == .registerSet(write("")))
-        #expect(command(#"{"body":null,"type":"crdt_lww_set","body":"late"}"#) == .registerSet(write("late")))
-        #expect(command(#"{"body":"early","type":"crdt_lww_set","body":null}"#) == .registerSet(write(nil)))
-        #expect(command(#"{"type":"crdt_orset_add","body":null}"#) == .setAdd(write("")))
+        func set(_ value: Text?) -> ClientCommand { .write(.init(.register, doc: "default", .setting(value))) }
+        #expect(command(#"{"type":"crdt_lww_set","body":"v"}"#) == set("v"))
+        #expect(command(#"{"type":"crdt_lww_set","body":null}"#) == set(nil))
+        #expect(command(#"{"type":"crdt_lww_set"}"#) == set(""))
+        #expect(command(#"{"body":null,"type":"crdt_lww_set","body":"late"}"#) == set("late"))
+        #expect(command(#"{"body":"early","type":"crdt_lww_set","body":null}"#) == set(nil))
+        #expect(
+            command(#"{"type":"crdt_orset_add","body":null}"#)
+                == .write(.init(.orSet, doc: "default", .init(.add, key: ""))))
     }
 
     @Test("members may come in any order, unknown ones are skipped, of two with a name the later counts")

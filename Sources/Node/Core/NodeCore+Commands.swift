@@ -36,8 +36,11 @@ extension NodeCore {
             effects.append(.read(.history(page)))
         case .resume(let room, let cursor):
             resume(room, cursor, ref: ref, id, at: now, into: &effects)
-        case .setAdd, .setRemove, .setValues, .registerSet, .registerGet, .counterAdd, .counterGet, .documents:
-            handleDocument(command, ref: ref, from: id, session, at: now)
+        case .write(let write): self.write(write, ref: ref, from: id, session, at: now)
+        case .read(let asked):
+            let document = DocumentID(room: rooms.name(of: session.room), kind: asked.kind, name: asked.doc)
+            read(.value(document), ref: ref, for: id, at: now)
+        case .documents: read(.list(room: rooms.name(of: session.room)), ref: ref, for: id, at: now)
         }
     }
 

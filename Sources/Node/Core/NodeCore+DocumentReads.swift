@@ -3,9 +3,7 @@ import ConvergeWire
 
 /// A question about documents.
 enum DocumentQuestion: Hashable, Sendable {
-    case elements(DocumentID)
     case value(DocumentID)
-    case count(DocumentID)
     case list(room: Text)
 }
 
@@ -60,29 +58,20 @@ extension NodeCore {
 
 /// What stands, before it is a frame.
 private enum Answer {
-    case elements(DocumentID, [Text])
-    case value(DocumentID, Text?)
-    case count(DocumentID, Int64)
+    case value(DocumentID, DocumentValue)
     case list(room: Text, [(name: Text, kind: DocumentKind)])
 
     /// - Parameter before: what stood before all that is not settled, where that is what is asked for.
     init(to question: DocumentQuestion, _ documents: borrowing Documents, before: DocumentsBefore?) {
         switch question {
-        case .elements(let document): self = .elements(document, documents.elements(of: document, before: before))
         case .value(let document): self = .value(document, documents.value(of: document, before: before))
-        case .count(let document): self = .count(document, documents.count(of: document, before: before) ?? 0)
         case .list(let room): self = .list(room: room, documents.documents(in: room, before: before))
         }
     }
 
     func encode(by encoder: inout ServerFrameEncoder, _ stamp: FrameStamp, ref: Text?, to frame: inout ByteBuffer) {
         switch self {
-        case .elements(let document, let items):
-            encoder.setValues(stamp, room: document.room, doc: document.name, items: items, ref: ref, to: &frame)
-        case .value(let document, let value):
-            encoder.registerValue(stamp, room: document.room, doc: document.name, value: value, ref: ref, to: &frame)
-        case .count(let document, let value):
-            encoder.counterValue(stamp, room: document.room, doc: document.name, value: value, ref: ref, to: &frame)
+        case .value(let document, let value): encoder.value(stamp, value, of: document, ref: ref, to: &frame)
         case .list(let room, let documents):
             encoder.documents(stamp, room: room, documents: documents, ref: ref, to: &frame)
         }

@@ -12,34 +12,26 @@ extension NodeCore {
         if options.planted.has(.unknownKindDropped), !entry.kind.isKnown { return }
         open.batch.entries.append(entry)
         counters.entriesReceived &+= 1
-        guard entry.namespace == 0 else { return }
-        if entry.flags.contains(.redacted) {
+        switch entry.meaning {
+        case .message(let payload): take(payload, of: entry)
+        case .system(let payload): take(payload, of: entry, at: now)
+        case .document(let payload):
+            let shown = apply(payload, of: entry)
+            if shown != .hidden { show(entry, shown) }
+        case .redaction(let redaction):
+            if !options.planted.has(.redactionForgotten) { open.batch.effects.append(.redact(redaction.target)) }
+        case .erased(let id):
             // What it was is gone, but a twin of it must still find it.
-            if let id = entry.redactedMessageID { open.batch.effects.append(.key(id, position: entry.position)) }
-            return
-        }
-        entry.payload.withUnsafeBytes { bytes in
+            if let id { open.batch.effects.append(.key(id, position: entry.position)) }
+        case .none:
             // What a newer build has written is kept as it is and not interpreted.
-            switch entry.kind {
-            case .message:
-                if let payload = try? MessagePayload(decoding: bytes) { take(payload, of: entry) }
-            case .system:
-                if let payload = try? SystemPayload(decoding: bytes) { take(payload, of: entry, at: now) }
-            case .document:
-                if let payload = try? DocumentPayload(decoding: bytes) { take(payload, of: entry) }
-            case .redaction:
-                if let payload = try? RedactionPayload(decoding: bytes), !options.planted.has(.redactionForgotten) {
-                    open.batch.effects.append(.redact(payload.target))
-                }
-            default:
-                break
-            }
+            break
         }
     }
 
     private mutating func take(_ payload: MessagePayload, of entry: Entry) {
         if let id = payload.id { open.batch.effects.append(.key(id, position: entry.position)) }
-        show(entry, standing: nil)
+        show(entry)
     }
 
     private mutating func take(_ payload: SystemPayload, of entry: Entry, at now: UInt64) {
@@ -49,7 +41,7 @@ extension NodeCore {
         let last = attendance.lastEvent(of: RoomUser(room: entry.room, user: payload.user))
         let twin = last?.turn == payload.turn ? last?.position : nil
         if note(payload, of: entry) {
-            show(entry, standing: nil)
+            show(entry)
         } else if twin.map({ entry.position < $0 }) ?? true {
             // History will have it. Behind its twin it is hidden.
             passOver(entry, twin: twin?.dot)
@@ -60,33 +52,20 @@ extension NodeCore {
         }
     }
 
-    private mutating func take(_ payload: DocumentPayload, of entry: Entry) {
-        let document = DocumentID(room: entry.room, kind: payload.delta.kind, name: payload.name)
-        let change = documents.apply(payload.delta, to: document, dot: entry.dot, timestamp: entry.timestamp)
-        open.documents = documents.mark
-        open.batch.effects.append(contentsOf: effects(of: payload.delta, on: document, entry))
-        switch change {
-        case .added, .removed: show(entry, standing: nil)
-        case .registerSet(let value, won: true): show(entry, standing: value)
-        case .counted(let value): show(entry, standing: nil, value: value)
-        case .survived, .registerSet(_, won: false): open.batch.effects.append(.hide(entry.dot))
-        }
-    }
-
     /// Shows an entry to those who are in its room when it is stored.
-    private mutating func show(_ entry: Entry, standing: Text?, value: Int64? = nil) {
+    private mutating func show(_ entry: Entry, _ shown: DocumentShown = .asWritten) {
         let room = rooms.open(entry.room)
         rooms.retain(room)
         open.rooms.append(room)
         if options.planted.has(.shownBeforeStored) {
             readyLoops.formUnion(rooms.loops(in: room))
             ready.append(to: .room(room), dot: entry.dot) {
-                try? encoder.appendFrame(of: entry, standing: standing, value: value, to: &$0)
+                try? encoder.appendFrame(of: entry, shown: shown, to: &$0)
             }
             return
         }
         open.frames.append(to: .room(room), dot: entry.dot) {
-            try? encoder.appendFrame(of: entry, standing: standing, value: value, to: &$0)
+            try? encoder.appendFrame(of: entry, shown: shown, to: &$0)
         }
     }
 

@@ -200,7 +200,7 @@ extension NodeCore {
     private mutating func load(_ recovered: Recovered) {
         position = recovered.vector
         documents = Documents(limits: options.documents, planted: options.planted)
-        for row in recovered.documents { documents.load(row) }
+        for cell in recovered.documents { documents.load(cell) }
         attendance.load(recovered.attendance, isComplete: recovered.attendanceComplete)
     }
 
@@ -209,11 +209,10 @@ extension NodeCore {
         let before = position
         load(recovered)
         clock.observe(recovered.clock, wall: now, limit: .max)
-        for entry in open.batch.entries where entry.kind == .document {
-            let payload = entry.payload.withUnsafeBytes { try? DocumentPayload(decoding: $0) }
-            guard let payload else { continue }
-            let document = DocumentID(room: entry.room, kind: payload.delta.kind, name: payload.name)
-            _ = documents.apply(payload.delta, to: document, dot: entry.dot, timestamp: entry.timestamp)
+        for entry in open.batch.entries {
+            guard case .document(let payload) = entry.meaning else { continue }
+            _ = documents.apply(
+                payload.delta, to: payload.document(in: entry.room), dot: entry.dot, timestamp: entry.timestamp)
         }
         open.documents = documents.mark
         for case .attendance(let record) in open.batch.effects { _ = attendance.apply(record) }

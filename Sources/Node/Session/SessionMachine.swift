@@ -55,13 +55,12 @@ struct SessionMachine {
             if let room = message.room, room.byteCount > limits.room { return "invalid room" }
         case .join(let room):
             if room.isEmpty || room.byteCount > limits.room { return "invalid room" }
-        case .setAdd(let write), .setRemove(let write), .registerSet(let write):
-            if write.doc.byteCount > limits.document { return "invalid document" }
-            if (write.value?.byteCount ?? 0) > limits.body { return "message too large" }
-        case .counterAdd(let write):
-            if write.doc.byteCount > limits.document { return "invalid document" }
-        case .setValues(let doc), .registerGet(let doc), .counterGet(let doc):
-            if doc.byteCount > limits.document { return "invalid document" }
+        case .write(let command):
+            if command.doc.byteCount > limits.document { return "invalid document" }
+            let write = command.write
+            if write.key.byteCount + (write.value?.byteCount ?? 0) > limits.body { return "message too large" }
+        case .read(let asked):
+            if asked.doc.byteCount > limits.document { return "invalid document" }
         case .users(let room?, _, _), .history(let room?, _, _), .resume(let room?, _):
             if room.byteCount > limits.room { return "invalid room" }
         case .users, .history, .resume, .rooms, .leave, .documents:

@@ -70,7 +70,7 @@ struct FeedReader {
             page.reached.advance(to: entry.dot)
             guard question.wants(entry.dot) else { continue }
             frames.append(to: .session(session), dot: entry.dot) {
-                try? encoder.appendFrame(of: entry, standing: entry.writtenValue, to: &$0)
+                try? encoder.appendFrame(of: entry, to: &$0)
             }
         }
         return taken
@@ -92,7 +92,7 @@ struct FeedReader {
                 page.reached.advance(to: entry.dot)
                 guard question.wants(entry.dot, isSystem: entry.kind == .system) else { continue }
                 if entry.kind == .document {
-                    if let name = entry.documentName { documents.insert(name) }
+                    if case .document(let payload) = entry.meaning { documents.insert(payload.name) }
                 } else {
                     // An entry whose payload is erased, or of a kind this build does not know, is not shown.
                     try? encoder.appendHistoryEntry(entry, to: &frame)
@@ -109,22 +109,5 @@ struct FeedReader {
             }
         }
         return taken
-    }
-}
-
-extension Entry {
-    private var documentPayload: DocumentPayload? {
-        guard kind == .document else { return nil }
-        return payload.withUnsafeBytes { try? DocumentPayload(decoding: $0) }
-    }
-
-    /// The document that the entry is about.
-    fileprivate var documentName: Text? { documentPayload?.name }
-
-    /// The value that stood when this entry was placed, where it wrote a register: its own, since a write that lost is
-    /// hidden and not read here.
-    fileprivate var writtenValue: Text? {
-        guard case .set(let value)? = documentPayload?.delta else { return nil }
-        return value
     }
 }

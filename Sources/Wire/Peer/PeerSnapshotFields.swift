@@ -6,7 +6,7 @@ import ConvergeCRDT
 // cursor    0 none · 1 room kind(1) name · 2 room user · 3 id(16) · 4 replica seq
 // chunk     number · status(1) · at · document* · attendance* · key* · entry* · cursor · [end, where it is final]
 // document  room · kind(1) · name · touched · row*
-// row       lead (bit 0: a value, bit 1: totals) · [value] · [up · down] · replica · seq · timestamp
+// row       see PeerDocumentFields.swift
 // end       (replica · seq · hash(16))* · floors · clock
 
 extension SnapshotWant {
@@ -141,64 +141,6 @@ extension DocumentID: PeerField {
         writer.append(room: room)
         writer.append(byte: kind.rawValue)
         writer.append(name)
-    }
-}
-
-extension SnapshotDocument: PeerField {
-    static var fewestBytes: Int { DocumentID.fewestBytes + 2 }
-
-    init(reading reader: inout PeerReader) throws(PeerFrameError) {
-        let id = try DocumentID(reading: &reader)
-        let touched = try reader.vector()
-        let rows = try reader.list(of: Row.self)
-        self.init(id: id, touched: touched, rows: rows.map { $0.row(of: id) })
-    }
-
-    func write(to writer: inout PeerWriter) {
-        id.write(to: &writer)
-        writer.append(touched)
-        writer.append(rows.map { Row($0) })
-    }
-
-    /// A row without its document, which is the one that it stands in.
-    private struct Row: PeerField {
-        static var fewestBytes: Int { 4 }
-
-        var value: Text?
-        var totals: CounterTotals?
-        var dot: Dot
-        var timestamp: HybridTimestamp
-
-        init(_ row: DocumentRow) {
-            value = row.value
-            totals = row.totals
-            dot = row.dot
-            timestamp = row.timestamp
-        }
-
-        func row(of document: DocumentID) -> DocumentRow {
-            DocumentRow(document: document, value: value, totals: totals, dot: dot, timestamp: timestamp)
-        }
-
-        init(reading reader: inout PeerReader) throws(PeerFrameError) {
-            let lead = try reader.byte()
-            guard lead < 4 else { throw .invalidField }
-            if lead & 1 != 0 { value = try reader.text() }
-            if lead & 2 != 0 { totals = CounterTotals(up: try reader.number(), down: try reader.number()) }
-            dot = try Dot(reading: &reader)
-            timestamp = try reader.timestamp()
-        }
-
-        func write(to writer: inout PeerWriter) {
-            writer.append(byte: (value == nil ? 0 : 1) | (totals == nil ? 0 : 2))
-            if let value { writer.append(value) }
-            if let totals {
-                writer.append(totals.up)
-                writer.append(totals.down)
-            }
-            dot.write(to: &writer)
-            writer.append(timestamp)
-        }
     }
 }
 

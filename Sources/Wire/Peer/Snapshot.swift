@@ -95,7 +95,7 @@ public struct SnapshotChunk: Hashable, Sendable {
     public var latest: HybridTimestamp? {
         var latest = end?.clock
         func look(_ timestamp: HybridTimestamp) { latest = max(latest ?? .zero, timestamp) }
-        for document in documents { for row in document.rows { look(row.timestamp) } }
+        for document in documents { for cell in document.cells { look(cell.timestamp) } }
         for record in attendance { look(record.position.timestamp) }
         for key in keys { look(key.position.timestamp) }
         for entry in entries { look(entry.timestamp) }
@@ -128,17 +128,17 @@ public struct LogEnd: Hashable, Sendable {
     }
 }
 
-/// One whole document: its rows, and what affected it.
+/// One whole document: its cells, and what affected it.
 public struct SnapshotDocument: Hashable, Sendable {
     public var id: DocumentID
     /// The highest seq of each replica that affected it; kept also when it is empty.
     public var touched: VersionVector
-    public var rows: [DocumentRow]
+    public var cells: [DocumentCell]
 
-    public init(id: DocumentID, touched: VersionVector, rows: [DocumentRow]) {
+    public init(id: DocumentID, touched: VersionVector, cells: [DocumentCell]) {
         self.id = id
         self.touched = touched
-        self.rows = rows
+        self.cells = cells
     }
 }
 
@@ -150,39 +150,6 @@ public struct KeyPosition: Hashable, Sendable {
     public init(id: MessageID, position: Position) {
         self.id = id
         self.position = position
-    }
-}
-
-/// One row of a document: an element of a set under one of its dots, a register's value, or one replica's part of a
-/// counter.
-public struct DocumentRow: Hashable, Sendable {
-    public var document: DocumentID
-    /// The element, or the register's value; nil for a cleared register and for a counter.
-    public var value: Text?
-    /// A counter's row: what this replica has added to it and taken from it in all.
-    public var totals: CounterTotals?
-    public var dot: Dot
-    public var timestamp: HybridTimestamp
-
-    public init(
-        document: DocumentID, value: Text?, totals: CounterTotals? = nil, dot: Dot, timestamp: HybridTimestamp
-    ) {
-        self.document = document
-        self.value = value
-        self.totals = totals
-        self.dot = dot
-        self.timestamp = timestamp
-    }
-}
-
-/// What one replica has added to a counter, and taken from it, since the beginning: neither ever falls.
-public struct CounterTotals: Hashable, Sendable {
-    public var up: UInt64
-    public var down: UInt64
-
-    public init(up: UInt64 = 0, down: UInt64 = 0) {
-        self.up = up
-        self.down = down
     }
 }
 

@@ -73,7 +73,7 @@ struct ReplicatorDisk {
             .sorted { $0.key < $1.key }
         let room = max(1, Int(want.limit) / Self.documentBytes)
         chunk.documents = rest.prefix(room).map {
-            SnapshotDocument(id: Self.id($0.key), touched: $0.value, rows: [])
+            SnapshotDocument(id: Self.id($0.key), touched: $0.value, cells: [])
         }
         if rest.count > room {
             chunk.status = .more

@@ -317,18 +317,18 @@ extension ClientCommand {
     }
 
     static func add(_ element: Text, doc: Text = "d") -> ClientCommand {
-        .setAdd(DocumentWriteCommand(doc: doc, value: element))
+        .write(DocumentWriteCommand(.orSet, doc: doc, .init(.add, key: element)))
     }
 
     static func remove(_ element: Text, doc: Text = "d") -> ClientCommand {
-        .setRemove(DocumentWriteCommand(doc: doc, value: element))
+        .write(DocumentWriteCommand(.orSet, doc: doc, .init(.remove, key: element)))
     }
 
     static func count(_ amount: Int64, doc: Text = "d") -> ClientCommand {
-        .counterAdd(CounterAddCommand(doc: doc, amount: amount))
+        .write(DocumentWriteCommand(.counter, doc: doc, .init(.increment, amount: amount)))
     }
 
     static func set(_ value: Text?, doc: Text = "d") -> ClientCommand {
-        .registerSet(DocumentWriteCommand(doc: doc, value: value))
+        .write(DocumentWriteCommand(.register, doc: doc, .setting(value)))
     }
 }

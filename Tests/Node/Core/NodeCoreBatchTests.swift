@@ -106,7 +106,7 @@ import Testing
         node.say(ann, "2", ref: "b")
         node.send(ann, .add("y"), ref: "c")
         node.send(ann, .rooms)
-        node.send(ann, .setValues(doc: "d"))
+        node.send(ann, .read(.init(.orSet, doc: "d")))
         #expect(
             node.words(ann) == [
                 "error storage unavailable b", "error storage unavailable c", "rooms ", "values x",
@@ -145,7 +145,7 @@ import Testing
         #expect((node.replica != old) == failsSync)
         node.forgetShown()
         node.say(ann, "kept", ref: "r")
-        node.send(ann, .setValues(doc: "d"))
+        node.send(ann, .read(.init(.orSet, doc: "d")))
         node.settle()
         #expect(node.words(ann) == ["message kept", "ack r", "values x"])
         #expect(node.log.first?.dot.seq == 1)
@@ -201,8 +201,8 @@ import Testing
         node.commit()
         node.settle()
         node.forgetShown()
-        node.send(ann, .setValues(doc: "d"))
-        node.send(ann, .registerGet(doc: "d"))
+        node.send(ann, .read(.init(.orSet, doc: "d")))
+        node.send(ann, .read(.init(.register, doc: "d")))
         let survived = unknownStored == true
         #expect(
             node.words(ann) == [

@@ -31,7 +31,7 @@ import Testing
                 .count(amount: 1, totals: CounterTotals(up: 1)),
             ])
         let touched = node.batches.flatMap(\.effects).compactMap { effect -> DocumentID? in
-            if case .touch(let document, _) = effect { document } else { nil }
+            if case .cells(let change) = effect, !change.touched.isEmpty { change.document } else { nil }
         }
         #expect(touched.map(\.name) == ["d", "d", "other"] && touched.allSatisfy { $0.kind == .counter })
         #expect(node.violations == [])
@@ -44,13 +44,13 @@ import Testing
         let bob = node.enter("bob")
         node.settle()
         node.forgetShown()
-        node.send(bob, .counterGet(doc: "d"), ref: "0")
+        node.send(bob, .read(.init(.counter, doc: "d")), ref: "0")
         #expect(node.words(bob) == ["counter 0"])
         node.send(ann, .count(5))
-        node.send(bob, .counterGet(doc: "d"), ref: "1")
+        node.send(bob, .read(.init(.counter, doc: "d")), ref: "1")
         node.send(bob, .documents, ref: "2")
         node.send(ann, .count(5))
-        node.send(bob, .counterGet(doc: "d"), ref: "3")
+        node.send(bob, .read(.init(.counter, doc: "d")), ref: "3")
         node.send(bob, .documents, ref: "4")
         #expect(node.words(bob) == [])
         node.commit()
@@ -73,8 +73,8 @@ import Testing
         node.send(ann, .count(4))
         node.commit()
         node.forgetShown()
-        node.send(ann, .counterGet(doc: "d"))
-        node.send(ann, .counterGet(doc: "e"))
+        node.send(ann, .read(.init(.counter, doc: "d")))
+        node.send(ann, .read(.init(.counter, doc: "e")))
         node.send(ann, .documents)
         #expect(node.words(ann) == ["counter 5", "counter 0", "docs d counter"])
         #expect(node.violations == [])

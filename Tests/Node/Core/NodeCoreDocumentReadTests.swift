@@ -19,9 +19,9 @@ import Testing
     }
 
     private func askAll(_ node: CoreUnderTest, _ session: SessionID) {
-        node.send(session, .setValues(doc: "d"))
-        node.send(session, .registerGet(doc: "d"))
-        node.send(session, .counterGet(doc: "d"))
+        node.send(session, .read(.init(.orSet, doc: "d")))
+        node.send(session, .read(.init(.register, doc: "d")))
+        node.send(session, .read(.init(.counter, doc: "d")))
         node.send(session, .documents)
     }
 
@@ -35,9 +35,9 @@ import Testing
         node.settle()
         node.forgetShown()
         node.send(ann, .add("x"), ref: "1")
-        node.send(bob, .setValues(doc: "d"), ref: "2")
+        node.send(bob, .read(.init(.orSet, doc: "d")), ref: "2")
         node.send(ann, .add("y"), ref: "3")
-        node.send(bob, .setValues(doc: "d"), ref: "4")
+        node.send(bob, .read(.init(.orSet, doc: "d")), ref: "4")
         #expect(node.words(bob) == [])
         node.commit()
         #expect(node.words(bob) == ["crdt_orset_added x", "values x"])
@@ -60,9 +60,9 @@ import Testing
             .session(ann, .command(ref: nil, .set("second"))), .session(ann, .command(ref: nil, .count(4))),
             .session(ann, .command(ref: nil, .add("only", doc: "late"))))
         // Asked while the batch is on its way, and behind the next one.
-        node.send(bob, .setValues(doc: "d"), ref: "a")
+        node.send(bob, .read(.init(.orSet, doc: "d")), ref: "a")
         node.send(ann, .add("behind"))
-        node.send(bob, .setValues(doc: "d"), ref: "b")
+        node.send(bob, .read(.init(.orSet, doc: "d")), ref: "b")
         #expect(node.words(bob) == [])
         node.commit()
         #expect(node.words(bob) == ["values kept", "values kept"])
@@ -76,7 +76,7 @@ import Testing
         let late = node.words(bob)
         #expect(late.contains("crdt_orset_added new") == stored)
         #expect(!late.contains { $0.hasPrefix("values") })
-        node.send(bob, .setValues(doc: "d"))
+        node.send(bob, .read(.init(.orSet, doc: "d")))
         node.send(bob, .documents)
         #expect(
             node.words(bob)
@@ -89,7 +89,7 @@ import Testing
         let (node, ann, bob) = node()
         node.store.setOutage(.full("disk"))
         node.send(ann, .add("lost"), ref: "w")
-        node.send(bob, .setValues(doc: "d"))
+        node.send(bob, .read(.init(.orSet, doc: "d")))
         node.commit()
         #expect(node.words(ann) == ["error storage unavailable w"])
         #expect(node.words(bob) == ["values kept"])

@@ -134,10 +134,10 @@ private final class RandomRun {
         case 7: command = .add(element())
         case 8: command = .remove(element())
         case 9: command = .set(random.once(in: 5) ? nil : element())
-        case 10: command = .setValues(doc: "d")
+        case 10: command = .read(.init(.orSet, doc: "d"))
         case 11: command = .count(Int64.random(in: -5...5, using: &random))
-        case 12: command = random.once(in: 2) ? .counterGet(doc: "d") : .documents
-        default: command = .registerGet(doc: "d")
+        case 12: command = random.once(in: 2) ? .read(.init(.counter, doc: "d")) : .documents
+        default: command = .read(.init(.register, doc: "d"))
         }
         sent[ref] = Sent(session: id, body: body, keyed: keyed)
         return [.session(id, .command(ref: Text(ref), command))]
@@ -234,20 +234,20 @@ private final class RandomRun {
         var register: (position: Position, value: Text?)?
         var counted: Int64 = 0
         for entry in all.sorted(by: { $0.position < $1.position }) where entry.kind == .document {
-            guard let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }) else { continue }
-            switch payload.delta {
-            case .add(let element, let replacing):
-                elements[element, default: []].subtract(replacing)
-                elements[element, default: []].insert(entry.dot)
-            case .remove(let element, let observed): elements[element]?.subtract(observed)
-            case .set(let value): register = (entry.position, value)
-            case .count(let amount, _): counted += amount
+            guard case .document(let payload) = entry.meaning else { continue }
+            let delta = payload.delta
+            switch delta.kind {
+            case .orSet:
+                elements[delta.key, default: []].subtract(delta.observed)
+                if delta.operation == .add { elements[delta.key, default: []].insert(entry.dot) }
+            case .register: register = (entry.position, delta.value)
+            case .counter: counted += delta.amount
             }
         }
         let expected = elements.filter { !$0.value.isEmpty }.keys.sorted().map(\.string)
-        node.send(id, .setValues(doc: "d"))
-        node.send(id, .counterGet(doc: "d"))
-        node.send(id, .registerGet(doc: "d"))
+        node.send(id, .read(.init(.orSet, doc: "d")))
+        node.send(id, .read(.init(.counter, doc: "d")))
+        node.send(id, .read(.init(.register, doc: "d")))
         let shown = node.shown(id)
         var problems: [String] = []
         if shown.first?.items != expected { problems.append("set \(shown.first?.items ?? []), not \(expected)") }

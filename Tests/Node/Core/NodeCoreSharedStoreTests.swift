@@ -13,7 +13,9 @@ struct NodeCoreSharedStoreTests {
     static let ways = SharedTestDatabase.pooler == nil ? [false] : [false, true]
 
     private func elements(_ cores: SharedCores, _ index: Int) -> [Text] {
-        cores.nodes[index].core.documents.elements(of: DocumentID(room: "lobby", kind: .orSet, name: "set"))
+        let set = DocumentID(room: "lobby", kind: .orSet, name: "set")
+        guard case .list(let elements) = cores.nodes[index].core.documents.value(of: set) else { return [] }
+        return elements
     }
 
     @Test("nodes without links converge through it: each shows what the others wrote, once", arguments: ways)
@@ -24,19 +26,22 @@ struct NodeCoreSharedStoreTests {
             for index in 0..<3 {
                 cores.send(index, sessions[index], .say("\(index)/\(round)"))
                 cores.send(
-                    index, sessions[index], .setAdd(DocumentWriteCommand(doc: "set", value: Text("\(index)/\(round)"))))
-                cores.send(index, sessions[index], .counterAdd(CounterAddCommand(doc: "n", amount: 1)))
+                    index, sessions[index],
+                    .write(DocumentWriteCommand(.orSet, doc: "set", .init(.add, key: Text("\(index)/\(round)")))))
+                cores.send(
+                    index, sessions[index],
+                    .write(DocumentWriteCommand(.counter, doc: "n", .init(.increment, amount: 1))))
             }
             cores.run(1)
         }
-        cores.send(0, sessions[0], .setRemove(DocumentWriteCommand(doc: "set", value: "1/0")))
+        cores.send(0, sessions[0], .write(DocumentWriteCommand(.orSet, doc: "set", .init(.remove, key: "1/0"))))
         cores.run(6)
         let all = (0..<3).flatMap { index in (0..<4).map { "\(index)/\($0)" } }
         for index in 0..<3 {
             #expect(cores.bodies(index).sorted() == all)
             #expect(elements(cores, index).map(\.string) == all.filter { $0 != "1/0" })
             let counter = DocumentID(room: "lobby", kind: .counter, name: "n")
-            #expect(cores.nodes[index].core.documents.count(of: counter) == 12)
+            #expect(cores.nodes[index].core.documents.value(of: counter) == .number(12))
             #expect(cores.nodes[index].dots.values.allSatisfy { $0 == 1 })
             #expect(cores.nodes[index].core.position == cores.nodes[0].core.position)
         }
@@ -183,12 +188,12 @@ struct NodeCoreSharedStoreTests {
     func beats() throws {
         let cores = try SharedCores(["one"], isLinked: false)
         let ann = cores.enter(0, "ann")
-        cores.send(0, ann, .setAdd(DocumentWriteCommand(doc: "set", value: "x")))
+        cores.send(0, ann, .write(DocumentWriteCommand(.orSet, doc: "set", .init(.add, key: "x"))))
         cores.nodes[0].failing = .keepsReply
         cores.run(10)
         #expect(cores.nodes[0].isWaiting)
         func read(_ ref: Text) -> [String]? {
-            cores.send(0, ann, .setValues(doc: "set"), ref: ref)
+            cores.send(0, ann, .read(.init(.orSet, doc: "set")), ref: ref)
             return cores.nodes[0].shown.last { $0.ref == ref.string }?.items
         }
         #expect(read("on its way") == ["x"])
@@ -200,7 +205,7 @@ struct NodeCoreSharedStoreTests {
         cores.run(40)
         #expect(read("away") == ["x"])
         cores.comeBack(0)
-        cores.send(0, ann, .setAdd(DocumentWriteCommand(doc: "set", value: "y")), ref: "w")
+        cores.send(0, ann, .write(DocumentWriteCommand(.orSet, doc: "set", .init(.add, key: "y"))), ref: "w")
         #expect(cores.nodes[0].shown.last { $0.ref == "w" }?.type == "ack")
         #expect(read("back") == ["x", "y"] && cores.renewals(0).isEmpty)
     }
@@ -253,7 +258,9 @@ struct NodeCoreSharedStoreTests {
         let ann = cores.enter(0, "ann")
         let bob = cores.enter(1, "bob")
         cores.nodes[1].isDead = true
-        for number in 0..<5 { cores.send(0, ann, .setAdd(DocumentWriteCommand(doc: "set", value: Text("\(number)")))) }
+        for number in 0..<5 {
+            cores.send(0, ann, .write(DocumentWriteCommand(.orSet, doc: "set", .init(.add, key: Text("\(number)")))))
+        }
         let fold = Pruning(
             entriesBefore: .zero, keysBefore: .zero, foldThrough: cores.nodes[0].core.position, limit: 100)
         #expect(try cores.nodes[0].writer?.prune(fold).dropped == 5)

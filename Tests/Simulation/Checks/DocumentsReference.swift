@@ -19,11 +19,8 @@ struct DocumentsReference {
             for record in ledger.records(of: replica).prefix(Int(vector[replica])) where record.entry.kind == .document
             {
                 let entry = record.entry
-                guard let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }) else {
-                    continue
-                }
-                let id = DocumentID(room: entry.room, kind: payload.delta.kind, name: payload.name)
-                documents[id, default: []].append(
+                guard case .document(let payload) = entry.meaning else { continue }
+                documents[payload.document(in: entry.room), default: []].append(
                     Write(dot: entry.dot, timestamp: entry.timestamp, past: record.past, delta: payload.delta))
             }
         }
@@ -33,10 +30,9 @@ struct DocumentsReference {
     func elements(of document: DocumentID) -> [Text] {
         let writes = documents[document] ?? []
         var standing: Set<Text> = []
-        for add in writes {
-            guard case .add(let element, _) = add.delta else { continue }
-            let isUndone = writes.contains { $0.past.covers(add.dot) && $0.element == element }
-            if !isUndone { standing.insert(element) }
+        for add in writes where add.delta.operation == .add {
+            let isUndone = writes.contains { $0.past.covers(add.dot) && $0.delta.key == add.delta.key }
+            if !isUndone { standing.insert(add.delta.key) }
         }
         return standing.sorted()
     }
@@ -45,8 +41,9 @@ struct DocumentsReference {
     func lasting(in document: DocumentID, of vector: VersionVector, beyond given: VersionVector) -> [Text] {
         let writes = documents[document] ?? []
         return writes.filter { vector.covers($0.dot) && !given.covers($0.dot) }.compactMap { add in
-            guard case .add(let element, _) = add.delta else { return nil }
-            return writes.contains { $0.past.covers(add.dot) && $0.element == element } ? nil : element
+            guard add.delta.operation == .add else { return nil }
+            let isUndone = writes.contains { $0.past.covers(add.dot) && $0.delta.key == add.delta.key }
+            return isUndone ? nil : add.delta.key
         }
     }
 
@@ -57,35 +54,16 @@ struct DocumentsReference {
         func order(_ write: Write) -> (HybridTimestamp, ReplicaID) { (write.timestamp, write.dot.replica) }
         let named = writes.filter { vector.covers($0.dot) && !given.covers($0.dot) }
         guard let last = named.max(by: { order($0) < order($1) }) else { return [] }
-        return writes.filter { order($0) >= order(last) }.map { write in
-            guard case .set(let value?) = write.delta else { return "" }
-            return value.string
-        }
+        return writes.filter { order($0) >= order(last) }.map { $0.delta.value?.string ?? "" }
     }
 
     /// A counter is the sum of what its entries say that they have added.
     func count(of document: DocumentID) -> Int {
-        (documents[document] ?? []).reduce(0) { sum, write in
-            guard case .count(let amount, _) = write.delta else { return sum }
-            return sum + Int(amount)
-        }
+        (documents[document] ?? []).reduce(0) { $0 + Int($1.delta.amount) }
     }
 
     /// A register holds what was written last, by (timestamp, replica).
     func value(of document: DocumentID) -> Text? {
-        let last = (documents[document] ?? []).max {
-            ($0.timestamp, $0.dot.replica) < ($1.timestamp, $1.dot.replica)
-        }
-        guard case .set(let value)? = last?.delta else { return nil }
-        return value
-    }
-}
-
-extension DocumentsReference.Write {
-    var element: Text? {
-        switch delta {
-        case .add(let element, _), .remove(let element, _): element
-        case .set, .count: nil
-        }
+        (documents[document] ?? []).max { ($0.timestamp, $0.dot.replica) < ($1.timestamp, $1.dot.replica) }?.delta.value
     }
 }

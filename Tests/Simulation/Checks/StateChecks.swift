@@ -48,11 +48,11 @@ struct StateChecks {
         for (room, positions) in shown(known, state) { words.append("\(room) shows \(positions) there") }
         for document in state.documents where !known.documents.contains(document) {
             words.append(
-                "here \(document.id.room)/\(document.id.name) \(document.touched.components) \(Self.rows(document))")
+                "here \(document.id.room)/\(document.id.name) \(document.touched.components) \(Self.cells(document))")
         }
         for document in known.documents where !state.documents.contains(document) {
             words.append(
-                "there \(document.id.room)/\(document.id.name) \(document.touched.components) \(Self.rows(document))")
+                "there \(document.id.room)/\(document.id.name) \(document.touched.components) \(Self.cells(document))")
         }
         for record in state.attendance where !known.attendance.contains(record) { words.append("here \(record)") }
         for record in known.attendance where !state.attendance.contains(record) { words.append("there \(record)") }
@@ -69,8 +69,8 @@ struct StateChecks {
         }
     }
 
-    static func rows(_ document: SnapshotDocument) -> String {
-        document.rows.map { "\($0.value?.string ?? "")\($0.totals.map { " \($0.up)-\($0.down)" } ?? "") by \($0.dot)" }
+    static func cells(_ document: SnapshotDocument) -> String {
+        document.cells.map { "\($0.key) \($0.value) by \($0.dot)" }
             .joined(separator: ", ")
     }
 }

@@ -80,14 +80,22 @@ extension World {
         case 6: return [(.rooms, newRef(client, sent(.ask, client)))]
         case 7: return [history(client)]
         case 8:
-            return [write(client) { .setAdd(.init(doc: randomDocument(), value: randomElement(), after: $0)) }]
+            return [
+                write(client) {
+                    .write(.init(.orSet, doc: randomDocument(), .init(.add, key: randomElement()), after: $0))
+                }
+            ]
         case 9:
-            return [write(client) { .setRemove(.init(doc: randomDocument(), value: randomElement(), after: $0)) }]
+            return [
+                write(client) {
+                    .write(.init(.orSet, doc: randomDocument(), .init(.remove, key: randomElement()), after: $0))
+                }
+            ]
         case 10:
             let value: Text? = clientChoices.chance(25) ? nil : Text("v\(clientChoices.below(1_000))")
-            return [write(client) { .registerSet(.init(doc: randomDocument(), value: value, after: $0)) }]
-        case 11: return [(.setValues(doc: randomDocument()), newRef(client, sent(.ask, client)))]
-        case 12: return [(.registerGet(doc: randomDocument()), newRef(client, sent(.ask, client)))]
+            return [write(client) { .write(.init(.register, doc: randomDocument(), .setting(value), after: $0)) }]
+        case 11: return [(.read(.init(.orSet, doc: randomDocument())), newRef(client, sent(.ask, client)))]
+        case 12: return [(.read(.init(.register, doc: randomDocument())), newRef(client, sent(.ask, client)))]
         case 13:
             breakOff(client)
             return []
@@ -95,8 +103,8 @@ extension World {
         case 15:
             var sent = sent(.count, client)
             sent.amount = clientChoices.below(9) - 4
-            let add = CounterAddCommand(doc: randomDocument(), amount: Int64(sent.amount))
-            return [(.counterAdd(add), newRef(client, sent))]
+            let add = DocumentWrite(.increment, amount: Int64(sent.amount))
+            return [(.write(.init(.counter, doc: randomDocument(), add)), newRef(client, sent))]
         case 17:
             resumeSomewhere(client)
             return []
@@ -106,7 +114,7 @@ extension World {
         case 19:
             writeUnknownKind(client)
             return []
-        default: return [(.counterGet(doc: randomDocument()), newRef(client, sent(.ask, client)))]
+        default: return [(.read(.init(.counter, doc: randomDocument())), newRef(client, sent(.ask, client)))]
         }
     }
 

@@ -19,14 +19,12 @@ extension World {
         guard scenario.sharing > 0, let cursor = frame.cursor, connection.anchor.expected == room else { return }
         for name in frame.docs ?? [] {
             let name = Text(name)
-            for (kind, command) in [
-                (DocumentKind.orSet, ClientCommand.setValues(doc: name)), (.register, .registerGet(doc: name)),
-            ] {
+            for kind in [DocumentKind.orSet, .register] {
                 var sent = sent(.ask, client)
                 // What the client knows from elsewhere the node need not have yet.
                 sent.named = NamedDocument(
                     id: DocumentID(room: room, kind: kind, name: name), given: given, named: cursor)
-                send(command, ref: newRef(client, sent), client, connection)
+                send(.read(.init(kind, doc: name)), ref: newRef(client, sent), client, connection)
             }
         }
     }

@@ -115,7 +115,7 @@ extension World {
         let (here, there) = (one.store.state.documents, other.store.state.documents)
         guard let document = here.first(where: { !there.contains($0) }) ?? there.first(where: { !here.contains($0) })
         else { return ", and the disks don't differ" }
-        let copies = [here, there].map { $0.first { $0.id == document.id }.map(StateChecks.rows) ?? "nothing" }
+        let copies = [here, there].map { $0.first { $0.id == document.id }.map(StateChecks.cells) ?? "nothing" }
         return ": \(document.id.kind) \(document.id.name) of \(document.id.room) is \(copies[0]), there \(copies[1])"
     }
 
@@ -151,7 +151,10 @@ extension World {
             var question = Question(node: connection.node, room: watcher.room, refs: [])
             var commands: [ClientCommand] = [.users(room: watcher.room, detail: true, limit: nil), .rooms]
             for document in documentNames {
-                commands += [.setValues(doc: document), .registerGet(doc: document), .counterGet(doc: document)]
+                commands += [
+                    .read(.init(.orSet, doc: document)), .read(.init(.register, doc: document)),
+                    .read(.init(.counter, doc: document)),
+                ]
             }
             for command in commands {
                 let ref = newRef(watcher, .init(deed: .ask, room: watcher.room, sentAt: now))
@@ -224,10 +227,11 @@ extension World {
         }
         for (dot, amount) in verdict.amounts where !ledger.forked.contains(where: { $0.replica == dot.replica }) {
             guard let entry = ledger[dot]?.entry,
-                let payload = entry.payload.withUnsafeBytes({ try? DocumentPayload(decoding: $0) }),
-                case .count(let counted, _) = payload.delta, counted != Int64(amount)
+                case .document(let payload) = entry.meaning, payload.delta.operation == .increment,
+                payload.delta.amount != Int64(amount)
             else { continue }
-            problems.append(Problem(rule: .documents, node: -1, words: "\(dot) counts \(counted), asked was \(amount)"))
+            let words = "\(dot) counts \(payload.delta.amount), asked was \(amount)"
+            problems.append(Problem(rule: .documents, node: -1, words: words))
         }
         return problems
     }

@@ -118,13 +118,10 @@ enum Describe {
         case .users(let room, _, _): "users of \(room?.string ?? "here")?"
         case .history(let room, let limit, let before):
             "history of \(room?.string ?? "here") \(limit ?? 0)\(before == nil ? "" : " before")?"
-        case .setAdd(let write): "adds \(write.value?.string ?? "") to \(write.doc)"
-        case .setRemove(let write): "removes \(write.value?.string ?? "") from \(write.doc)"
-        case .registerSet(let write): "sets \(write.doc) to \(write.value?.string ?? "nothing")"
-        case .setValues(let doc): "values of \(doc)?"
-        case .registerGet(let doc): "value of \(doc)?"
-        case .counterAdd(let add): "counts \(add.doc) by \(add.amount)"
-        case .counterGet(let doc): "count of \(doc)?"
+        case .write(let command):
+            "\(command.write.operation) \(command.write.key) \(command.write.value?.string ?? "") "
+                + "\(command.write.amount) in \(command.kind) \(command.doc)"
+        case .read(let asked): "\(asked.kind) \(asked.doc)?"
         case .documents: "documents?"
         case .resume(let room, _): "resumes \(room?.string ?? "here")"
         }

@@ -53,20 +53,23 @@ import Testing
 
     private static func chunk() -> SnapshotChunk {
         let id = DocumentID(room: "dev", kind: .orSet, name: "d")
+        let counter = DocumentID(room: "dev", kind: .counter, name: "d")
         let position = Position(timestamp: HybridTimestamp(rawValue: 3), dot: Dot(replica: bob, seq: 4))
         var chunk = SnapshotChunk(number: 7, status: .final, at: VersionVector([Dot(replica: ann, seq: 9)]))
         chunk.horizon = VersionVector([Dot(replica: bob, seq: 1)])
         chunk.documents = [
             SnapshotDocument(
                 id: id, touched: VersionVector([Dot(replica: ann, seq: 2)]),
-                rows: [
-                    DocumentRow(
-                        document: id, value: "x", dot: Dot(replica: ann, seq: 1),
-                        timestamp: HybridTimestamp(rawValue: 1)),
-                    DocumentRow(
-                        document: id, value: nil, totals: CounterTotals(up: 300, down: 1),
-                        dot: Dot(replica: bob, seq: 2), timestamp: HybridTimestamp(rawValue: 1)),
-                ])
+                cells: [
+                    DocumentCell(
+                        key: "x", value: .none, dot: Dot(replica: ann, seq: 1),
+                        timestamp: HybridTimestamp(rawValue: 1))
+                ]),
+            SnapshotDocument(
+                id: counter, touched: VersionVector([Dot(replica: ann, seq: 3)]),
+                cells: CounterForm.cells(
+                    of: CounterTotals(up: 300, down: 1), dot: Dot(replica: bob, seq: 2),
+                    timestamp: HybridTimestamp(rawValue: 1))),
         ]
         chunk.attendance = [AttendanceRecord(room: "dev", user: "u", displayName: "U", turn: 5, position: position)]
         chunk.keys = [KeyPosition(id: MessageID(high: hash.high, low: hash.low), position: position)]
@@ -80,8 +83,8 @@ import Testing
         return chunk
     }
     private static let chunkHex =
-        "07 03 01 00A1A2A3A4A5A6A7A8 09" + "01 00B1B2B3B4B5B6B7B8 01" + "01 04646576 01 0164 01 01 02 02"
-        + "01 0178 01 01 02" + "02 AC02 01 02 02 00" + "01 00 0175 0155 05 04 02 04"
+        "07 03 01 00A1A2A3A4A5A6A7A8 09" + "01 00B1B2B3B4B5B6B7B8 01" + "02 04646576 01 0164 01 01 02 01"
+        + "01 0178 01 01 02" + "00 03 0164 01 01 03 01" + "02 AC02 01 02 02 00" + "01 00 0175 0155 05 04 02 04"
         + "01 \(hashHex) 00 02 04" + "01 C8 01 AD02 00 00 \(hashHex) 00" + "01 00 01 0164"
         + "01 01 AD02 \(hashHex) 01 02 01 02"
 

@@ -116,19 +116,28 @@ struct PeerSamples {
     }
 
     mutating func documentID() -> DocumentID {
-        DocumentID(room: room(), kind: flip() ? .orSet : .register, name: text())
+        DocumentID(room: room(), kind: DocumentKind.allCases[below(DocumentKind.allCases.count)], name: text())
     }
 
     mutating func document() -> SnapshotDocument {
         let id = documentID()
-        return SnapshotDocument(
-            id: id, touched: vector(),
-            rows: list {
-                DocumentRow(
-                    document: id, value: $0.flip() ? $0.text() : nil,
-                    totals: $0.flip() ? CounterTotals(up: $0.number(), down: $0.number()) : nil, dot: $0.dot(),
-                    timestamp: $0.timestamp())
-            })
+        let touched = vector()
+        let cells: [[DocumentCell]] =
+            switch id.kind {
+            case .orSet:
+                list { [DocumentCell(key: $0.text(), value: .none, dot: $0.dot(), timestamp: $0.timestamp())] }
+            case .register:
+                list {
+                    let value = $0.flip() ? CellValue.text($0.text()) : .none
+                    return [DocumentCell(key: "", value: value, dot: $0.dot(), timestamp: $0.timestamp())]
+                }
+            case .counter:
+                vector().components.map {
+                    CounterForm.cells(
+                        of: CounterTotals(up: number(), down: number()), dot: $0, timestamp: timestamp())
+                }
+            }
+        return SnapshotDocument(id: id, touched: touched, cells: cells.flatMap { $0 })
     }
 
     mutating func cursor() -> SnapshotCursor? {
