@@ -58,6 +58,12 @@ public struct Documents: Sendable {
     /// What a document stands at, as its kind works it out of its cells.
     public func value(of document: DocumentID) -> DocumentValue { document.kind.form.value(of: cells(of: document)) }
 
+    /// A number for what one document holds: another one after whatever changes it. O(n).
+    public func digest(of document: DocumentID, before: DocumentsBefore?) -> UInt64 {
+        let cells = cells(of: document, before: before)
+        return cells.keys.reduce(0) { $0 &+ DocumentsDigest.part($1, in: cells, of: document) }
+    }
+
     /// The documents that stand in a room, by name, and of one name by kind. O(n log n).
     public func documents(in room: Text) -> [(name: Text, kind: DocumentKind)] {
         Self.sorted(rooms[room]?.keys.map { $0 } ?? [])

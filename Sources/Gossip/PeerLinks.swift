@@ -74,7 +74,7 @@ public struct PeerLinks: Sendable {
     /// In the order in which they were opened.
     private var links: [Link] = []
     /// The last processes that were linked under each replica, the oldest first.
-    private var processes: [(replica: ReplicaID, boot: UInt64, process: UInt64)] = []
+    private var processes: [(replica: ReplicaID, boot: UInt64, process: UInt64, lastKind: UInt8)] = []
     public private(set) var refused = 0
     public private(set) var timedOut = 0
 
@@ -82,6 +82,9 @@ public struct PeerLinks: Sendable {
 
     /// The established link to a replica.
     public func link(to replica: ReplicaID) -> LinkID? { links.first { $0.peer?.replica == replica }?.id }
+
+    /// The last kind of document that a replica's process knows, as it said when it was last met; nil where that is not known.
+    public func lastKind(of replica: ReplicaID) -> UInt8? { processes.last { $0.replica == replica }?.lastKind }
 
     /// The hellos of all established links, sorted by replica.
     public var peers: [PeerHello] { links.compactMap(\.peer).sorted { $0.replica < $1.replica } }
@@ -236,7 +239,7 @@ public struct PeerLinks: Sendable {
     private mutating func remember(_ hello: PeerHello) {
         processes.removeAll { $0.replica == hello.replica }
         if processes.count >= options.remembered { processes.removeFirst() }
-        processes.append((hello.replica, hello.boot, hello.process))
+        processes.append((hello.replica, hello.boot, hello.process, hello.lastKind))
     }
 
     /// Whether the established link `old` stays, and the one on which `hello` has come goes.

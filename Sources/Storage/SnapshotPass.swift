@@ -96,6 +96,7 @@ enum SnapshotPass {
             }
             if section <= 0 {
                 let ended = try source.documents(after: document, since: since) { (found) throws(StoreError) in
+                    guard found.id.kind.rawValue <= want.lastKind else { return true }
                     guard fits(found.approximateBytes, .document(found.id)) else { return false }
                     chunk.documents.append(found)
                     return true

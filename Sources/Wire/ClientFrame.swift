@@ -58,8 +58,9 @@ public struct MessageCommand: Hashable, Sendable {
     }
 }
 
-/// A write to a document of the current room.
+/// A write to a document of a room; of the current one where none is named.
 public struct DocumentWriteCommand: Hashable, Sendable {
+    public var room: Text?
     public var kind: DocumentKind
     public var doc: Text
     public var write: DocumentWrite
@@ -68,9 +69,10 @@ public struct DocumentWriteCommand: Hashable, Sendable {
     public var copies: Int?
 
     public init(
-        _ kind: DocumentKind, doc: Text, _ write: DocumentWrite, key: Text? = nil, after: Position? = nil,
-        copies: Int? = nil
+        _ kind: DocumentKind, doc: Text, _ write: DocumentWrite, room: Text? = nil, key: Text? = nil,
+        after: Position? = nil, copies: Int? = nil
     ) {
+        self.room = room
         self.kind = kind
         self.doc = doc
         self.write = write
@@ -80,12 +82,17 @@ public struct DocumentWriteCommand: Hashable, Sendable {
     }
 }
 
-/// What a document of the current room stands at is asked for.
+/// What a document of a room stands at is asked for; of the current one where none is named.
 public struct DocumentReadCommand: Hashable, Sendable {
+    public var room: Text?
     public var kind: DocumentKind
     public var doc: Text
+    /// Which part of it, in a `doc_value`; nil for the whole, in the frame that the kind has.
+    public var page: DocumentPage?
 
-    public init(_ kind: DocumentKind, doc: Text) {
+    public init(_ kind: DocumentKind, doc: Text, room: Text? = nil, page: DocumentPage? = nil) {
+        self.room = room
+        self.page = page
         self.kind = kind
         self.doc = doc
     }

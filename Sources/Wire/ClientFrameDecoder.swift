@@ -28,6 +28,13 @@ private struct Members {
     var key: Text?
     var ref: Text?
     var after: Position?
+    /// What `after` is where it is no position: `doc_get` may have one.
+    var place: Text?
+    // Of `doc` and `doc_get`; in all other frames they are anything.
+    var kind: UnsafeRawBufferPointer?
+    var op: UnsafeRawBufferPointer?
+    var field: UnsafeRawBufferPointer?
+    var value: UnsafeRawBufferPointer?
     var before: Position?
     var cursor: ClientCursor?
     var limit: Int?
@@ -38,11 +45,15 @@ private struct Members {
     var unknownType: Text?
 
     enum Name {
-        case type, room, body, doc, key, ref, after, before, limit, copies, amount, detail, cursor
+        case type, room, body, doc, key, ref, after, before, limit, copies, amount, detail, cursor, kind, op, field,
+            value
 
         @inline(__always)
         init?(_ name: UnsafeRawBufferPointer) {
             switch name.count {
+            case 2:
+                guard name.equals("op") else { return nil }
+                self = .op
             case 3:
                 if name.equals("ref") {
                     self = .ref
@@ -60,6 +71,8 @@ private struct Members {
                     self = .body
                 } else if name.equals("room") {
                     self = .room
+                } else if name.equals("kind") {
+                    self = .kind
                 } else {
                     return nil
                 }
@@ -68,6 +81,10 @@ private struct Members {
                     self = .after
                 } else if name.equals("limit") {
                     self = .limit
+                } else if name.equals("field") {
+                    self = .field
+                } else if name.equals("value") {
+                    self = .value
                 } else {
                     return nil
                 }
@@ -108,13 +125,20 @@ private struct Members {
                 body = isNull ? nil : try json.string()
             case .key: self.key = isNull ? nil : try tag(&json)
             case .ref: ref = isNull ? nil : try tag(&json)
-            case .after: after = isNull ? nil : try position(&json)
+            case .after:
+                let text = isNull ? nil : try json.string()
+                after = text?.withBytes { Position(text: $0) }
+                place = text != nil && after == nil ? text?.text() : nil
             case .before: before = isNull ? nil : try position(&json)
             case .limit: limit = isNull ? nil : try json.integer()
             case .copies: copies = isNull ? nil : try json.integer()
             case .amount: amount = isNull ? nil : try amount(&json)
             case .detail: detail = isNull ? false : try json.bool()
             case .cursor: cursor = isNull ? nil : try json.clientCursor()
+            case .kind: kind = isNull ? nil : try json.rawValue()
+            case .op: op = isNull ? nil : try json.rawValue()
+            case .field: field = isNull ? nil : try json.rawValue()
+            case .value: value = isNull ? nil : try json.rawValue()
             }
         }
         try json.finish()
@@ -139,6 +163,7 @@ private struct Members {
     }
 
     mutating func command() throws(JSONError) -> ClientCommand {
+        if place != nil, type?.withBytes({ $0.equals("doc_get") }) != true { throw .wrongType }
         guard let type, !type.raw.isEmpty else { return message }
         guard let known = type.withBytes({ Command($0) }) else {
             unknownType = ClientFrame.shortened(type.text())
@@ -164,6 +189,12 @@ private struct Members {
             return write(.counter, DocumentWrite(.increment, amount: amount))
         case .counterGet: return .read(DocumentReadCommand(.counter, doc: docName))
         case .documents: return .documents
+        case .change: return try documentChange()
+        case .get:
+            let after = place ?? after.map { $0.text }
+            return .read(
+                DocumentReadCommand(
+                    try documentKind(), doc: docName, room: roomName, page: DocumentPage(after: after, limit: limit)))
         }
     }
 
@@ -171,6 +202,8 @@ private struct Members {
     private enum Command {
         case message, join, leave, rooms, users, history, resume, setAdd, setRemove, setValues, registerSet, registerGet
         case counterAdd, counterGet, documents
+        /// `doc` and `doc_get`, for documents of all kinds.
+        case change, get
 
         init?(_ type: UnsafeRawBufferPointer) {
             if type.equals("message") {
@@ -203,6 +236,10 @@ private struct Members {
                 self = .counterGet
             } else if type.equals("docs") {
                 self = .documents
+            } else if type.equals("doc") {
+                self = .change
+            } else if type.equals("doc_get") {
+                self = .get
             } else {
                 return nil
             }
@@ -215,6 +252,46 @@ private struct Members {
 
     private func write(_ kind: DocumentKind, _ write: DocumentWrite) -> ClientCommand {
         .write(DocumentWriteCommand(kind, doc: docName, write, key: key, after: after, copies: copies))
+    }
+
+    // MARK: Documents of all kinds
+
+    private func documentKind() throws(JSONError) -> DocumentKind {
+        guard let kind = try string(kind).flatMap({ DocumentKind(word: $0) }) else { throw .wrongType }
+        return kind
+    }
+
+    /// What is meant by `field` and `value` is for the kind's layout to say, and whether the kind has such an operation for
+    /// its form.
+    private func documentChange() throws(JSONError) -> ClientCommand {
+        let kind = try documentKind()
+        guard let operation = try string(op).flatMap({ DocumentOperation(word: $0) }) else { throw .wrongType }
+        let field = try string(field)
+        var write = DocumentWrite(operation)
+        switch kind.form.layout {
+        case .element:
+            guard let value else { throw .wrongType }
+            write.key = try Text(documentValue: value)
+        case .value: write.value = try self.value.map { (raw) throws(JSONError) in try Text(documentValue: raw) }
+        case .totals:
+            guard let value else { throw .wrongType }
+            var json = JSONScanner(value)
+            write.amount = try amount(&json)
+        case .cell:
+            guard let field else { throw .wrongType }
+            if operation == .clear { write.operation = .remove }
+            write.key = field
+            write.value = try self.value.map { (raw) throws(JSONError) in try Text(documentValue: raw) }
+        }
+        guard kind.form.layout == .cell || field == nil, kind.form.accepts(write) else { throw .wrongType }
+        return .write(
+            DocumentWriteCommand(kind, doc: docName, write, room: roomName, key: key, after: after, copies: copies))
+    }
+
+    private func string(_ raw: UnsafeRawBufferPointer?) throws(JSONError) -> Text? {
+        guard let raw else { return nil }
+        var json = JSONScanner(raw)
+        return try json.string().text()
     }
 
     /// Trimmed; nil where nothing is left.

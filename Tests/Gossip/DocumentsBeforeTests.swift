@@ -21,7 +21,7 @@ import Testing
                     ? try documents.deltaForAdd(element, to: document)
                     : documents.deltaForRemove(element, from: document)
             case .register: try documents.deltaForSet(random.chance(30) ? nil : element, in: document)
-            case .counter: try documents.deltaForCount(Int64(random.below(9)) - 4, in: document, by: replica)
+            default: try documents.deltaForCount(Int64(random.below(9)) - 4, in: document, by: replica)
             }
         _ = documents.apply(
             delta, to: document, dot: Dot(replica: replica, seq: seq), timestamp: HybridTimestamp(rawValue: seq))

@@ -133,7 +133,7 @@ import Testing
                 switch id.kind {
                 case .orSet: .add(element: "x", replacing: [])
                 case .register: .set(value: nil)
-                case .counter: .count(amount: 0, totals: CounterTotals())
+                default: .count(amount: 0, totals: CounterTotals())
                 }
             _ = documents.apply(delta, to: id, dot: Dot(replica: ann, seq: UInt64(seq) + 1), timestamp: .zero)
         }

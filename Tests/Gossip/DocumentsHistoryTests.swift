@@ -244,7 +244,7 @@ import Testing
                 switch document.kind {
                 case .orSet: .add(element: value ?? "", replacing: [])
                 case .register: .set(value: value)
-                case .counter: .count(amount: 0, totals: totals ?? CounterTotals())
+                default: .count(amount: 0, totals: totals ?? CounterTotals())
                 }
             let dot = Dot(replica: replica, seq: seq)
             return delta.change(of: document, dot: dot, timestamp: HybridTimestamp(milliseconds: time)).put

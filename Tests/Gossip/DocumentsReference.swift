@@ -60,7 +60,7 @@ struct DocumentsReference {
             let deed: Deed = delta.operation == .add ? .add : .remove
             sets[document, default: [:]][delta.key, default: []].append(ElementWrite(dot: entry.dot, deed: deed))
         case .register: registers[document, default: []].append((entry.position, delta.value))
-        case .counter: counters[document, default: []].append((entry.dot, delta.amount))
+        default: counters[document, default: []].append((entry.dot, delta.amount))
         }
     }
 

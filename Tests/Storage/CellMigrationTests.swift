@@ -43,7 +43,7 @@ final class CellMigrationTests {
                 row.value = random.chance(50) ? texts[random.below(texts.count)] : Text("e\(random.below(count))")
                 place.append("\(dot)")
             case .register: row.value = random.chance(30) ? nil : texts[random.below(texts.count)]
-            case .counter:
+            default:
                 let most: [UInt64] = [0, 1, 300, CounterTotals.limit, .max]
                 row.totals = CounterTotals(
                     up: most[random.below(5)], down: random.chance(50) ? 0 : most[random.below(5)])
@@ -62,7 +62,7 @@ final class CellMigrationTests {
                     switch row.document.kind {
                     case .orSet: .add(element: row.value ?? "", replacing: [])
                     case .register: .set(value: row.value)
-                    case .counter: .count(amount: 0, totals: row.totals ?? CounterTotals())
+                    default: .count(amount: 0, totals: row.totals ?? CounterTotals())
                     }
                 return delta.change(of: row.document, dot: row.dot, timestamp: row.timestamp).put
                     .map { StoredCell($0, of: row.document) }
@@ -97,7 +97,7 @@ final class CellMigrationTests {
                 try old.execute(
                     "INSERT INTO register(room, name, value, ts, replica, seq) "
                         + "VALUES (\(room), \(name), \(value), \(place))")
-            case .counter:
+            default:
                 let totals = row.totals ?? CounterTotals()
                 try old.execute(
                     "INSERT INTO counter(room, name, up, down, ts, replica, seq) VALUES (\(room), \(name), "
@@ -190,7 +190,7 @@ final class CellMigrationTests {
                 try database.execute(
                     "INSERT INTO converge_register (room, kind, name, value, ts, replica, seq) "
                         + "VALUES (\(names), \(value), \(place))")
-            case .counter:
+            default:
                 let totals = row.totals ?? CounterTotals()
                 try database.execute(
                     "INSERT INTO converge_counter (room, kind, name, up, down, ts, replica, seq) VALUES "

@@ -123,7 +123,7 @@ struct SharedDatabaseRandomTests {
                 switch delta.kind {
                 case .orSet: "set"
                 case .register: "register"
-                case .counter: "counter"
+                default: "counter"
                 }
             var entry = Entry(
                 dot: Dot(replica: replica, seq: vector[replica] + 1), timestamp: HybridTimestamp(rawValue: clock),
@@ -178,7 +178,7 @@ struct SharedDatabaseRandomTests {
                 case .orSet: if delta.operation == .add { added[entry.dot] = delta.key }
                 case .register:
                     if latest.map({ $0.position < entry.position }) ?? true { latest = (entry.position, delta.value) }
-                case .counter:
+                default:
                     totals[entry.dot.replica] = max(totals[entry.dot.replica] ?? 0, delta.totals.up)
                 }
             }
@@ -193,7 +193,7 @@ struct SharedDatabaseRandomTests {
                 switch row.document.kind {
                 case .orSet: elements.insert("\(row.value ?? "") \(row.dot)")
                 case .register: register = row.value
-                case .counter: count += row.totals?.up ?? 0
+                default: count += row.totals?.up ?? 0
                 }
             }
         }

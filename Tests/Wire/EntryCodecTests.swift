@@ -327,7 +327,10 @@ import Testing
             return error
         }
         #expect(error([2, 1]) == .unknownVersion(2))
-        #expect(error([1, 6, 1, 0x64]) == .unknownDelta(6))
+        #expect(error([1, 7, 1, 0x64]) == .unknownDelta(7))
+        // Of a kind that a newer build has: what is behind it is for that to know.
+        #expect(error([1, 6, 0, 0, 0, 200, 1]) == .unknownDelta(200))
+        #expect(error([1, 6, 0, 0, 0, 1, 1]) == .invalidField)
         #expect(error([]) == .truncated)
         #expect(error([1, 4, 0, 0, 0, 0]) == .trailingBytes)
         #expect(error([1, 4, 1, 0xFF, 0, 0]) == .invalidText)

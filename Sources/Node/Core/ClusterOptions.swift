@@ -15,6 +15,8 @@ struct ClusterOptions: Sendable {
     var seed: UInt64
     var membership = MembershipOptions()
     var links = PeerLinksOptions()
+    /// The last kind of document that this node says it knows.
+    var lastKind = DocumentKind.last.rawValue
     /// How long an ack waits for copies on other nodes, in milliseconds.
     var copiesWait: UInt64 = 5_000
 }

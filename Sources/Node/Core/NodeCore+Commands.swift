@@ -38,8 +38,9 @@ extension NodeCore {
             resume(room, cursor, ref: ref, id, at: now, into: &effects)
         case .write(let write): self.write(write, ref: ref, from: id, session, at: now)
         case .read(let asked):
-            let document = DocumentID(room: rooms.name(of: session.room), kind: asked.kind, name: asked.doc)
-            read(.value(document), ref: ref, for: id, at: now)
+            let room = asked.room ?? rooms.name(of: session.room)
+            let document = DocumentID(room: room, kind: asked.kind, name: asked.doc)
+            read(.value(document, asked.page), ref: ref, for: id, at: now)
         case .documents: read(.list(room: rooms.name(of: session.room)), ref: ref, for: id, at: now)
         }
     }

@@ -3,7 +3,8 @@ import ConvergeWire
 
 /// A question about documents.
 enum DocumentQuestion: Hashable, Sendable {
-    case value(DocumentID)
+    /// A page of it, or in the frame of its kind the whole.
+    case value(DocumentID, DocumentPage?)
     case list(room: Text)
 }
 
@@ -59,19 +60,41 @@ extension NodeCore {
 /// What stands, before it is a frame.
 private enum Answer {
     case value(DocumentID, DocumentValue)
+    case page(DocumentID, DocumentValue, next: Text?)
+    /// The document is not what it was when the page before was read.
+    case changed
     case list(room: Text, [(name: Text, kind: DocumentKind)])
 
     /// - Parameter before: what stood before all that is not settled, where that is what is asked for.
     init(to question: DocumentQuestion, _ documents: borrowing Documents, before: DocumentsBefore?) {
         switch question {
-        case .value(let document): self = .value(document, documents.value(of: document, before: before))
+        case .value(let document, nil): self = .value(document, documents.value(of: document, before: before))
+        case .value(let document, let page?): self = Self.page(page, of: document, documents, before: before)
         case .list(let room): self = .list(room: room, documents.documents(in: room, before: before))
         }
+    }
+
+    private static func page(
+        _ page: DocumentPage, of document: DocumentID, _ documents: borrowing Documents, before: DocumentsBefore?
+    ) -> Answer {
+        let value = documents.value(of: document, before: before)
+        guard page.after != nil || page.limit ?? 0 > 0 else { return .page(document, value, next: nil) }
+        let digest = documents.digest(of: document, before: before)
+        let place = page.after.map { DocumentPage.read($0) }
+        if let place, place?.digest != digest { return .changed }
+        let limit = page.limit.flatMap { $0 > 0 ? $0 : nil } ?? .max
+        let (part, last) = value.page(after: place??.key, limit: limit)
+        return .page(document, part, next: last.map { DocumentPage.place(after: $0, digest: digest) })
     }
 
     func encode(by encoder: inout ServerFrameEncoder, _ stamp: FrameStamp, ref: Text?, to frame: inout ByteBuffer) {
         switch self {
         case .value(let document, let value): encoder.value(stamp, value, of: document, ref: ref, to: &frame)
+        case .page(let document, let value, let next):
+            encoder.documentValue(stamp, value, of: document, next: next, ref: ref, to: &frame)
+        case .changed:
+            let refusal = Refusal.changedMeanwhile
+            encoder.error(stamp, reason: refusal.text, hint: refusal.hint, ref: ref, to: &frame)
         case .list(let room, let documents):
             encoder.documents(stamp, room: room, documents: documents, ref: ref, to: &frame)
         }

@@ -9,7 +9,12 @@ extension NodeCore {
         _ command: DocumentWriteCommand, ref: Text?, from id: SessionID, _ session: Session, at now: UInt64
     ) {
         guard admits(id, ref: ref, at: now) else { return }
-        let document = DocumentID(room: rooms.name(of: session.room), kind: command.kind, name: command.doc)
+        guard isKnownToAll(command.kind) else {
+            refuse(.olderMember, id, ref: ref, at: now)
+            return
+        }
+        let name = command.room ?? rooms.name(of: session.room)
+        let document = DocumentID(room: name, kind: command.kind, name: command.doc)
         let delta: DocumentDelta
         do throws(DocumentRefusal) {
             delta = try documents.delta(of: command.write, to: document, by: log!.replica)
@@ -19,13 +24,15 @@ extension NodeCore {
         }
         let payload = DocumentPayload(
             name: document.name, user: session.user, displayName: session.displayName, delta: delta)
+        // In a room that its writer is not in, nobody moves: who is there is shown it.
+        let room = rooms.open(name)
         let entry = place(
-            .document, session.room, document.room, payload.encoded, after: command.after, at: now)
+            .document, room, document.room, payload.encoded, after: command.after, at: now)
         open.commands += 1
         open.waiting.append((id, ref))
         let shown = apply(payload, of: entry)
         if shown != .hidden {
-            open.frames.append(to: .room(session.room), dot: entry.dot) {
+            open.frames.append(to: .room(room), dot: entry.dot) {
                 encoder.document(payload, shown, room: document.room, position: entry.position, to: &$0)
             }
         }

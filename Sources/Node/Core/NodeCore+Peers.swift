@@ -62,7 +62,23 @@ extension NodeCore {
         return PeerHello(
             lowestVersion: cluster.links.lowestVersion, highestVersion: cluster.links.highestVersion,
             cluster: cluster.name, replica: log!.replica, boot: boot, process: cluster.process,
-            name: options.nodeName, address: cluster.address, wall: now, incarnation: membership.incarnation)
+            name: options.nodeName, address: cluster.address, wall: now, incarnation: membership.incarnation,
+            lastKind: cluster.lastKind)
+    }
+
+    /// Whether every member knows documents of this kind. One of an earlier build would keep what is written to them, and
+    /// could not make anything of it; nor would a snapshot tell it more. A member that can't be reached counts as it was when
+    /// it was last met.
+    func isKnownToAll(_ kind: DocumentKind) -> Bool {
+        guard kind.rawValue > DocumentKind.knownToAll.rawValue, options.cluster != nil else { return true }
+        return membership.members.allSatisfy { member in
+            let last = links.lastKind(of: member.replica)
+            return switch member.state {
+            case .alive, .suspect: last ?? 0 >= kind.rawValue
+            case .faulty: member.forgotten || member.successor != nil || last ?? .max >= kind.rawValue
+            case .left: true
+            }
+        }
     }
 
     // MARK: Links
@@ -151,7 +167,10 @@ extension NodeCore {
         case .summary:
             replicator.presence = presence.versions
             replicate(.frame(from: peer, frame), at: now, into: &effects)
-        case .entries, .stored, .want, .range, .snapshotWant, .snapshotChunk:
+        case .snapshotWant(var want):
+            want.lastKind = links.lastKind(of: peer) ?? DocumentKind.knownToAll.rawValue
+            replicate(.frame(from: peer, .snapshotWant(want)), at: now, into: &effects)
+        case .entries, .stored, .want, .range, .snapshotChunk:
             replicate(.frame(from: peer, frame), at: now, into: &effects)
         case .hello, .refused:
             break

@@ -9,6 +9,8 @@ enum Refusal: Int, CaseIterable, Sendable {
     case counterOverflow
     case historyUnavailable
     case clockSkewed
+    case olderMember
+    case changedMeanwhile
 
     init(_ refusal: DocumentRefusal) {
         switch refusal {
@@ -22,6 +24,8 @@ enum Refusal: Int, CaseIterable, Sendable {
         switch self {
         case .clockSkewed:
             "write on another node, or here, with the same key, when this node's clock and the dates of what it stores are mended"
+        case .olderMember: "a member of the cluster does not know such documents: upgrade it, or have it leave"
+        case .changedMeanwhile: "the document has changed since the page before: read it from its beginning"
         case .busy, .storageUnavailable, .documentFull, .counterOverflow, .historyUnavailable: nil
         }
     }
@@ -34,6 +38,7 @@ enum Refusal: Int, CaseIterable, Sendable {
         case .counterOverflow: "counter overflow"
         case .historyUnavailable: "history unavailable"
         case .clockSkewed: "clock out of bounds"
+        case .olderMember, .changedMeanwhile: "conflict"
         }
     }
 }

@@ -57,10 +57,12 @@ struct SessionMachine {
             if room.isEmpty || room.byteCount > limits.room { return "invalid room" }
         case .write(let command):
             if command.doc.byteCount > limits.document { return "invalid document" }
+            if let room = command.room, room.byteCount > limits.room { return "invalid room" }
             let write = command.write
             if write.key.byteCount + (write.value?.byteCount ?? 0) > limits.body { return "message too large" }
         case .read(let asked):
             if asked.doc.byteCount > limits.document { return "invalid document" }
+            if let room = asked.room, room.byteCount > limits.room { return "invalid room" }
         case .users(let room?, _, _), .history(let room?, _, _), .resume(let room?, _):
             if room.byteCount > limits.room { return "invalid room" }
         case .users, .history, .resume, .rooms, .leave, .documents:

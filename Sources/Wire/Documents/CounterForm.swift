@@ -9,6 +9,7 @@ import ConvergeCRDT
 public enum CounterForm: DocumentForm {
     public static let rule = MergeRule.greatest
     public static let listName: StaticString = "counter"
+    public static let word: StaticString = "counter"
     public static let layout = DocumentLayout.totals
 
     public static func accepts(_ write: DocumentWrite) -> Bool {

@@ -7,12 +7,17 @@ public enum DocumentOperation: UInt8, CaseIterable, Hashable, Sendable {
     case set = 3
     case clear = 4
     case increment = 5
+
+    init?(word: Text) {
+        guard let operation = Self.allCases.first(where: { Text("\($0.word)") == word }) else { return nil }
+        self = operation
+    }
 }
 
 /// What somebody wants done to a document.
 public struct DocumentWrite: Hashable, Sendable {
     public var operation: DocumentOperation
-    /// What is written to: an element; empty where a kind has nothing to choose from.
+    /// What is written to: an element, a field; empty where a kind has nothing to choose from.
     public var key: Text
     public var value: Text?
     public var amount: Int64

@@ -21,6 +21,18 @@ public enum DocumentKind: UInt8, CaseIterable, Hashable, Sendable {
     }
 
     public var rule: MergeRule { form.rule }
+
+    /// The kind that frames call so.
+    init?(word: Text) {
+        guard let kind = Self.allCases.first(where: { Text("\($0.form.word)") == word }) else { return nil }
+        self = kind
+    }
+
+    /// Nodes of every build know the kinds up to this one; what they know beyond it they say when they meet.
+    public static let knownToAll = DocumentKind.counter
+
+    /// The last of the kinds that this build knows.
+    public static var last: DocumentKind { allCases.last ?? knownToAll }
 }
 
 /// What a kind of document is.
@@ -30,6 +42,9 @@ public protocol DocumentForm: Sendable {
 
     /// What it is called in a list of documents.
     static var listName: StaticString { get }
+
+    /// What `doc` and `doc_value` call it.
+    static var word: StaticString { get }
 
     /// How its changes and rows stand in logs and snapshots.
     static var layout: DocumentLayout { get }
@@ -54,23 +69,45 @@ public protocol DocumentForm: Sendable {
     /// What a document stands at.
     static func value(of cells: DocumentCells) -> DocumentValue
 
-    /// The frame that shows an entry's delta to clients of the first generation.
+    /// The frame that shows an entry's delta to clients of the first generation: `doc`, unless the kind has another.
     static func appendChange(
         _ payload: DocumentPayload, _ shown: DocumentShown, room: Text, position: Position,
         by encoder: inout ServerFrameEncoder, to out: inout ByteBuffer)
 
-    /// The frame that tells a client of the first generation what a document stands at.
+    /// The frame that tells a client of the first generation what a document stands at: `doc_value`, unless the kind has
+    /// another.
     static func appendValue(
         _ value: DocumentValue, of document: DocumentID, _ stamp: FrameStamp, ref: Text?,
         by encoder: inout ServerFrameEncoder, to out: inout ByteBuffer)
 }
 
-/// How a kind's changes stand in entries, and its rows in the snapshots that nodes send each other. The first three are those
-/// of the kinds that there were before all kinds had one.
+extension DocumentForm {
+    public static func appendChange(
+        _ payload: DocumentPayload, _ shown: DocumentShown, room: Text, position: Position,
+        by encoder: inout ServerFrameEncoder, to out: inout ByteBuffer
+    ) {
+        encoder.documentChange(payload, shown, room: room, position: position, to: &out)
+    }
+
+    public static func appendValue(
+        _ value: DocumentValue, of document: DocumentID, _ stamp: FrameStamp, ref: Text?,
+        by encoder: inout ServerFrameEncoder, to out: inout ByteBuffer
+    ) {
+        encoder.documentValue(stamp, value, of: document, ref: ref, to: &out)
+    }
+}
+
+/// How a kind's changes stand in entries, its rows in the snapshots that nodes send each other, and what of it stands where in
+/// a `doc` frame. The first three are those of the kinds that there were before all kinds had one.
 public enum DocumentLayout: Hashable, Sendable {
+    /// The value is the key.
     case element
+    /// There is one key, which goes without saying.
     case value
+    /// The value is an amount.
     case totals
+    /// The field is the key.
+    case cell
 }
 
 /// What is to be shown of a document's change.
@@ -79,6 +116,8 @@ public enum DocumentShown: Hashable, Sendable {
     case asWritten
     /// What the entry says, and what a number stands at now.
     case counted(Int64)
+    /// That this value stands now, which another entry wrote.
+    case revealed(Text)
     /// Nothing: it changed nothing that is to be seen.
     case hidden
 }
@@ -91,6 +130,19 @@ public enum DocumentValue: Hashable, Sendable {
     case text(Text?)
     /// nil where it was never written.
     case number(Int64?)
+    /// Sorted by name.
+    case fields([DocumentField])
+}
+
+/// A field of a document, and what it shows.
+public struct DocumentField: Hashable, Sendable {
+    public var name: Text
+    public var value: Text
+
+    public init(name: Text, value: Text) {
+        self.name = name
+        self.value = value
+    }
 }
 
 /// How large the documents of a room may grow by local writes. Entries of the log are applied whatever the limits say:

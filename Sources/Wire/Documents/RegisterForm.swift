@@ -4,6 +4,7 @@ import ConvergeCRDT
 enum RegisterForm: DocumentForm {
     static let rule = MergeRule.latest
     static let listName: StaticString = "lww"
+    static let word: StaticString = "register"
     static let layout = DocumentLayout.value
 
     static func accepts(_ write: DocumentWrite) -> Bool {
@@ -34,7 +35,7 @@ enum RegisterForm: DocumentForm {
         by encoder: inout ServerFrameEncoder, to out: inout ByteBuffer
     ) {
         encoder.beginDocument(
-            "crdt_lww_set", payload, body: payload.delta.value ?? "", room: room, position, to: &out)
+            "crdt_lww_set", payload, body: payload.delta.value?.shownValue ?? "", room: room, position, to: &out)
         encoder.endEntry(position, to: &out)
     }
 
@@ -46,7 +47,7 @@ enum RegisterForm: DocumentForm {
         out.beginFrame(stamp.id, "crdt_lww_value")
         out.appendMember(",\"room\":", document.room)
         out.appendMember(",\"doc\":", document.name)
-        out.appendMember(",\"body\":", text ?? "")
+        out.appendMember(",\"body\":", text?.shownValue ?? "")
         encoder.appendTimestamp(stamp.milliseconds, to: &out)
         out.appendRef(ref)
         out.append("}")

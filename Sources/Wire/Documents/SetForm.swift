@@ -4,6 +4,7 @@ import ConvergeCRDT
 enum SetForm: DocumentForm {
     static let rule = MergeRule.observed
     static let listName: StaticString = "orset"
+    static let word: StaticString = "set"
     static let layout = DocumentLayout.element
 
     static func accepts(_ write: DocumentWrite) -> Bool {
@@ -38,7 +39,7 @@ enum SetForm: DocumentForm {
     ) {
         encoder.beginDocument(
             payload.delta.operation == .add ? "crdt_orset_added" : "crdt_orset_removed", payload,
-            body: payload.delta.key, room: room, position, to: &out)
+            body: payload.delta.key.shownValue, room: room, position, to: &out)
         encoder.endEntry(position, to: &out)
     }
 
@@ -50,7 +51,7 @@ enum SetForm: DocumentForm {
         out.beginFrame(stamp.id, "crdt_orset_values")
         out.appendMember(",\"room\":", document.room)
         out.appendMember(",\"doc\":", document.name)
-        out.appendMember(",\"items\":", list: elements)
+        out.appendMember(",\"items\":", list: elements.map(\.shownValue))
         encoder.appendTimestamp(stamp.milliseconds, to: &out)
         out.appendRef(ref)
         out.append("}")

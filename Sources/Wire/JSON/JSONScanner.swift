@@ -144,6 +144,13 @@ public struct JSONScanner {
         }
     }
 
+    /// Reads a value of whatever kind and hands out its bytes, without the whitespace around it.
+    public mutating func rawValue() throws(JSONError) -> UnsafeRawBufferPointer {
+        let start = try nextOffset()
+        try skipValue()
+        return UnsafeRawBufferPointer(rebasing: bytes[start..<at])
+    }
+
     /// Throws `trailingBytes` where anything but whitespace follows.
     public mutating func finish() throws(JSONError) {
         skipWhitespace()

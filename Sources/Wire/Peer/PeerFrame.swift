@@ -55,10 +55,13 @@ public struct PeerHello: Hashable, Sendable {
     /// Wall time in milliseconds.
     public var wall: UInt64
     public var incarnation: UInt64
+    /// The last kind of document that the sender knows.
+    public var lastKind: UInt8
 
     public init(
         lowestVersion: UInt16, highestVersion: UInt16, cluster: Text, replica: ReplicaID, boot: UInt64, process: UInt64,
-        name: Text, address: Text, wall: UInt64, incarnation: UInt64
+        name: Text, address: Text, wall: UInt64, incarnation: UInt64,
+        lastKind: UInt8 = DocumentKind.knownToAll.rawValue
     ) {
         self.lowestVersion = lowestVersion
         self.highestVersion = highestVersion
@@ -70,6 +73,7 @@ public struct PeerHello: Hashable, Sendable {
         self.address = address
         self.wall = wall
         self.incarnation = incarnation
+        self.lastKind = lastKind
     }
 }
 

@@ -2,7 +2,7 @@ import ConvergeCRDT
 
 // Who is a member and lives.
 //
-// hello    lowest · highest · cluster · replica · boot · process(8) · name · address · wall · incarnation · …
+// hello    lowest · highest · cluster · replica · boot · process(8) · name · address · wall · incarnation · [last kind(1)] · …
 // update   replica · incarnation · state(1) · from · address · name
 
 extension PeerHello {
@@ -14,6 +14,7 @@ extension PeerHello {
             boot: try reader.number(), process: try reader.fixed(), name: try reader.name(),
             address: try reader.name(), wall: try reader.number(),
             incarnation: try reader.number())
+        if !reader.isAtEnd { lastKind = max(try reader.byte(), lastKind) }
         guard lowestVersion <= highestVersion else { throw .invalidField }
     }
 
@@ -28,6 +29,7 @@ extension PeerHello {
         writer.append(address)
         writer.append(wall)
         writer.append(incarnation)
+        if lastKind > DocumentKind.knownToAll.rawValue { writer.append(byte: lastKind) }
     }
 }
 

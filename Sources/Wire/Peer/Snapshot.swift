@@ -27,6 +27,8 @@ public struct SnapshotWant: Hashable, Sendable {
     /// Whatever the receiver has beyond the server, it has as entries: it may take the server's state as a whole and put
     /// that on top. The server's own node says so, from the receiver's digest; it is not in the frame.
     public var mayReload: Bool
+    /// The last kind of document that the receiver knows: documents of others are not told. As `mayReload`, by its hello.
+    public var lastKind: UInt8 = .max
 
     public init(
         number: UInt64, have: VersionVector, since: VersionVector, reached: VersionVector, after: SnapshotCursor?,

@@ -33,10 +33,12 @@ final class CoreCluster {
     private var cut: Set<[Int]> = []
     private var slots: UInt32 = 0
 
-    init(_ count: Int, systemEvents: SystemEvents = .off, retention: UInt64 = 0) {
+    /// - Parameter older: those that are of a build that knows no kinds of documents but the first three.
+    init(_ count: Int, systemEvents: SystemEvents = .off, retention: UInt64 = 0, older: Set<Int> = []) {
         for index in 0..<count {
             var options = CoreWires.options(index, of: count, name: Text("n\(index)"), systemEvents: systemEvents)
             options.retention = retention
+            if older.contains(index) { options.cluster?.lastKind = DocumentKind.knownToAll.rawValue }
             nodes.append(Node(NodeCore(options)))
         }
     }

@@ -107,4 +107,58 @@ import Testing
         #expect(node.words(ann) == ["crdt_orset_added new", "ack y"])
         #expect(node.violations == [])
     }
+
+    @Test("a document is read page by page, and from its beginning where it has changed meanwhile")
+    func pages() throws {
+        let node = CoreUnderTest()
+        let ann = node.enter("ann")
+        for element in ["c", "a", "e", "b", "d"] as [Text] { node.send(ann, .add(element)) }
+        node.settle()
+        node.forgetShown()
+        func ask(after: String?, limit: Int?) throws -> ShownFrame {
+            let page = DocumentPage(after: after.map { Text($0) }, limit: limit)
+            node.send(ann, .read(.init(.orSet, doc: "d", page: page)), ref: "p")
+            let shown = node.shown(ann)
+            node.forgetShown()
+            return try #require(shown.last)
+        }
+        #expect(try ask(after: nil, limit: nil).list == ["a", "b", "c", "d", "e"])
+        #expect(try ask(after: nil, limit: 0).next == nil)
+        var read: [String] = []
+        var after: String?
+        repeat {
+            let frame = try ask(after: after, limit: 2)
+            read += frame.list ?? []
+            after = frame.next
+        } while after != nil
+        #expect(read == ["a", "b", "c", "d", "e"])
+
+        let first = try ask(after: nil, limit: 2)
+        node.send(ann, .add("f"))
+        node.settle()
+        node.forgetShown()
+        let late = try ask(after: first.next, limit: 2)
+        #expect(late.description == "error conflict p")
+        #expect(try ask(after: "no place", limit: 2).description == "error conflict p")
+        #expect(node.violations == [])
+    }
+
+    @Test("a write and a question may name another room, and nobody moves there")
+    func elsewhere() {
+        let node = CoreUnderTest()
+        let ann = node.enter("ann")
+        let bob = node.enter("bob", "ops")
+        node.settle()
+        node.forgetShown()
+        node.send(ann, .write(.init(.orSet, doc: "d", .init(.add, key: "x"), room: "ops")), ref: "w")
+        node.settle()
+        #expect(node.words(bob) == ["crdt_orset_added x"])
+        #expect(node.words(ann) == ["ack w"])
+        node.forgetShown()
+        node.send(ann, .read(.init(.orSet, doc: "d", room: "ops", page: DocumentPage())))
+        node.send(ann, .read(.init(.orSet, doc: "d")))
+        let answers = node.shown(ann)
+        #expect(answers.map(\.list) == [["x"], nil] && answers.map(\.items) == [nil, []])
+        #expect(node.violations == [])
+    }
 }

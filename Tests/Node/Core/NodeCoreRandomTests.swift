@@ -241,7 +241,7 @@ private final class RandomRun {
                 elements[delta.key, default: []].subtract(delta.observed)
                 if delta.operation == .add { elements[delta.key, default: []].insert(entry.dot) }
             case .register: register = (entry.position, delta.value)
-            case .counter: counted += delta.amount
+            default: counted += delta.amount
             }
         }
         let expected = elements.filter { !$0.value.isEmpty }.keys.sorted().map(\.string)

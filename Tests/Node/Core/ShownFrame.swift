@@ -53,6 +53,10 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
     var isDuplicate: Bool { (fields["duplicate"] as? NSNumber)?.boolValue ?? false }
     var copies: Int? { (fields["copies"] as? NSNumber)?.intValue }
     var value: Int? { (fields["value"] as? NSNumber)?.intValue }
+    /// Of a `doc_value`.
+    var list: [String]? { fields["value"] as? [String] }
+    var pairs: [String: String]? { fields["value"] as? [String: String] }
+    var next: String? { text("next") }
     var amount: Int? { (fields["amount"] as? NSNumber)?.intValue }
     /// Of a `docs` frame: each document's name and kind.
     var documents: [String]? {

@@ -103,8 +103,9 @@ import Testing
     func cutFixedFrames() {
         var taken: [[UInt8]] = []
         var samples = PeerSamples(seed: 3)
-        // The kinds that don't end with as many elements as there are bytes for.
-        for kind in [0, 1, 5, 8, 9, 10, 11, 13, 14, 16] {
+        // The kinds that don't end with as many elements as there are bytes for; nor may a hello, which ends earlier where it
+        // is an earlier build's.
+        for kind in [1, 5, 8, 9, 10, 11, 13, 14, 16] {
             for _ in 0..<20 {
                 let content = samples.frame(kind).content
                 for length in 0..<content.count {
@@ -190,7 +191,7 @@ import Testing
         // More sessions than 32 bits.
         #expect(refusal("28 \(ann) 00 00 0272 00 00 8080808010") == .invalidField)
         // A row's lead and a place's tag.
-        #expect(refusal("21 00 01 00 00 01 0272 01 00 00 01 04 0000 00 00 00") == .invalidField)
+        #expect(refusal("21 00 01 00 00 01 0272 01 00 00 01 08 0000 00 00 00") == .invalidField)
         #expect(refusal("20 00 00 00 00 00 05") == .invalidField)
     }
 

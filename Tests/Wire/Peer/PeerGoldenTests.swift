@@ -96,6 +96,13 @@ import Testing
                     name: "n", address: "h:1", wall: 300, incarnation: 4)),
             "01", "01 02 0163 00A1A2A3A4A5A6A7A8 03 0000000000001122 016E 03683A31 AC02 04"
         ),
+        (
+            .hello(
+                PeerHello(
+                    lowestVersion: 1, highestVersion: 2, cluster: "c", replica: ann, boot: 3, process: 0x1122,
+                    name: "n", address: "h:1", wall: 300, incarnation: 4, lastKind: 4)),
+            "01", "01 02 0163 00A1A2A3A4A5A6A7A8 03 0000000000001122 016E 03683A31 AC02 04 04"
+        ),
         (.refused(.twin), "02", "05"),
         (.probe(number: 300, []), "08", "AC02"),
         (.probe(number: 1, [update]), "08", "01 \(updateHex)"),

@@ -99,7 +99,8 @@ struct PeerSamples {
         let versions = [UInt16(below(65536)), UInt16(below(65536))].sorted()
         return PeerHello(
             lowestVersion: versions[0], highestVersion: versions[1], cluster: name(), replica: replica(),
-            boot: number(), process: number(), name: name(), address: name(), wall: number(), incarnation: number())
+            boot: number(), process: number(), name: name(), address: name(), wall: number(), incarnation: number(),
+            lastKind: UInt8(4 + below(9)))
     }
 
     mutating func digest() -> PeerDigest {
@@ -123,15 +124,20 @@ struct PeerSamples {
         let id = documentID()
         let touched = vector()
         let cells: [[DocumentCell]] =
-            switch id.kind {
-            case .orSet:
+            switch id.kind.form.layout {
+            case .element:
                 list { [DocumentCell(key: $0.text(), value: .none, dot: $0.dot(), timestamp: $0.timestamp())] }
-            case .register:
+            case .cell:
+                list {
+                    let value = $0.flip() ? CellValue.text($0.text()) : .none
+                    return [DocumentCell(key: $0.text(), value: value, dot: $0.dot(), timestamp: $0.timestamp())]
+                }
+            case .value:
                 list {
                     let value = $0.flip() ? CellValue.text($0.text()) : .none
                     return [DocumentCell(key: "", value: value, dot: $0.dot(), timestamp: $0.timestamp())]
                 }
-            case .counter:
+            case .totals:
                 vector().components.map {
                     CounterForm.cells(
                         of: CounterTotals(up: number(), down: number()), dot: $0, timestamp: timestamp())
