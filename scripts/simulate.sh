@@ -6,6 +6,7 @@
 #       --shared                                                           with nodes that write one database
 #       --generation G                                                     by the rules of an earlier generation of seeds
 #       --full-disks                                                       with disks that have no room at times
+#       --maps                                                             with documents of all kinds
 #       --far-clocks                                                       with wall clocks hours and years ahead
 #   scripts/simulate.sh --trace SEED [--nodes N]                           one run, told from the beginning
 #   scripts/simulate.sh --plant NAME|all                                   how many seeds find a planted fault

@@ -10,6 +10,7 @@ public enum DocumentKind: UInt8, CaseIterable, Hashable, Sendable {
     case orSet = 1
     case register = 2
     case counter = 3
+    case map = 4
 
     /// The table of kinds.
     public var form: any DocumentForm.Type {
@@ -17,6 +18,7 @@ public enum DocumentKind: UInt8, CaseIterable, Hashable, Sendable {
         case .orSet: SetForm.self
         case .register: RegisterForm.self
         case .counter: CounterForm.self
+        case .map: MapForm.self
         }
     }
 

@@ -62,6 +62,25 @@ struct DocumentsReference {
         (documents[document] ?? []).reduce(0) { $0 + Int($1.delta.amount) }
     }
 
+    /// A field shows what was written last of what was seen by no later write of the field.
+    func fields(of document: DocumentID) -> [String: String] {
+        let writes = documents[document] ?? []
+        var standing: [Text: Write] = [:]
+        for write in writes where write.delta.operation == .set {
+            let isReplaced = writes.contains { $0.past.covers(write.dot) && $0.delta.key == write.delta.key }
+            if isReplaced { continue }
+            if let held = standing[write.delta.key],
+                (write.timestamp, write.dot.replica) < (held.timestamp, held.dot.replica)
+            {
+                continue
+            }
+            standing[write.delta.key] = write
+        }
+        var fields: [String: String] = [:]
+        for (field, write) in standing { fields[field.string] = write.delta.value?.string }
+        return fields
+    }
+
     /// A register holds what was written last, by (timestamp, replica).
     func value(of document: DocumentID) -> Text? {
         (documents[document] ?? []).max { ($0.timestamp, $0.dot.replica) < ($1.timestamp, $1.dot.replica) }?.delta.value

@@ -19,6 +19,8 @@ final class ShownFrame {
     var users: [String]?
     var rooms: [String]?
     var items: [String]?
+    /// Of a map.
+    var fields: [String: String]?
     var count: Int?
     var value: Int?
     var copies: Int?
@@ -94,6 +96,8 @@ final class ShownFrame {
         case "seq":
             seq = reader.number().map { UInt64($0) }
             return seq != nil
+        case "value" where type == "doc": return reader.skip()
+        case "value" where type == "doc_value": return readFields(&reader)
         case "count", "value", "copies":
             guard let number = reader.number() else { return false }
             if key == "count" { count = number } else if key == "value" { value = number } else { copies = number }
@@ -124,6 +128,20 @@ final class ShownFrame {
         }
         history = list
         return whole
+    }
+
+    private func readFields(_ reader: inout Reader) -> Bool {
+        guard reader.take("{") else { return false }
+        var found: [String: String] = [:]
+        if !reader.take("}") {
+            repeat {
+                guard let field = reader.string(), reader.take(":"), let value = reader.string() else { return false }
+                found[field] = value
+            } while reader.take(",")
+            guard reader.take("}") else { return false }
+        }
+        fields = found
+        return true
     }
 
     private func readCursor(_ reader: inout Reader) -> Bool {

@@ -93,6 +93,11 @@ extension World {
             ]
         case 10:
             let value: Text? = clientChoices.chance(25) ? nil : Text("v\(clientChoices.below(1_000))")
+            if scenario.hasMaps, mapChoices.chance(70) {
+                let field: Text = ["f", "g"][mapChoices.below(2)]
+                let map = DocumentWrite(value == nil ? .remove : .set, key: field, value: value)
+                return [write(client) { .write(.init(.map, doc: randomDocument(), map, after: $0)) }]
+            }
             return [write(client) { .write(.init(.register, doc: randomDocument(), .setting(value), after: $0)) }]
         case 11: return [(.read(.init(.orSet, doc: randomDocument())), newRef(client, sent(.ask, client)))]
         case 12: return [(.read(.init(.register, doc: randomDocument())), newRef(client, sent(.ask, client)))]

@@ -153,7 +153,7 @@ extension World {
             for document in documentNames {
                 commands += [
                     .read(.init(.orSet, doc: document)), .read(.init(.register, doc: document)),
-                    .read(.init(.counter, doc: document)),
+                    .read(.init(.counter, doc: document)), .read(.init(.map, doc: document)),
                 ]
             }
             for command in commands {
@@ -199,7 +199,7 @@ extension World {
         var problems: [Problem] = []
         for (index, name) in documentNames.enumerated() {
             let set = reference.elements(of: DocumentID(room: question.room, kind: .orSet, name: name)).map(\.string)
-            let shown = frames[2 + index * 3]?.items ?? []
+            let shown = frames[2 + index * 4]?.items ?? []
             // A remove that saw the side of a fork that was lost meant other dots; and of what was moved to another log
             // the reference knows less of the past than its writer did.
             if shown != set, ledger.forked.isEmpty, counts.reloads == 0 {
@@ -209,7 +209,7 @@ extension World {
                         words: "set \(name) of \(question.room): \(shown), not \(set)"))
             }
             let value = reference.value(of: DocumentID(room: question.room, kind: .register, name: name))?.string ?? ""
-            let held = frames[3 + index * 3]?.body ?? "nothing"
+            let held = frames[3 + index * 4]?.body ?? "nothing"
             if held != value {
                 problems.append(
                     Problem(
@@ -217,12 +217,21 @@ extension World {
                         words: "register \(name) of \(question.room): \(held), not \(value)"))
             }
             let count = reference.count(of: DocumentID(room: question.room, kind: .counter, name: name))
-            let counted = frames[4 + index * 3]?.value ?? 0
+            let counted = frames[4 + index * 4]?.value ?? 0
             if counted != count {
                 problems.append(
                     Problem(
                         rule: .documents, node: question.node,
                         words: "counter \(name) of \(question.room): \(counted), not \(count)"))
+            }
+            let fields = reference.fields(of: DocumentID(room: question.room, kind: .map, name: name))
+            let told = frames[5 + index * 4]?.fields ?? [:]
+            // As of sets.
+            if told != fields, ledger.forked.isEmpty, counts.reloads == 0 {
+                problems.append(
+                    Problem(
+                        rule: .documents, node: question.node,
+                        words: "map \(name) of \(question.room): \(told), not \(fields)"))
             }
         }
         for (dot, amount) in verdict.amounts where !ledger.forked.contains(where: { $0.replica == dot.replica }) {

@@ -36,6 +36,8 @@ final class World {
     var networkChoices: SplitMix64
     var diskChoices: SplitMix64
     var clientChoices: SplitMix64
+    /// Which writes to registers are writes to maps instead.
+    var mapChoices: SplitMix64
     var clockChoices: SplitMix64
     var scheduling: SplitMix64
     var readerChoices: SplitMix64
@@ -141,6 +143,7 @@ final class World {
         networkChoices = SplitMix64(seed, .network)
         diskChoices = SplitMix64(seed, .disks)
         clientChoices = SplitMix64(seed, .clients)
+        mapChoices = SplitMix64(seed, .maps)
         clockChoices = SplitMix64(seed, .clocks)
         scheduling = SplitMix64(seed, .scheduling)
         readerChoices = SplitMix64(seed, .readers)

@@ -16,6 +16,7 @@ struct Simulate {
     private var generation = Scenario.Generation.current
     private var fullDisks = false
     private var farClocks = false
+    private var maps = false
 
     private enum Mode {
         case runs
@@ -31,6 +32,7 @@ struct Simulate {
         … --shared                                                  with nodes that write one database
         … --generation G                                            by the rules of an earlier generation of seeds
         … --full-disks                                              with disks that have no room at times
+        … --maps                                                    with documents of all kinds
         … --far-clocks                                              with wall clocks that are hours and years ahead
         simulate --trace SEED [--nodes N] [--lines N]               one run, told from the beginning
         simulate --hash SEED [--nodes N]                            the hash of one run's trace
@@ -60,6 +62,10 @@ struct Simulate {
             }
             if option == "--far-clocks" {
                 farClocks = true
+                continue
+            }
+            if option == "--maps" {
+                maps = true
                 continue
             }
             guard let value = rest.popFirst() else { return nil }
@@ -95,10 +101,10 @@ struct Simulate {
     }
 
     private func scenario(_ seed: UInt64) -> Scenario {
-        let scenario = Scenario(
+        var scenario = Scenario(
             seed: seed, nodes: nodes, rewinds: rewinds, shared: shared ?? (farClocks ? false : nil),
-            fullDisks: fullDisks,
-            generation: generation)
+            fullDisks: fullDisks, generation: generation)
+        if maps { scenario = scenario.withMaps() }
         return farClocks ? scenario.withFarClocks() : scenario
     }
 

@@ -26,6 +26,7 @@ enum Concern: UInt64 {
     case rewinds, sharing
     case fullDisks = 40
     case farClocks = 101
+    case maps = 201
 }
 
 extension SplitMix64 {

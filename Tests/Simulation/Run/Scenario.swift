@@ -38,6 +38,8 @@ struct Scenario {
     /// Milliseconds; 0 for ever.
     var retention: UInt64 = 0
     var elementsPerDocument = 1_000
+    /// Of the writes to registers some are writes to maps instead.
+    var hasMaps = false
     /// Bytes that a link carries in a second.
     var bandwidth: UInt64 = 20_000_000
     /// Microseconds one way.
@@ -144,6 +146,13 @@ struct Scenario {
         }
         turnLoopKnobs()
         if shared ?? generation.shares(seed) { shareDatabase() }
+    }
+
+    /// The same with writes to maps, too. Their choices come from a generator of their own.
+    func withMaps() -> Scenario {
+        var scenario = self
+        scenario.hasMaps = true
+        return scenario
     }
 
     /// The same run with clocks that are far off besides. Its choices come from a generator of their own.

@@ -66,6 +66,17 @@ import Testing
         #expect(world.measures?.repeats == 0)
         #expect(world.counts.convergence < .seconds(8))
     }
+
+    @Test("maps are what their entries make, too")
+    func maps() {
+        var failures: [String] = []
+        for seed in UInt64(1)...4 {
+            let world = World(Scenario(seed: seed, generation: .first).withMaps())
+            world.run()
+            failures += world.violations.prefix(1).map { "seed \(seed): \($0)" }
+        }
+        #expect(failures == [])
+    }
 }
 
 /// Seeds that showed a mistake once, and stay.
