@@ -176,9 +176,12 @@ final class PostgresReader: StoreReader {
         let rows = try read([
             PostgresStatement(
                 """
-                SELECT DISTINCT t.kind, t.name FROM converge_touched AS t
-                LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS c (replica, seq) ON c.replica = t.replica
-                WHERE t.room = $1 AND t.seq > coalesce(c.seq, 0)
+                SELECT DISTINCT t.kind, t.name FROM converge_replica AS r
+                LEFT JOIN unnest($2::bigint[], $3::bigint[]) AS c (replica, seq) ON c.replica = r.replica
+                CROSS JOIN LATERAL (
+                    SELECT kind, name FROM converge_touched
+                    WHERE room = $1 AND replica = r.replica AND seq > coalesce(c.seq, 0)
+                ) AS t
                 ORDER BY t.kind, t.name LIMIT $4
                 """
             ).binding(room).binding(dots: cursor.components).binding(Int64(limit))

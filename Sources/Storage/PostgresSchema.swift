@@ -246,6 +246,8 @@ enum PostgresSchema {
         SELECT room, kind, name, \(part("-")), ''::bytea, \(part("-")), ts, replica, seq, \(bytes(unsigned("down")))
         FROM converge_counter WHERE down <> -9223372036854775808
         """,
+        // What a resume asks for: a room's documents that entries beyond its cursor affected.
+        "CREATE INDEX converge_touched_since ON converge_touched (room, replica, seq)",
         "DROP TABLE converge_element", "DROP TABLE converge_register", "DROP TABLE converge_counter",
     ]
 

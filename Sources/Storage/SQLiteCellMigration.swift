@@ -76,5 +76,7 @@ enum SQLiteCellMigration {
             value
         );
         CREATE INDEX staged_cell_document ON staged_cell(room, kind, name);
+        -- What a resume asks for: a room's documents that entries beyond its cursor affected.
+        CREATE INDEX touched_since ON touched(room, replica, seq);
         """
 }

@@ -70,8 +70,9 @@ package final class SQLiteReader: StoreReader {
         ORDER BY 1, 2, 3
         """
 
+    /// Of one log only what is beyond a cursor, by the index: a document stands in it under the last entry that affected it.
     package static let touchedSQL = """
-        SELECT room, kind, name, replica, seq FROM touched WHERE room = ?1 ORDER BY kind, name, replica
+        SELECT room, kind, name FROM touched WHERE room = ?1 AND replica = ?2 AND seq > ?3
         """
 
     // MARK: The contract
@@ -186,13 +187,18 @@ package final class SQLiteReader: StoreReader {
     ) throws(StoreError) -> [DocumentID] {
         guard limit > 0 else { return [] }
         try start()
-        var changed: [DocumentID] = []
-        touched.bind(1, copying: room)
-        _ = try SQLiteDocumentCells.forEachDocument(in: touched) { (id, touched) throws(StoreError) in
-            if !cursor.covers(touched) { changed.append(id) }
-            return changed.count < limit
+        var changed: Set<DocumentID> = []
+        try inOneView { () throws(StoreError) in
+            for head in try vector().components where !cursor.covers(head) {
+                touched.bind(1, copying: room)
+                touched.bind(2, head.replica)
+                touched.bind(3, clamping: cursor[head.replica])
+                try touched.forEachRow { (row) throws(StoreError) in
+                    if let document = row.document() { changed.insert(document) }
+                }
+            }
         }
-        return changed
+        return Array(changed.sorted(by: DocumentID.inStoreOrder).prefix(limit))
     }
 
     // MARK: Parts

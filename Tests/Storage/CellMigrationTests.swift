@@ -107,6 +107,9 @@ final class CellMigrationTests {
                 "INSERT OR REPLACE INTO touched(room, kind, name, replica, seq) "
                     + "VALUES (\(room), \(document.kind.rawValue), \(name), \(replica), \(row.dot.seq))")
         }
+        try old.execute(
+            "INSERT INTO replica(replica, head, floor, clock, hash) "
+                + "SELECT replica, max(seq), max(seq), 1, zeroblob(16) FROM touched GROUP BY replica")
         try old.execute("INSERT INTO staged_row VALUES ('room', 1, 'd', 'left over', NULL, NULL, 1, 1, 1); COMMIT")
     }
 
@@ -146,7 +149,8 @@ final class CellMigrationTests {
         let written = try FileManager.default.attributesOfItem(atPath: killed + "-wal")[.size] as? UInt64 ?? 0
         #expect(written > 100_000, "nothing of the migration was written")
         #expect(try RawDatabase(killed).rows("SELECT count(*) FROM element") != [["0"]])
-        let (writer, recovered) = try SQLiteStore(path: killed).openWriter(.test(fresh: .c))
+        let (writer, recovered) = try SQLiteStore(path: killed).openWriter(
+            .test(fresh: ReplicaID(rawValue: 77)))
         writer.close()
         #expect(Set(recovered.documents) == Self.cells(of: rows))
     }

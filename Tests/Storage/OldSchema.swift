@@ -2,7 +2,7 @@
 enum OldSchema {
     /// Version 3 of the file: a table for each kind of document.
     static let sqliteThree = """
-        DROP TABLE cell; DROP TABLE staged_cell;
+        DROP TABLE cell; DROP TABLE staged_cell; DROP INDEX touched_since;
         CREATE TABLE element(
             room TEXT NOT NULL,
             kind INTEGER NOT NULL,
@@ -49,7 +49,7 @@ enum OldSchema {
 
     /// Version 3 of the database.
     static let postgresThree = """
-        DROP TABLE converge_cell;
+        DROP TABLE converge_cell; DROP INDEX converge_touched_since;
         CREATE TABLE converge_element (
             room bytea NOT NULL,
             kind smallint NOT NULL,

@@ -383,7 +383,9 @@ final class SQLiteStoreTests {
         #expect(room.contains { $0.contains("COVERING INDEX entry_others (room=? AND ts>?)") }, "\(room)")
         #expect(!room.contains { $0.contains("TEMP B-TREE") }, "\(room)")
         let touched = try database.rows("EXPLAIN QUERY PLAN " + SQLiteReader.touchedSQL).map { $0[3] }
-        #expect(touched.count == 1 && touched[0].contains("USING PRIMARY KEY (room=?)"), "\(touched)")
+        #expect(
+            touched.count == 1 && touched[0].contains("COVERING INDEX touched_since (room=? AND replica=? AND seq>?)"),
+            "\(touched)")
     }
 
     @Test("the file says what it is, and commits are synced as asked")
