@@ -97,13 +97,17 @@ extension PlantedFaults {
     /// What the loops have handed out stays so where the store was opened with less.
     public static let handedOutStays = PlantedFaults(rawValue: 1 << 45)
     /// A slow client is fed from what has been handed out when it is found slow, not from when the turn began.
-    public static let standingTakenLate = PlantedFaults(rawValue: 1 << 50)
+    public static let standingTakenLate = PlantedFaults(rawValue: 1 << 54)
     /// Whoever is taken off the live stream is fed from where the room is, though pages have shown it more.
-    public static let baseLeftOut = PlantedFaults(rawValue: 1 << 51)
+    public static let baseLeftOut = PlantedFaults(rawValue: 1 << 55)
     /// A page is taken that was read for another feed, or before the store was open.
-    public static let latePageTaken = PlantedFaults(rawValue: 1 << 52)
+    public static let latePageTaken = PlantedFaults(rawValue: 1 << 56)
     /// Of the live frames that were held for a page the first is not shown.
-    public static let heldFrameDropped = PlantedFaults(rawValue: 1 << 53)
+    public static let heldFrameDropped = PlantedFaults(rawValue: 1 << 57)
+    /// A page of one of a session's rooms is taken for that of another.
+    public static let feedsMixed = PlantedFaults(rawValue: 1 << 58)
+    /// A session that its loop has taken out of a room stays in the room for the core.
+    public static let overtakenStays = PlantedFaults(rawValue: 1 << 59)
     /// Joined and left are written also while the node refuses to write for its clock.
     public static let attendanceIgnoresClock = PlantedFaults(rawValue: 1 << 43)
 }

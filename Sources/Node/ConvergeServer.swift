@@ -303,21 +303,26 @@ public final class ConvergeServer: Sendable {
     private func coreOptions(_ gate: PeerGate?) -> CoreOptions {
         var replicator = ReplicatorOptions()
         replicator.lead = max(HybridClock.tolerance, options.acceptAhead.milliseconds)
+        let limits = sessionLimits
+        let welcome = WelcomeLimits(
+            rooms: options.maxSubscriptions, body: limits.body, room: limits.room, document: limits.document)
         return CoreOptions(
             nodeName: Text(options.nodeName), loopCount: options.loops, saveBuffer: options.saveBuffer,
-            historyLimit: options.historyLimit, bodyLimit: options.maxBodyLength, systemEvents: options.systemEvents,
-            retention: options.retention.milliseconds,
+            historyLimit: options.historyLimit, bodyLimit: limits.body, welcome: welcome,
+            systemEvents: options.systemEvents, retention: options.retention.milliseconds,
             keyWindow: options.keyWindow.milliseconds, replicator: replicator,
             cluster: gate?.clusterOptions(),
             frameSeed: SecureRandom.word())
     }
 
+    private var sessionLimits: SessionLimits {
+        SessionLimits(body: options.maxBodyLength, room: options.maxRoomLength, user: options.maxUserLength)
+    }
+
     private func loopOptions(_ index: Int, _ certificate: ServedCertificate?) -> LoopOptions {
         LoopOptions(
             index: index,
-            limits: SessionLimits(
-                body: options.maxBodyLength, room: options.maxRoomLength, user: options.maxUserLength),
-            webSocket: WebSocketMachine.Limits(maxMessageBytes: options.maxMessageBytes),
+            limits: sessionLimits, webSocket: WebSocketMachine.Limits(maxMessageBytes: options.maxMessageBytes),
             echo: WebSocketMachine.Limits(maxMessageBytes: 16 << 20, maxFragments: 65_536, binaryIsText: false),
             sendFrames: options.sendBuffer, historyLimit: options.historyLimit, coreBacklog: options.saveBuffer * 2,
             stopCode: options.cluster == nil ? .goingAway : .serviceRestart,

@@ -33,6 +33,8 @@ public struct ServerOptions: Sendable {
     public var maxBodyLength = 2_000
     public var maxRoomLength = 64
     public var maxUserLength = 64
+    /// The most rooms that one connection may be subscribed to, in the second generation of the protocol.
+    public var maxSubscriptions = 128
     /// The most entries in one `history` reply.
     public var historyLimit = 200
     /// How many frames a client may be behind before it is taken off the live stream.

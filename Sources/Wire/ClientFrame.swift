@@ -18,22 +18,70 @@ public struct ClientFrame: Hashable, Sendable {
     public static let tagLimit = 64
 }
 
-/// `room` is nil where the frame names none: the session's current one is meant.
+/// `room` is nil where the frame names none: in the first generation the session's current one is meant.
 public enum ClientCommand: Hashable, Sendable {
     case message(MessageCommand)
     /// `room` is empty where the frame names none.
     case join(room: Text)
     case leave
-    case rooms
-    case users(room: Text?, detail: Bool, limit: Int?)
+    case rooms(RoomsCommand)
+    case users(UsersCommand)
     /// The newest `limit` entries, or the newest that stand before `before`.
     case history(room: Text?, limit: Int?, before: Position?)
     /// What `room` has that the client has not been shown, and live frames after it.
     case resume(room: Text?, cursor: ClientCursor)
     case write(DocumentWriteCommand)
     case read(DocumentReadCommand)
-    /// The documents of the current room.
-    case documents
+    /// The documents of a room.
+    case documents(room: Text?)
+    /// Of the second generation.
+    case subscribe(SubscribeCommand)
+    case unsubscribe(room: Text)
+}
+
+/// Which rooms with somebody in them are asked for. In the first generation all.
+public struct RoomsCommand: Hashable, Sendable {
+    /// What their names begin with.
+    public var prefix: Text?
+    /// What the page before said was `next`.
+    public var after: Text?
+    public var limit: Int?
+
+    public init(prefix: Text? = nil, after: Text? = nil, limit: Int? = nil) {
+        self.prefix = prefix
+        self.after = after
+        self.limit = limit
+    }
+}
+
+/// Who is in a room is asked for; in the current one where none is named.
+public struct UsersCommand: Hashable, Sendable {
+    public var room: Text?
+    public var detail: Bool
+    public var after: Text?
+    public var limit: Int?
+
+    public init(room: Text? = nil, detail: Bool = false, after: Text? = nil, limit: Int? = nil) {
+        self.room = room
+        self.detail = detail
+        self.after = after
+        self.limit = limit
+    }
+}
+
+/// A session is to be shown a room from here on, or stands in it otherwise than before.
+public struct SubscribeCommand: Hashable, Sendable {
+    public var room: Text
+    /// What it has been shown of the room: what it missed comes first.
+    public var cursor: ClientCursor?
+    /// Others see it there; nil: as it is, and for a new one they do.
+    public var member: Bool?
+
+    public init(room: Text, cursor: ClientCursor? = nil, member: Bool? = nil) {
+        self.room = room
+        self.cursor = cursor
+        self.member = member
+    }
 }
 
 public struct MessageCommand: Hashable, Sendable {
@@ -109,11 +157,18 @@ public enum ClientFrameError: Error, Hashable, Sendable {
         }
     }
 
-    /// The text of the `error` frame that answers it.
-    public var reason: Text {
+    public var code: ErrorCode {
         switch self {
-        case .invalidMessage: "invalid message"
-        case .unknownType(let type, _): Text("unknown type: " + type.string)
+        case .invalidMessage: .invalidMessage
+        case .unknownType: .unknownType
+        }
+    }
+
+    /// What the code is about.
+    public var detail: Text? {
+        switch self {
+        case .invalidMessage: nil
+        case .unknownType(let type, _): type
         }
     }
 }

@@ -7,8 +7,10 @@ import ConvergeCRDT
 /// its command needs that member or not.
 extension ClientFrame {
     /// `bytes` must be UTF-8, which the WebSocket layer has seen to. O(n).
-    public static func decode(_ bytes: UnsafeRawBufferPointer) throws(ClientFrameError) -> ClientFrame {
-        var members = Members()
+    public static func decode(
+        _ bytes: UnsafeRawBufferPointer, as generation: ProtocolGeneration = .first
+    ) throws(ClientFrameError) -> ClientFrame {
+        var members = Members(generation: generation)
         do throws(JSONError) {
             try members.read(bytes)
             return ClientFrame(ref: members.ref, command: try members.command())
@@ -20,6 +22,7 @@ extension ClientFrame {
 
 /// The members of a client frame that any command knows, as they stood in it.
 private struct Members {
+    let generation: ProtocolGeneration
     var type: JSONString?
     var room: JSONString?
     var body: JSONString?
@@ -28,9 +31,11 @@ private struct Members {
     var key: Text?
     var ref: Text?
     var after: Position?
-    /// What `after` is where it is no position: `doc_get` may have one.
-    var place: Text?
-    // Of `doc` and `doc_get`; in all other frames they are anything.
+    /// `after` as it stands there: for what is answered in pages it need be no position.
+    var start: JSONString?
+    // Of a few commands; in all other frames they are anything.
+    var prefix: UnsafeRawBufferPointer?
+    var member: UnsafeRawBufferPointer?
     var kind: UnsafeRawBufferPointer?
     var op: UnsafeRawBufferPointer?
     var field: UnsafeRawBufferPointer?
@@ -44,9 +49,11 @@ private struct Members {
     /// Set by `command` where it throws because it does not know the type.
     var unknownType: Text?
 
+    init(generation: ProtocolGeneration) { self.generation = generation }
+
     enum Name {
         case type, room, body, doc, key, ref, after, before, limit, copies, amount, detail, cursor, kind, op, field,
-            value
+            value, prefix, member
 
         @inline(__always)
         init?(_ name: UnsafeRawBufferPointer) {
@@ -99,6 +106,10 @@ private struct Members {
                     self = .cursor
                 } else if name.equals("amount") {
                     self = .amount
+                } else if name.equals("prefix") {
+                    self = .prefix
+                } else if name.equals("member") {
+                    self = .member
                 } else {
                     return nil
                 }
@@ -126,9 +137,8 @@ private struct Members {
             case .key: self.key = isNull ? nil : try tag(&json)
             case .ref: ref = isNull ? nil : try tag(&json)
             case .after:
-                let text = isNull ? nil : try json.string()
-                after = text?.withBytes { Position(text: $0) }
-                place = text != nil && after == nil ? text?.text() : nil
+                start = isNull ? nil : try json.string()
+                after = start?.withBytes { Position(text: $0) }
             case .before: before = isNull ? nil : try position(&json)
             case .limit: limit = isNull ? nil : try json.integer()
             case .copies: copies = isNull ? nil : try json.integer()
@@ -139,6 +149,8 @@ private struct Members {
             case .op: op = isNull ? nil : try json.rawValue()
             case .field: field = isNull ? nil : try json.rawValue()
             case .value: value = isNull ? nil : try json.rawValue()
+            case .prefix: prefix = isNull ? nil : try json.rawValue()
+            case .member: member = isNull ? nil : try json.rawValue()
             }
         }
         try json.finish()
@@ -163,9 +175,10 @@ private struct Members {
     }
 
     mutating func command() throws(JSONError) -> ClientCommand {
-        if place != nil, type?.withBytes({ $0.equals("doc_get") }) != true { throw .wrongType }
+        let known = type.flatMap { $0.withBytes { Command($0, generation) } }
+        if start != nil, after == nil, known?.isPaged(generation) != true { throw .wrongType }
         guard let type, !type.raw.isEmpty else { return message }
-        guard let known = type.withBytes({ Command($0) }) else {
+        guard let known else {
             unknownType = ClientFrame.shortened(type.text())
             throw .wrongType
         }
@@ -173,28 +186,35 @@ private struct Members {
         case .message: return message
         case .join: return .join(room: roomName ?? "")
         case .leave: return .leave
-        case .rooms: return .rooms
-        case .users: return .users(room: roomName, detail: detail, limit: limit)
+        case .rooms:
+            guard generation == .second else { return .rooms(RoomsCommand()) }
+            return .rooms(RoomsCommand(prefix: try string(prefix), after: pageStart, limit: limit))
+        case .users:
+            let after = generation == .second ? pageStart : nil
+            return .users(UsersCommand(room: roomName, detail: detail, after: after, limit: limit))
         case .history: return .history(room: roomName, limit: limit, before: before)
         case .resume:
             guard let cursor else { throw .wrongType }
             return .resume(room: roomName, cursor: cursor)
         case .setAdd: return write(.orSet, DocumentWrite(.add, key: text))
         case .setRemove: return write(.orSet, DocumentWrite(.remove, key: text))
-        case .setValues: return .read(DocumentReadCommand(.orSet, doc: docName))
+        case .setValues: return read(.orSet)
         case .registerSet: return write(.register, .setting(bodyIsNull ? nil : text))
-        case .registerGet: return .read(DocumentReadCommand(.register, doc: docName))
+        case .registerGet: return read(.register)
         case .counterAdd:
             guard let amount else { throw .wrongType }
             return write(.counter, DocumentWrite(.increment, amount: amount))
-        case .counterGet: return .read(DocumentReadCommand(.counter, doc: docName))
-        case .documents: return .documents
+        case .counterGet: return read(.counter)
+        case .documents: return .documents(room: documentRoom)
         case .change: return try documentChange()
         case .get:
-            let after = place ?? after.map { $0.text }
             return .read(
                 DocumentReadCommand(
-                    try documentKind(), doc: docName, room: roomName, page: DocumentPage(after: after, limit: limit)))
+                    try documentKind(), doc: docName, room: roomName,
+                    page: DocumentPage(after: pageStart, limit: limit)))
+        case .subscribe:
+            return .subscribe(SubscribeCommand(room: roomName ?? "", cursor: cursor, member: try bool(member)))
+        case .unsubscribe: return .unsubscribe(room: roomName ?? "")
         }
     }
 
@@ -204,10 +224,40 @@ private struct Members {
         case counterAdd, counterGet, documents
         /// `doc` and `doc_get`, for documents of all kinds.
         case change, get
+        /// Of the second generation, which has no current room.
+        case subscribe, unsubscribe
 
-        init?(_ type: UnsafeRawBufferPointer) {
+        /// Whether it is answered in pages: `after` may be what the page before said was `next`.
+        func isPaged(_ generation: ProtocolGeneration) -> Bool {
+            switch self {
+            case .get: true
+            case .rooms, .users: generation == .second
+            case .message, .join, .leave, .history, .resume, .setAdd, .setRemove, .setValues, .registerSet,
+                .registerGet,
+                .counterAdd, .counterGet, .documents, .change, .subscribe, .unsubscribe:
+                false
+            }
+        }
+
+        init?(_ type: UnsafeRawBufferPointer, _ generation: ProtocolGeneration) {
+            self.init(type)
+            switch self {
+            case .join, .resume: if generation == .second { return nil }
+            case .subscribe, .unsubscribe: if generation == .first { return nil }
+            case .message, .leave, .rooms, .users, .history, .setAdd, .setRemove, .setValues, .registerSet,
+                .registerGet,
+                .counterAdd, .counterGet, .documents, .change, .get:
+                break
+            }
+        }
+
+        private init?(_ type: UnsafeRawBufferPointer) {
             if type.equals("message") {
                 self = .message
+            } else if type.equals("subscribe") {
+                self = .subscribe
+            } else if type.equals("unsubscribe") {
+                self = .unsubscribe
             } else if type.equals("join") {
                 self = .join
             } else if type.equals("leave") {
@@ -251,8 +301,19 @@ private struct Members {
     }
 
     private func write(_ kind: DocumentKind, _ write: DocumentWrite) -> ClientCommand {
-        .write(DocumentWriteCommand(kind, doc: docName, write, key: key, after: after, copies: copies))
+        .write(
+            DocumentWriteCommand(kind, doc: docName, write, room: documentRoom, key: key, after: after, copies: copies))
     }
+
+    private func read(_ kind: DocumentKind) -> ClientCommand {
+        .read(DocumentReadCommand(kind, doc: docName, room: documentRoom))
+    }
+
+    /// The room that the first generation's commands about documents mean, which name none there: what looks like a name is
+    /// not looked at.
+    private var documentRoom: Text? { generation == .second ? roomName : nil }
+
+    private var pageStart: Text? { start?.text() }
 
     // MARK: Documents of all kinds
 
@@ -292,6 +353,12 @@ private struct Members {
         guard let raw else { return nil }
         var json = JSONScanner(raw)
         return try json.string().text()
+    }
+
+    private func bool(_ raw: UnsafeRawBufferPointer?) throws(JSONError) -> Bool? {
+        guard let raw else { return nil }
+        var json = JSONScanner(raw)
+        return try json.bool()
     }
 
     /// Trimmed; nil where nothing is left.

@@ -43,10 +43,9 @@ extension ServerFrameEncoder {
     ) {
         // What stands between the texts is under 400 bytes; so the buffer grows once at most where nothing is escaped.
         _ = out.reserve(400 + room.byteCount + user.count + displayName.count + body.count)
-        out.beginFrame(id, "message")
+        beginEntry(id, "message", position, to: &out)
         out.appendMember(",\"room\":", room)
-        out.appendMember(",\"user_id\":", user)
-        out.appendMember(",\"display_name\":", displayName)
+        appendAuthor(user, displayName, to: &out)
         out.appendMember(",\"body\":", body)
         endEntry(position, to: &out)
     }
@@ -70,10 +69,9 @@ extension ServerFrameEncoder {
         id: MessageID, event: SystemPayload.Event, room: Text, user: UnsafeRawBufferPointer,
         displayName: UnsafeRawBufferPointer, position: Position, to out: inout ByteBuffer
     ) {
-        out.beginFrame(id, "system")
+        beginEntry(id, "system", position, to: &out)
         out.appendMember(",\"room\":", room)
-        out.appendMember(",\"user_id\":", user)
-        out.appendMember(",\"display_name\":", displayName)
+        appendAuthor(user, displayName, to: &out)
         out.append(",\"body\":")
         out.appendJSONString(displayName)
         // Over the closing quote, which comes again behind the words.
@@ -113,12 +111,16 @@ extension ServerFrameEncoder {
         out.append("}")
     }
 
-    /// A document's change, as its kind shows it.
+    /// A document's change, as its kind shows it; in the second generation as `doc`, whatever its kind.
     public mutating func document(
         _ payload: DocumentPayload, _ shown: DocumentShown = .asWritten, room: Text, position: Position,
         to out: inout ByteBuffer
     ) {
-        payload.delta.kind.form.appendChange(payload, shown, room: room, position: position, by: &self, to: &out)
+        switch generation {
+        case .first:
+            payload.delta.kind.form.appendChange(payload, shown, room: room, position: position, by: &self, to: &out)
+        case .second: documentChange(payload, shown, room: room, position: position, to: &out)
+        }
     }
 
     // MARK: For the kinds of documents
@@ -136,8 +138,35 @@ extension ServerFrameEncoder {
         out.appendMember(",\"body\":", body)
     }
 
+    /// An entry's frame up to its type.
+    @inline(__always)
+    func beginEntry(_ id: MessageID, _ type: StaticString, _ position: Position, to out: inout ByteBuffer) {
+        if generation == .second, id == MessageID(position.dot) {
+            out.append("{\"type\":\"")
+            out.append(type)
+            out.append("\"")
+        } else {
+            out.beginFrame(id, type)
+        }
+    }
+
+    /// Who wrote it; the texts must be UTF-8.
+    @inline(__always)
+    func appendAuthor(
+        _ user: UnsafeRawBufferPointer, _ displayName: UnsafeRawBufferPointer, to out: inout ByteBuffer
+    ) {
+        out.appendMember(",\"user_id\":", user)
+        if generation == .second, user.elementsEqual(displayName) { return }
+        out.appendMember(",\"display_name\":", displayName)
+    }
+
     @inline(__always)
     mutating func endEntry(_ position: Position, to out: inout ByteBuffer) {
+        if generation == .second {
+            out.appendPosition(position)
+            out.append("}")
+            return
+        }
         appendTimestamp(position.timestamp.milliseconds, to: &out)
         endPlace(position, to: &out)
     }

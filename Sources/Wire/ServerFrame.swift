@@ -72,10 +72,14 @@ public struct ResumePage: Hashable, Sendable {
 /// Members stand in the order of the Go server (`id type room user_id display_name doc body rooms users items history
 /// limit timestamp`), then ours; strings that are empty are left out, lists are always there. An encoder remembers the
 /// text of the last second, so a loop keeps one; it is a value and has no other state.
+///
+/// It writes frames of one generation of the protocol. Those of the second leave out what stands elsewhere in them: the time,
+/// the node and the number of an entry, which its `pos` has, an id that is made of these, and a name that is the user's id.
 public struct ServerFrameEncoder: Sendable {
     private var timestamps = TimestampWriter()
+    public let generation: ProtocolGeneration
 
-    public init() {}
+    public init(_ generation: ProtocolGeneration = .first) { self.generation = generation }
 
     /// The first frame of a connection. `cursor` is what the user has been shown of the room's nodes at this moment.
     public mutating func welcome(
@@ -103,20 +107,23 @@ public struct ServerFrameEncoder: Sendable {
         out.append("}")
     }
 
-    /// The names must be sorted by the caller.
-    public mutating func rooms(_ stamp: FrameStamp, rooms: [Text], ref: Text?, to out: inout ByteBuffer) {
+    /// The names must be sorted by the caller. `next` leads to the page that follows.
+    public mutating func rooms(
+        _ stamp: FrameStamp, rooms: [Text], next: Text? = nil, ref: Text?, to out: inout ByteBuffer
+    ) {
         out.beginFrame(stamp.id, "rooms")
         out.appendMember(",\"rooms\":", list: rooms)
         appendTimestamp(stamp.milliseconds, to: &out)
         out.appendRef(ref)
+        if let next { out.appendMember(",\"next\":", next) }
         out.append("}")
     }
 
     /// `count` is how many users there are in all, `users` those that are shown, sorted, each once; `members` is given
-    /// where details were asked for.
+    /// where details were asked for. `next` leads to the page that follows.
     public mutating func users(
-        _ stamp: FrameStamp, room: Text, users: [Text], count: Int, members: [MemberSummary]? = nil, ref: Text?,
-        to out: inout ByteBuffer
+        _ stamp: FrameStamp, room: Text, users: [Text], count: Int, members: [MemberSummary]? = nil,
+        next: Text? = nil, ref: Text?, to out: inout ByteBuffer
     ) {
         out.beginFrame(stamp.id, "users")
         out.appendMember(",\"room\":", room)
@@ -126,20 +133,33 @@ public struct ServerFrameEncoder: Sendable {
         out.append(",\"count\":")
         out.appendDecimal(count)
         if let members { out.appendMembers(members) }
+        if let next { out.appendMember(",\"next\":", next) }
         out.append("}")
     }
 
     /// Something could not be done; the connection goes on.
-    /// - Parameter hint: what to do, where the reason alone does not say it.
+    /// - Parameters:
+    ///   - detail: what the client wrote and the reason is about, shortened.
+    ///   - hint: what to do, where the code alone does not say it.
     public mutating func error(
-        _ stamp: FrameStamp, reason: Text, hint: Text? = nil, ref: Text?, to out: inout ByteBuffer
+        _ stamp: FrameStamp, _ code: ErrorCode, detail: Text? = nil, hint: Text? = nil, ref: Text?,
+        to out: inout ByteBuffer
     ) {
         out.beginFrame(stamp.id, "error")
-        out.appendMember(",\"body\":", reason)
-        if let hint { out.appendMember(",\"hint\":", hint) }
+        switch generation {
+        case .first:
+            out.appendMember(",\"body\":", detail.map { Text(code.text.string + ": " + $0.string) } ?? code.text)
+            if let hint { out.appendMember(",\"hint\":", hint) }
+        case .second:
+            out.appendMember(
+                ",\"body\":",
+                detail.map { Text(code.sentence.string + " (" + $0.string + ")") } ?? hint ?? code.sentence)
+        }
         appendTimestamp(stamp.milliseconds, to: &out)
         out.appendRef(ref)
-        out.append("}")
+        out.append(",\"code\":\"")
+        out.append(code.word)
+        out.append("\"}")
     }
 
     /// The answer to a write with a `ref`, once it is stored.
@@ -301,7 +321,12 @@ extension ByteBuffer {
 
     /// As the last member of a frame, which is not closed yet.
     package mutating func appendCursor(_ cursor: VersionVector) {
-        append(",\"cursor\":{")
+        append(",\"cursor\":")
+        append(cursor: cursor)
+    }
+
+    mutating func append(cursor: VersionVector) {
+        append("{")
         for (index, dot) in cursor.components.enumerated() {
             append(index > 0 ? ",\"" : "\"")
             appendHexadecimal(dot.replica.rawValue)

@@ -9,14 +9,15 @@ import Testing
     /// The types that the reader of client frames knows.
     private static func commands() throws -> Set<String> {
         let decoder = try Repository.text("Sources/Wire/ClientFrameDecoder.swift")
-        return Set(decoder.matches(of: /type\.equals\("([a-z_]+)"\)/).map { String($0.1) })
+        // The first frame of a connection is read by a reader of its own.
+        return Set(decoder.matches(of: /type\.equals\("([a-z_]+)"\)/).map { String($0.1) }).union(["auth"])
     }
 
     /// The types that the writers of server frames give out.
     private static func events() throws -> Set<String> {
         var types: Set<String> = []
         for text in try Papers.texts(in: ["Sources/Wire/"], ".swift").values {
-            for match in text.matches(of: /beginFrame\([^"\n]*"([a-z_]+)"\)/) { types.insert(String(match.1)) }
+            for match in text.matches(of: /begin(?:Frame|Entry)\([^"\n]*"([a-z_]+)"/) { types.insert(String(match.1)) }
             for match in text.matches(of: /\(type, \w+\) = \("([a-z_]+)"/) { types.insert(String(match.1)) }
         }
         // A kind of document has frames of its own in its form.
@@ -34,13 +35,15 @@ import Testing
     }
 
     private static func isKnown(_ type: String) -> Bool {
-        let text = #"{"type":"\#(type)","amount":1,"cursor":{},"kind":"set","op":"add","value":""}"#
+        let text = #"{"type":"\#(type)","amount":1,"cursor":{},"kind":"set","op":"add","value":"","token":""}"#
         return Array(text.utf8).withUnsafeBytes { bytes in
-            do throws(ClientFrameError) {
-                _ = try ClientFrame.decode(bytes)
-                return true
-            } catch {
-                return false
+            ProtocolGeneration.allCases.contains { generation in
+                do throws(ClientFrameError) {
+                    _ = try ClientFrame.decode(bytes, as: generation)
+                    return true
+                } catch {
+                    return type == "auth" && AuthFrame.token(bytes) != nil
+                }
             }
         }
     }
@@ -85,9 +88,9 @@ import Testing
     @Test("the table of errors has every error that is written, and no other")
     func errors() throws {
         let named = try Papers.protocol.section("Errors").rows.dropFirst(2).flatMap { $0.code(in: 0) }
-        let texts = named.map { SessionMachine.label(of: Text($0)) }
-        let written = Set(SessionMachine.labels + Refusal.allCases.map(\.text.string))
-        #expect(texts.sorted() == written.sorted())
+        #expect(named.sorted() == ErrorCode.allCases.map { "\($0.word)" }.sorted())
+        let words = try Papers.protocol.section("Errors").rows.dropFirst(2).flatMap { $0.code(in: 1) }
+        #expect(Set(words.map { String($0.prefix { $0 != ":" }) }) == Set(ErrorCode.allCases.map(\.text.string)))
     }
 
     @Test("the table of HTTP requests has every path that is answered, and no other; so has every other paper")

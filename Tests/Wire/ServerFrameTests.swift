@@ -57,8 +57,11 @@ import Testing
             written { $0.joined(stamp, room: "dev", ref: "1", to: &$1) } == head
                 + #""joined","room":"dev",\#(time),"ref":"1"}"#)
         #expect(
-            written { $0.error(stamp, reason: "unknown type: \"x\"", ref: nil, to: &$1) } == head
-                + #""error","body":"unknown type: \"x\"",\#(time)}"#)
+            written { $0.error(stamp, .unknownType, detail: "\"x\"", ref: nil, to: &$1) } == head
+                + #""error","body":"unknown type: \"x\"",\#(time),"code":"unknown_type"}"#)
+        #expect(
+            written { $0.error(stamp, .conflict, hint: "read it again", ref: "1", to: &$1) } == head
+                + #""error","body":"conflict","hint":"read it again",\#(time),"ref":"1","code":"conflict"}"#)
     }
 
     @Test("lists are there even when they are empty")

@@ -44,7 +44,11 @@ enum LinkEvent: Sendable {
 /// What a loop tells of one of its sessions. A session is entered once, and once left.
 enum SessionEvent: Sendable {
     case entered(user: Text, displayName: Text, room: Text)
+    /// One of the second generation has, which is in no room yet.
+    case arrived(SessionName, user: Text, displayName: Text)
     case command(ref: Text?, ClientCommand)
+    /// Retention has overtaken it in this room: its subscription of this number is over.
+    case subscriptionEnded(room: Text, stay: UInt32)
     case left
 }
 

@@ -10,6 +10,8 @@ struct CoreOptions: Sendable {
     var historyLimit: Int
     /// The most bytes of a message's body, for whoever asks; nil where it is not told.
     var bodyLimit: Int?
+    /// What sessions of the second generation are told at their beginning. The number of rooms is kept to here.
+    var welcome = WelcomeLimits(rooms: 128, body: 2_000, room: 64, document: 256)
     var systemEvents: SystemEvents
     /// How long entries are kept, in milliseconds; 0 for ever.
     var retention: UInt64 = 0

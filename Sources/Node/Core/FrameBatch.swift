@@ -11,6 +11,12 @@ struct FrameRecord: Sendable {
         case unshown(room: UInt32, twin: Dot?)
         /// The session is in this room from here on, and gets the frame, if there is one, first.
         case enter(SessionID, room: UInt32, name: Text)
+        /// The session, of the second generation, is there from here on, and gets the frame first.
+        case welcome(SessionID)
+        /// The session gets the room's frames from here on, beside those of its other rooms; or it asks anew where it does.
+        case subscribe(SessionID, SubscribeRequest)
+        /// It gets the frame, and nothing more of the room.
+        case unsubscribe(SessionID, room: UInt32)
         /// The session gets the frame and is then closed by the node.
         case leave(SessionID)
         /// The session is shown what it has missed of its room, and live frames after that; or it is told where it stands.
@@ -27,9 +33,11 @@ struct FrameRecord: Sendable {
     }
 
     let target: Target
-    /// The frame's bytes, WebSocket header included; empty where the target is all there is to say.
-    let start: Int
-    let end: Int
+    /// The frame's bytes, WebSocket header included; empty where the target is all there is to say. Of a room's frame, as the
+    /// first generation of the protocol has it.
+    let range: Range<Int>
+    /// A room's frame as the second generation has it. Each is empty where nobody on the node speaks that generation.
+    let second: Range<Int>
     /// The entry that the frame shows; nil for replies and for what is not stored.
     let dot: Dot?
     /// The frame gets a cursor as its last member: how far the logs have been handed out where it stands.
@@ -37,12 +45,22 @@ struct FrameRecord: Sendable {
     /// It answers a question about documents, which can be answered otherwise.
     var isAnswer = false
 
-    var range: Range<Int> { start..<end }
+    init(
+        _ target: Target, _ range: Range<Int>, second: Range<Int> = 0..<0, dot: Dot? = nil, wantsCursor: Bool = false,
+        isAnswer: Bool = false
+    ) {
+        self.target = target
+        self.range = range
+        self.second = second
+        self.dot = dot
+        self.wantsCursor = wantsCursor
+        self.isAnswer = isAnswer
+    }
 
     /// Says where a session is rather than showing it something.
     var isMove: Bool {
         switch target {
-        case .enter, .leave, .resume: true
+        case .enter, .welcome, .subscribe, .unsubscribe, .leave, .resume: true
         case .room, .unshown, .session, .begin, .setBack, .catchUp: false
         }
     }
@@ -57,6 +75,28 @@ final class ResumeRequest: Sendable {
 
     init(room: UInt32, cursor: ClientCursor?, ref: Text?) {
         self.room = room
+        self.cursor = cursor
+        self.ref = ref
+    }
+}
+
+/// A room that a session of the second generation is to be shown.
+final class SubscribeRequest: Sendable {
+    /// An index of the core's.
+    let room: UInt32
+    let name: Text
+    /// Tells this subscription from an earlier one of the session to the room.
+    let stay: UInt32
+    /// How many users are in the room.
+    let count: Int
+    let cursor: ClientCursor?
+    let ref: Text?
+
+    init(room: UInt32, name: Text, stay: UInt32, count: Int, cursor: ClientCursor?, ref: Text?) {
+        self.room = room
+        self.name = name
+        self.stay = stay
+        self.count = count
         self.cursor = cursor
         self.ref = ref
     }
@@ -84,6 +124,14 @@ final class FrameBatch: @unchecked Sendable {
 
     func bytes(of record: FrameRecord) -> UnsafeRawBufferPointer { buffer.bytes(record.range) }
 
+    /// A room's frame as this generation of the protocol has it.
+    func bytes(of record: FrameRecord, for generation: ProtocolGeneration) -> UnsafeRawBufferPointer {
+        switch generation {
+        case .first: buffer.bytes(record.range)
+        case .second: buffer.bytes(record.second)
+        }
+    }
+
     var byteCount: Int { buffer.count }
 }
 
@@ -94,6 +142,10 @@ struct FrameBatchBuilder: ~Copyable {
     /// The loops that must see the batch whatever rooms it names: those of its sessions. One bit a loop.
     private(set) var loops = LoopSet()
     private var wantsCursors = false
+    /// In which generations some room's frame is not written, since nobody spoke them.
+    private var isUnwritten = (first: false, second: false)
+    /// Documents' changes that are shown otherwise than their entries say.
+    private var shownOtherwise: [Dot: DocumentShown] = [:]
 
     init() {}
 
@@ -104,7 +156,8 @@ struct FrameBatchBuilder: ~Copyable {
         for record in records {
             switch record.target {
             case .room(let room), .unshown(let room, _): body(room)
-            case .session, .enter, .leave, .resume, .begin, .setBack, .catchUp: break
+            case .session, .enter, .welcome, .subscribe, .unsubscribe, .leave, .resume, .begin, .setBack, .catchUp:
+                break
             }
         }
     }
@@ -117,7 +170,55 @@ struct FrameBatchBuilder: ~Copyable {
         to target: FrameRecord.Target, dot: Dot? = nil, cursor: Bool = false, _ encode: (inout ByteBuffer) -> Void
     ) {
         guard let range = appendFrame(encode) else { return }
-        add(FrameRecord(target: target, start: range.lowerBound, end: range.upperBound, dot: dot, wantsCursor: cursor))
+        add(FrameRecord(target, range, dot: dot, wantsCursor: cursor))
+    }
+
+    /// Adds a frame for everybody in a room that shows an entry, written once for each generation that somebody on this node
+    /// speaks; where `encode` writes nothing, nothing is added. Where none is spoken there are no bytes: who comes before the
+    /// frames are handed out gets them by `complete`.
+    mutating func append(
+        toRoom room: UInt32, dot: Dot?, _ shown: DocumentShown = .asWritten, by encoders: inout FrameEncoders,
+        _ encode: (inout ServerFrameEncoder, inout ByteBuffer) -> Void
+    ) {
+        var ranges = (first: 0..<0, second: 0..<0)
+        var isSpoken = false
+        if encoders.isSpoken(.first) {
+            isSpoken = true
+            ranges.first = appendFrame { encode(&encoders[.first], &$0) } ?? ranges.first
+        } else {
+            isUnwritten.first = true
+        }
+        if encoders.isSpoken(.second) {
+            isSpoken = true
+            ranges.second = appendFrame { encode(&encoders[.second], &$0) } ?? ranges.second
+        } else {
+            isUnwritten.second = true
+        }
+        if isSpoken, ranges.first.isEmpty, ranges.second.isEmpty { return }
+        add(FrameRecord(.room(room), ranges.first, second: ranges.second, dot: dot))
+        if let dot, shown != .asWritten { shownOtherwise[dot] = shown }
+    }
+
+    /// Writes what is not written of the rooms' frames in a generation that is spoken by now: somebody has come since.
+    /// - Parameter entries: those that the frames show.
+    mutating func complete(_ entries: [Entry], by encoders: inout FrameEncoders) {
+        let first = isUnwritten.first && encoders.isSpoken(.first)
+        let second = isUnwritten.second && encoders.isSpoken(.second)
+        guard first || second else { return }
+        let entries = Dictionary(entries.map { ($0.dot, $0) }) { first, _ in first }
+        for index in records.indices {
+            let record = records[index]
+            guard case .room = record.target, let dot = record.dot, let entry = entries[dot] else { continue }
+            let shown = shownOtherwise[dot] ?? .asWritten
+            func write(_ range: Range<Int>, _ isWanted: Bool, _ encoder: inout ServerFrameEncoder) -> Range<Int> {
+                guard isWanted, range.isEmpty else { return range }
+                // An entry that has no frame has none in either generation.
+                return appendFrame { try? encoder.appendFrame(of: entry, shown: shown, to: &$0) } ?? range
+            }
+            let firstRange = write(record.range, first, &encoders[.first])
+            let secondRange = write(record.second, second, &encoders[.second])
+            records[index] = FrameRecord(record.target, firstRange, second: secondRange, dot: dot)
+        }
     }
 
     private mutating func appendFrame(_ encode: (inout ByteBuffer) -> Void) -> Range<Int>? {
@@ -147,9 +248,7 @@ struct FrameBatchBuilder: ~Copyable {
         for record in other.records where record.isMove {
             let start = buffer.count
             buffer.append(other.buffer.bytes(record.range))
-            add(
-                FrameRecord(
-                    target: record.target, start: start, end: buffer.count, dot: nil, wantsCursor: record.wantsCursor))
+            add(FrameRecord(record.target, start..<buffer.count, wantsCursor: record.wantsCursor))
         }
         other.records.removeAll(where: \.isMove)
     }
@@ -157,9 +256,7 @@ struct FrameBatchBuilder: ~Copyable {
     /// Adds what answers a question about documents.
     mutating func appendAnswer(to session: SessionID, _ encode: (inout ByteBuffer) -> Void) {
         guard let range = appendFrame(encode) else { return }
-        add(
-            FrameRecord(
-                target: .session(session), start: range.lowerBound, end: range.upperBound, dot: nil, isAnswer: true))
+        add(FrameRecord(.session(session), range, isAnswer: true))
     }
 
     /// Takes those out again.
@@ -167,13 +264,14 @@ struct FrameBatchBuilder: ~Copyable {
 
     /// Adds a record without a frame.
     mutating func append(to target: FrameRecord.Target, dot: Dot? = nil) {
-        add(FrameRecord(target: target, start: 0, end: 0, dot: dot))
+        add(FrameRecord(target, 0..<0, dot: dot))
     }
 
     private mutating func add(_ record: FrameRecord) {
         switch record.target {
         case .room, .unshown, .begin, .setBack, .catchUp: break
-        case .session(let session), .enter(let session, _, _), .leave(let session), .resume(let session, _):
+        case .session(let session), .enter(let session, _, _), .welcome(let session), .subscribe(let session, _),
+            .unsubscribe(let session, _), .leave(let session), .resume(let session, _):
             loops.insert(session.loop)
         }
         if record.wantsCursor { wantsCursors = true }
@@ -205,8 +303,7 @@ extension FrameBatchBuilder {
                 out.append("}")
             }
             guard let range else { continue }
-            records[index] = FrameRecord(
-                target: record.target, start: range.lowerBound, end: range.upperBound, dot: record.dot)
+            records[index] = FrameRecord(record.target, range, dot: record.dot)
         }
     }
 }

@@ -49,8 +49,8 @@ extension NodeCore {
             guard let index = rooms.index(of: room) else { return }
             readyLoops.formUnion(rooms.loops(in: index))
             let stamp = stamp(at: now)
-            ready.append(to: .room(index)) {
-                encoder.system(stamp, event: event, room: room, user: user, displayName: displayName, to: &$0)
+            ready.append(toRoom: index, dot: nil, by: &encoders) { encoder, frame in
+                encoder.system(stamp, event: event, room: room, user: user, displayName: displayName, to: &frame)
             }
         case .stored:
             let key = RoomUser(room: room, user: user)
@@ -110,10 +110,10 @@ extension NodeCore {
         let room = rooms.open(key.room)
         let entry = place(.system, room, key.room, payload.encoded, after: nil, at: now)
         note(payload, of: entry)
-        open.frames.append(to: .room(room), dot: entry.dot) {
+        open.frames.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
             encoder.system(
                 id: id ?? MessageID(entry.dot), event: event, room: key.room, user: key.user, displayName: displayName,
-                position: entry.position, to: &$0)
+                position: entry.position, to: &frame)
         }
         counters.systemEvents &+= 1
     }

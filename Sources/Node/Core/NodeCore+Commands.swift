@@ -16,11 +16,8 @@ extension NodeCore {
             join(room, ref: ref, id, at: now, into: &effects)
         case .leave:
             inOrder(for: id) { frames, _ in frames.append(to: .leave(id)) }
-        case .rooms:
-            let stamp = stamp(at: now)
-            ready.append(to: .session(id)) { encoder.rooms(stamp, rooms: presence.rooms(), ref: ref, to: &$0) }
-        case .users(let room, let detail, let limit):
-            replyUsers(room ?? rooms.name(of: session.room), detail: detail, limit: limit, ref: ref, to: id, at: now)
+        case .rooms(let asked): replyRooms(asked, ref: ref, to: id, at: now)
+        case .users(let asked): replyUsers(asked, session, ref: ref, to: id, at: now)
         case .history(let room, let limit, let before):
             // Clients in the wild send 0 for "as usual".
             let asked = limit.flatMap { $0 > 0 ? $0 : nil } ?? Self.usualHistory
@@ -31,19 +28,24 @@ extension NodeCore {
             }
             histories[id, default: 0] += 1
             let page = HistoryReader(
-                session: id, ref: ref, room: room ?? rooms.name(of: session.room), before: before, limit: limit,
+                session: id, ref: ref, room: roomName(room, session), before: before, limit: limit,
                 position: position)
             effects.append(.read(.history(page)))
         case .resume(let room, let cursor):
             resume(room, cursor, ref: ref, id, at: now, into: &effects)
         case .write(let write): self.write(write, ref: ref, from: id, session, at: now)
         case .read(let asked):
-            let room = asked.room ?? rooms.name(of: session.room)
-            let document = DocumentID(room: room, kind: asked.kind, name: asked.doc)
+            let document = DocumentID(room: roomName(asked.room, session), kind: asked.kind, name: asked.doc)
             read(.value(document, asked.page), ref: ref, for: id, at: now)
-        case .documents: read(.list(room: rooms.name(of: session.room)), ref: ref, for: id, at: now)
+        case .documents(let room): read(.list(room: roomName(room, session)), ref: ref, for: id, at: now)
+        case .subscribe(let command): subscribe(command, ref: ref, id, at: now, into: &effects)
+        case .unsubscribe(let room): unsubscribe(room, ref: ref, id, at: now, into: &effects)
         }
     }
+
+    /// The room that a command means: the one that it names, or the one that a session of the first generation is in. Who
+    /// speaks the second always names one (`SessionMachine`).
+    func roomName(_ named: Text?, _ session: Session) -> Text { named ?? rooms.name(of: session.rooms.current) }
 
     /// The entries of a history reply where the client names no number.
     private static var usualHistory: Int { 50 }
@@ -68,16 +70,35 @@ extension NodeCore {
         }
         if let room { move(id, to: room, at: now, into: &effects) }
         guard let session = sessions[id] else { return }
-        let request = ResumeRequest(room: session.room, cursor: cursor, ref: ref)
+        let request = ResumeRequest(room: session.rooms.current, cursor: cursor, ref: ref)
         inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
         // What waits behind a batch is bounded like the commands in it.
         if !open.isEmpty { open.commands += 1 } else if isCarrying, !inDoubt { inFlight.commands += 1 }
     }
 
+    private mutating func replyRooms(_ asked: RoomsCommand, ref: Text?, to id: SessionID, at now: UInt64) {
+        var all = presence.rooms()
+        var next: Text?
+        if id.speaks == .second {
+            let prefix = asked.prefix?.string ?? ""
+            (all, next) = Self.page(
+                all.filter { $0.string.utf8.starts(with: prefix.utf8) }, after: asked.after, limit: asked.limit
+            ) { $0 }
+        }
+        let stamp = stamp(at: now)
+        ready.append(to: .session(id)) { encoders[id].rooms(stamp, rooms: all, next: next, ref: ref, to: &$0) }
+    }
+
     private mutating func replyUsers(
-        _ room: Text, detail: Bool, limit: Int?, ref: Text?, to id: SessionID, at now: UInt64
+        _ asked: UsersCommand, _ session: Session, ref: Text?, to id: SessionID, at now: UInt64
     ) {
-        let (count, shown) = presence.occupants(of: room, limit: limit.map { max(0, $0) })
+        let room = roomName(asked.room, session)
+        let limit = id.speaks == .first ? asked.limit.map { max(0, $0) } : nil
+        var (count, shown) = presence.occupants(of: room, limit: limit)
+        var next: Text?
+        if id.speaks == .second {
+            (shown, next) = Self.page(shown, after: asked.after, limit: asked.limit, \.user)
+        }
         // Until the store is open for the first time this node has no name, and is not among the nodes.
         let members = shown.map {
             MemberSummary(
@@ -85,11 +106,25 @@ extension NodeCore {
         }
         let stamp = stamp(at: now)
         ready.append(to: .session(id)) {
-            encoder.users(
-                stamp, room: room, users: shown.map(\.user), count: count, members: detail ? members : nil,
-                ref: ref, to: &$0)
+            encoders[id].users(
+                stamp, room: room, users: shown.map(\.user), count: count, members: asked.detail ? members : nil,
+                next: next, ref: ref, to: &$0)
         }
     }
+
+    /// Of a sorted list what stands behind `after`, a page of it, and what leads to the next.
+    private static func page<Element>(
+        _ all: [Element], after: Text?, limit: Int?, _ name: (Element) -> Text
+    ) -> ([Element], next: Text?) {
+        let rest = after.map { after in all.drop { name($0) <= after } } ?? all[...]
+        let limit = min(limit.flatMap { $0 > 0 ? $0 : nil } ?? usualPage, largestPage)
+        let page = Array(rest.prefix(limit))
+        return (page, page.count < rest.count ? page.last.map(name) : nil)
+    }
+
+    /// The names on a page where the client asks for no number of them, and the most that it gets.
+    private static var usualPage: Int { 100 }
+    private static var largestPage: Int { 1_000 }
 
     /// Whether a write can be taken now; if not, the refusal has been sent.
     mutating func admits(_ id: SessionID, ref: Text?, at now: UInt64) -> Bool {
@@ -113,12 +148,14 @@ extension NodeCore {
     private mutating func send(
         _ message: MessageCommand, ref: Text?, from id: SessionID, at now: UInt64, into effects: inout [CoreEffect]
     ) {
-        // Before moving, which makes entries, too.
-        if queuedCommands + keyed.held + (message.room == nil ? 0 : 1) >= options.saveBuffer {
-            refuse(.busy, id, ref: ref, at: now)
-            return
+        if id.speaks == .first {
+            // Before moving, which makes entries, too.
+            if queuedCommands + keyed.held + (message.room == nil ? 0 : 1) >= options.saveBuffer {
+                refuse(.busy, id, ref: ref, at: now)
+                return
+            }
+            if let room = message.room { move(id, to: room, at: now, into: &effects) }
         }
-        if let room = message.room { move(id, to: room, at: now, into: &effects) }
         guard let session = sessions[id], admits(id, ref: ref, at: now) else { return }
         guard let key = message.key else {
             place(message, id: nil, ref: ref, from: id, session, at: now)
@@ -126,7 +163,7 @@ extension NodeCore {
         }
         let isPlanted = options.planted.has(.idsDifferForKey)
         let messageID = log!.messageID(
-            room: rooms.name(of: session.room), user: isPlanted ? options.nodeName : session.user, key: key)
+            room: roomName(message.room, session), user: isPlanted ? options.nodeName : session.user, key: key)
         if keyed.isPlaced(messageID) {
             keyed.wait(for: messageID, id, ref: ref, copies: message.copies)
         } else {
@@ -140,8 +177,9 @@ extension NodeCore {
     ) {
         let payload = MessagePayload(
             id: messageID, user: session.user, displayName: session.displayName, body: message.body)
-        let name = rooms.name(of: session.room)
-        let entry = place(.message, session.room, name, payload.encoded, after: message.after, at: now)
+        let name = roomName(message.room, session)
+        let room = rooms.open(name)
+        let entry = place(.message, room, name, payload.encoded, after: message.after, at: now)
         open.commands += 1
         open.waiting.append((id, ref))
         if let messageID {
@@ -150,7 +188,7 @@ extension NodeCore {
             open.batch.effects.append(.key(messageID, position: entry.position))
         }
         let frameID = messageID ?? MessageID(entry.dot)
-        open.frames.append(to: .room(session.room), dot: entry.dot) { frame in
+        open.frames.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
             message.body.withUnsafeBytes { body in
                 encoder.message(
                     id: frameID, room: name, user: session.user, displayName: session.displayName, body: body,
@@ -181,7 +219,7 @@ extension NodeCore {
                 return
             }
         }
-        open.frames.append(to: .session(session)) { encoder.ack(ack, ref: ref, to: &$0) }
+        open.frames.append(to: .session(session)) { encoders[session].ack(ack, ref: ref, to: &$0) }
     }
 
     /// The store has looked up ids: their sends go on, and after them what their sessions sent since.
@@ -246,8 +284,10 @@ extension NodeCore {
             refuse(.storageUnavailable, id, ref: ref, at: now)
         case .success(let position?):
             counters.duplicates &+= 1
-            let room = rooms.name(of: session.room)
-            if let ref { repeated(messageID, position, room: room, id, copies: message.copies, ref: ref) }
+            if let ref {
+                let room = roomName(message.room, session)
+                repeated(messageID, position, room: room, id, copies: message.copies, ref: ref)
+            }
         case .success(nil) where keyed.isPlaced(messageID):
             keyed.wait(for: messageID, id, ref: ref, copies: message.copies)
         case .success(nil):
@@ -272,7 +312,7 @@ extension NodeCore {
                 return
             }
         }
-        ready.append(to: .session(session)) { encoder.ack(ack, ref: ref, to: &$0) }
+        ready.append(to: .session(session)) { encoders[session].ack(ack, ref: ref, to: &$0) }
     }
 
     // MARK: The log

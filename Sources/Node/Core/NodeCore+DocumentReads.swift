@@ -47,12 +47,16 @@ extension NodeCore {
         let answer = Answer(to: read.question, documents, before: beforeDoubt)
         let stamp = stamp(at: now)
         if inDoubt {
-            ready.appendAnswer(to: read.session) { answer.encode(by: &encoder, stamp, ref: read.ref, to: &$0) }
+            ready.appendAnswer(to: read.session) {
+                answer.encode(by: &encoders[read.session], stamp, ref: read.ref, to: &$0)
+            }
             return
         }
         if !open.isEmpty { open.reads.append(read) } else if isCarrying { inFlight.reads.append(read) }
-        inOrder(for: read.session) { frames, encoder in
-            frames.appendAnswer(to: read.session) { answer.encode(by: &encoder, stamp, ref: read.ref, to: &$0) }
+        inOrder(for: read.session) { frames, encoders in
+            frames.appendAnswer(to: read.session) {
+                answer.encode(by: &encoders[read.session], stamp, ref: read.ref, to: &$0)
+            }
         }
     }
 }
@@ -94,7 +98,7 @@ private enum Answer {
             encoder.documentValue(stamp, value, of: document, next: next, ref: ref, to: &frame)
         case .changed:
             let refusal = Refusal.changedMeanwhile
-            encoder.error(stamp, reason: refusal.text, hint: refusal.hint, ref: ref, to: &frame)
+            encoder.error(stamp, refusal.code, hint: refusal.hint, ref: ref, to: &frame)
         case .list(let room, let documents):
             encoder.documents(stamp, room: room, documents: documents, ref: ref, to: &frame)
         }

@@ -13,7 +13,7 @@ extension NodeCore {
             refuse(.olderMember, id, ref: ref, at: now)
             return
         }
-        let name = command.room ?? rooms.name(of: session.room)
+        let name = roomName(command.room, session)
         let document = DocumentID(room: name, kind: command.kind, name: command.doc)
         let delta: DocumentDelta
         do throws(DocumentRefusal) {
@@ -32,8 +32,8 @@ extension NodeCore {
         open.waiting.append((id, ref))
         let shown = apply(payload, of: entry)
         if shown != .hidden {
-            open.frames.append(to: .room(room), dot: entry.dot) {
-                encoder.document(payload, shown, room: document.room, position: entry.position, to: &$0)
+            open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders) { encoder, frame in
+                encoder.document(payload, shown, room: document.room, position: entry.position, to: &frame)
             }
         }
         acknowledge(

@@ -308,7 +308,7 @@ extension NodeCore {
     private mutating func acknowledge(_ waits: [CopyWaits.Wait]) {
         for wait in waits where sessions[wait.session] != nil {
             ready.append(to: .session(wait.session)) {
-                encoder.ack(wait.acknowledgement, ref: wait.ref, to: &$0)
+                encoders[wait.session].ack(wait.acknowledgement, ref: wait.ref, to: &$0)
             }
         }
     }

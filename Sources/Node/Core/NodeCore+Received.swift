@@ -59,13 +59,13 @@ extension NodeCore {
         open.rooms.append(room)
         if options.planted.has(.shownBeforeStored) {
             readyLoops.formUnion(rooms.loops(in: room))
-            ready.append(to: .room(room), dot: entry.dot) {
-                try? encoder.appendFrame(of: entry, shown: shown, to: &$0)
+            ready.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
+                try? encoder.appendFrame(of: entry, shown: shown, to: &frame)
             }
             return
         }
-        open.frames.append(to: .room(room), dot: entry.dot) {
-            try? encoder.appendFrame(of: entry, shown: shown, to: &$0)
+        open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders) { encoder, frame in
+            try? encoder.appendFrame(of: entry, shown: shown, to: &frame)
         }
     }
 

@@ -2,7 +2,8 @@ import ConvergeGossip
 import ConvergeStorage
 import ConvergeWire
 
-/// Who comes, who goes, and who changes the room.
+/// Who comes, who goes, and, of the first generation, who changes the room. The rooms of the second:
+/// NodeCore+Subscriptions.swift.
 extension NodeCore {
     mutating func handle(
         _ event: SessionEvent, of session: SessionID, at now: UInt64, into effects: inout [CoreEffect]
@@ -18,16 +19,22 @@ extension NodeCore {
         switch event {
         case .entered(let user, let displayName, let name):
             let room = rooms.open(name)
-            sessions[session] = Session(user: user, displayName: displayName, room: room)
+            encoders.came(session)
+            sessions[session] = Session(user: user, displayName: displayName, rooms: SessionRooms(room))
             let stamp = stamp(at: now)
             ready.append(to: .enter(session, room: room, name: name), cursor: true) {
-                encoder.welcome(stamp, room: name, user: user, displayName: displayName, to: &$0)
+                encoders[.first].welcome(stamp, room: name, user: user, displayName: displayName, to: &$0)
             }
             enter(room, session, user: user, displayName: displayName, at: now, into: &effects)
+        case .arrived(let name, let user, let displayName):
+            arrive(session, name, user: user, displayName: displayName, at: now)
+        case .subscriptionEnded(let room, let stay):
+            subscriptionEnded(room, stay: stay, of: session, at: now, into: &effects)
         case .left:
             guard let left = sessions.removeValue(forKey: session) else { return }
             if sessions.isEmpty { sessions = [:] }  // gives back what many have taken
-            leave(left, session, at: now, into: &effects)
+            encoders.left(session)
+            for stay in left.rooms.stays { leave(stay, of: left, session, at: now, into: &effects) }
         case .command(let ref, let command):
             guard let asking = sessions[session] else { return }
             handle(command, ref: ref, from: session, asking, at: now, into: &effects)
@@ -39,6 +46,13 @@ extension NodeCore {
         into effects: inout [CoreEffect]
     ) {
         rooms.enter(room, loop: session.loop)
+        come(room, user, displayName, at: now, into: &effects)
+    }
+
+    /// A user is there to be seen, by one more session.
+    mutating func come(
+        _ room: UInt32, _ user: Text, _ displayName: Text, at now: UInt64, into effects: inout [CoreEffect]
+    ) {
         let event = PresenceEvent.entered(room: rooms.name(of: room), user: user, displayName: displayName)
         inform(event, hosted: true, at: now, into: &effects)
         // Whoever was thought to be here already, on a node that may be gone, is here now for certain.
@@ -47,14 +61,18 @@ extension NodeCore {
         }
     }
 
+    /// The session is out of one of its rooms.
     mutating func leave(
-        _ session: Session, _ id: SessionID, at now: UInt64, into effects: inout [CoreEffect]
+        _ stay: SessionRooms.Stay, of session: Session, _ id: SessionID, at now: UInt64,
+        into effects: inout [CoreEffect]
     ) {
-        let name = rooms.name(of: session.room)
-        rooms.retain(session.room)  // until its entry has its own hold on the index
-        rooms.leave(session.room, loop: id.loop)
-        inform(.left(room: name, user: session.user), hosted: true, at: now, into: &effects)
-        rooms.release(session.room)
+        let room = stay.room
+        rooms.retain(room)  // until its entry has its own hold on the index
+        rooms.leave(room, loop: id.loop)
+        if stay.isMember {
+            inform(.left(room: rooms.name(of: room), user: session.user), hosted: true, at: now, into: &effects)
+        }
+        rooms.release(room)
     }
 
     /// A client asks to be in a room; in its own room nothing happens.
@@ -62,7 +80,7 @@ extension NodeCore {
         _ name: Text, ref: Text?, _ id: SessionID, at now: UInt64, into effects: inout [CoreEffect]
     ) {
         guard let session = sessions[id] else { return }
-        let moves = rooms.name(of: session.room) != name
+        let moves = rooms.name(of: session.rooms.current) != name
         // Moving makes entries, like a message: it waits in the same queue, and is refused by the same bound.
         if moves, options.systemEvents == .stored, queuedCommands >= options.saveBuffer {
             refuse(.busy, id, ref: ref, at: now)
@@ -75,10 +93,10 @@ extension NodeCore {
     mutating func move(
         _ id: SessionID, to name: Text, ref: Text? = nil, at now: UInt64, into effects: inout [CoreEffect]
     ) {
-        guard var session = sessions[id] else { return }
-        guard rooms.name(of: session.room) != name else {
+        guard let session = sessions[id], let stay = session.rooms.stays.first else { return }
+        guard rooms.name(of: stay.room) != name else {
             if let ref {
-                let request = ResumeRequest(room: session.room, cursor: nil, ref: ref)
+                let request = ResumeRequest(room: stay.room, cursor: nil, ref: ref)
                 inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
             }
             return
@@ -86,11 +104,9 @@ extension NodeCore {
         let entries = open.batch.entries.count
         let room = rooms.open(name)
         rooms.retain(room)
-        let left = session
-        session.room = room
-        sessions[id] = session
+        sessions[id]?.rooms.current = room
         admit(id, to: room, name, ref: ref, at: now)  // first: who moves is not told of leaving
-        leave(left, id, at: now, into: &effects)
+        leave(stay, of: session, id, at: now, into: &effects)
         enter(room, id, user: session.user, displayName: session.displayName, at: now, into: &effects)
         rooms.release(room)
         if open.batch.entries.count > entries { open.commands += 1 }
@@ -103,30 +119,30 @@ extension NodeCore {
     mutating func admit(_ id: SessionID, to room: UInt32, _ name: Text, ref: Text?, at now: UInt64) {
         let stamp = stamp(at: now)
         let target = FrameRecord.Target.enter(id, room: room, name: name)
-        inOrder(for: id, retaining: room) { frames, encoder in
+        inOrder(for: id, retaining: room) { frames, encoders in
             guard let ref else {
                 frames.append(to: target)
                 return
             }
-            frames.append(to: target, cursor: true) { encoder.joined(stamp, room: name, ref: ref, to: &$0) }
+            frames.append(to: target, cursor: true) { encoders[.first].joined(stamp, room: name, ref: ref, to: &$0) }
         }
     }
 
     /// Appends to what goes out last: behind the batch that is gathered, the one on its way, or what is ready.
     mutating func inOrder(
         for session: SessionID, retaining room: UInt32? = nil,
-        _ append: (inout FrameBatchBuilder, inout ServerFrameEncoder) -> Void
+        _ append: (inout FrameBatchBuilder, inout FrameEncoders) -> Void
     ) {
         // The session's loop gets all that goes out before, too: it is still where it was.
         if isCarrying { inFlight.frames.include(loop: session.loop) }
         if !open.isEmpty {
-            append(&open.frames, &encoder)
+            append(&open.frames, &encoders)
             if let room { open.rooms.append(room) }
         } else if isCarrying, !inDoubt {
-            append(&inFlight.frames, &encoder)
+            append(&inFlight.frames, &encoders)
             if let room { inFlight.rooms.append(room) }
         } else {
-            append(&ready, &encoder)
+            append(&ready, &encoders)
             return
         }
         if let room { rooms.retain(room) }
@@ -137,7 +153,7 @@ extension NodeCore {
         counters.refused[refusal.rawValue] &+= 1
         let stamp = stamp(at: now)
         ready.append(to: .session(session)) {
-            encoder.error(stamp, reason: refusal.text, hint: refusal.hint, ref: ref, to: &$0)
+            encoders[session].error(stamp, refusal.code, hint: refusal.hint, ref: ref, to: &$0)
         }
     }
 

@@ -83,7 +83,8 @@ extension NodeCore {
         let keys = batch.keys
         for wait in batch.copies { copies.add(wait) }
         let wantsStored = !batch.copies.isEmpty
-        let frames = batch.takeFrames()
+        var frames = batch.takeFrames()
+        frames.complete(stored.entries, by: &encoders)
         if loops != LoopSet() { effects.append(.deliver(frames.finish(position: before, own: ownEnd), loops)) }
         if !keys.isEmpty { answerRepeats(of: stored, at: now) }
         replicate(.stored(stored.entries, wantsStored: wantsStored), at: now, into: &effects)

@@ -14,7 +14,7 @@ struct NodeCore: ~Copyable {
     struct Session {
         let user: Text
         let displayName: Text
-        var room: UInt32
+        var rooms: SessionRooms
     }
 
     enum StoreState: Equatable {
@@ -66,7 +66,7 @@ struct NodeCore: ~Copyable {
     var stoppedLoops = 0
     var stage = Stage.running
     var frameIDs: FrameIDs
-    var encoder = ServerFrameEncoder()
+    var encoders = FrameEncoders()
     /// What is committed of all logs.
     var position = VersionVector()
     var counters = CoreCounters()

@@ -1,7 +1,7 @@
 import ConvergeGossip
 import ConvergeWire
 
-/// Why a command was not carried out: the text of its `error` frame.
+/// Why the core did not carry a command out.
 enum Refusal: Int, CaseIterable, Sendable {
     case busy
     case storageUnavailable
@@ -11,6 +11,8 @@ enum Refusal: Int, CaseIterable, Sendable {
     case clockSkewed
     case olderMember
     case changedMeanwhile
+    case tooManyRooms
+    case notSubscribed
 
     init(_ refusal: DocumentRefusal) {
         switch refusal {
@@ -26,19 +28,26 @@ enum Refusal: Int, CaseIterable, Sendable {
             "write on another node, or here, with the same key, when this node's clock and the dates of what it stores are mended"
         case .olderMember: "a member of the cluster does not know such documents: upgrade it, or have it leave"
         case .changedMeanwhile: "the document has changed since the page before: read it from its beginning"
-        case .busy, .storageUnavailable, .documentFull, .counterOverflow, .historyUnavailable: nil
+        case .busy, .storageUnavailable, .documentFull, .counterOverflow, .historyUnavailable, .tooManyRooms,
+            .notSubscribed:
+            nil
         }
     }
 
-    var text: Text {
+    var code: ErrorCode {
         switch self {
-        case .busy: "busy"
-        case .storageUnavailable: "storage unavailable"
-        case .documentFull: "document full"
-        case .counterOverflow: "counter overflow"
-        case .historyUnavailable: "history unavailable"
-        case .clockSkewed: "clock out of bounds"
-        case .olderMember, .changedMeanwhile: "conflict"
+        case .busy: .busy
+        case .storageUnavailable: .storageUnavailable
+        case .documentFull: .documentFull
+        case .counterOverflow: .counterOverflow
+        case .historyUnavailable: .historyUnavailable
+        case .clockSkewed: .clockOutOfBounds
+        case .olderMember, .changedMeanwhile: .conflict
+        case .tooManyRooms: .tooManyRooms
+        case .notSubscribed: .notSubscribed
         }
     }
+
+    /// As it is counted.
+    var text: Text { code.text }
 }

@@ -26,14 +26,14 @@ extension Delivery where O: ~Copyable {
                 subscriptions[member.subscription].pointee.standing.rejoin(at: queue.feed.cursor)
                 subscriptions.unlink(member.subscription)
                 goLive(member.subscription)
-                outlet.note(.live, member.connection)
+                outlet.note(.live, of: name(of: member.subscription), member.connection)
             case .show where outlet.takes(bytes.count, member.connection):
                 outlet.append(bytes, .live(dot), to: member.connection)
             case .show:
                 queue.feed.fallBehind(at: position)
                 counts.takenOff += 1
                 if case .hold = queue.feed.live(dot, position: nil) { queue.hold(bytes, dot, limit: heldBytes) }
-                outlet.note(.offLive, member.connection)
+                outlet.note(.offLive, of: name(of: member.subscription), member.connection)
                 outlet.mark(member.connection)
             }
         }
@@ -52,7 +52,8 @@ extension Delivery where O: ~Copyable {
                 let it = subscriptions[member.subscription]
                 it.pointee.standing.begin(at: position)
                 it.pointee.queue?.feed.begin(at: position, own: own)
-                outlet.note(.began(at: position, it.pointee.queue?.feed), member.connection)
+                outlet.note(
+                    .began(at: position, it.pointee.queue?.feed), of: name(of: member.subscription), member.connection)
                 outlet.mark(member.connection)
             }
         }
@@ -98,7 +99,7 @@ extension Delivery where O: ~Copyable {
                 subscriptions.unlink(subscription)
                 goLive(subscription)
                 it.pointee.standing.resumed(to: position)
-                outlet.note(.restarted(at: position), connection)
+                outlet.note(.restarted(at: position), of: name(of: subscription), connection)
             }
             tell(
                 .resumed(recovered: false, cursor: handed(subscription), documents: [], ref: ref), subscription, &outlet
@@ -110,7 +111,7 @@ extension Delivery where O: ~Copyable {
             at: handed(subscription), feed: former, cursor: cursor, unshown: room.pointee.unshown, planted: planted)
         let feed = Feed(resumingFrom: cursor, shown: shown, own: believedEnd)
         goSlow(subscription, FeedQueue(feed, ref: ref))
-        outlet.note(.resumes(feed, from: cursor, instead: former), connection)
+        outlet.note(.resumes(feed, from: cursor, instead: former), of: name(of: subscription), connection)
         outlet.mark(connection)  // flushed, it asks for the first page
     }
 
@@ -121,17 +122,47 @@ extension Delivery where O: ~Copyable {
         return Dot(replica: own?.replica ?? ReplicaID(rawValue: 0), seq: .max)
     }
 
-    /// Answers a join of the room that the session is in: with what it has been shown, which may be less than the others have.
-    mutating func tellStanding(_ subscription: UInt32, ref: Text?, _ outlet: inout O) {
+    /// Answers a session that asks for the room that it is in, with what it has been shown there, which may be less than the
+    /// others have.
+    mutating func tellStanding(_ subscription: UInt32, _ answer: DeliveryNotice.Answer, _ outlet: inout O) {
         let it = subscriptions[subscription]
         if it.pointee.queue == nil { catchUp(subscription: subscription, &outlet) }
         let cursor = it.pointee.queue?.feed.standing(at: position) ?? handed(subscription)
-        tell(.joined(cursor: cursor, ref: ref), subscription, &outlet)
+        tell(.standing(cursor, answer), subscription, &outlet)
     }
 
+    /// Tells a session where it stands in those of its rooms that it gets live, if anything was handed out since it was told.
+    /// So the cursor of a quiet room does not grow so old that its logs are pruned beyond it.
+    mutating func tellCursors(_ connection: UInt32, _ outlet: inout O) {
+        let place = subscriptions.place(connection)
+        guard place.pointee.told != position else { return }
+        catchUp(connection, &outlet)
+        place.pointee.told = position
+        var cursors: [(room: Text, cursor: VersionVector)] = []
+        var subscription = place.pointee.first
+        while subscription != Subscription.none {
+            let it = subscriptions[subscription]
+            if it.pointee.queue == nil {
+                cursors.append((name(of: subscription), handed(subscription)))
+            }
+            subscription = it.pointee.next
+            if cursors.count == Self.cursorsAtOnce || subscription == Subscription.none, !cursors.isEmpty {
+                outlet.tell(cursors: cursors, to: connection)
+                cursors = []
+            }
+        }
+    }
+
+    /// How many rooms' cursors one frame has: a cursor names a few nodes, and at most 256.
+    private static var cursorsAtOnce: Int { 32 }
+
     private mutating func tell(_ notice: DeliveryNotice, _ subscription: UInt32, _ outlet: inout O) {
-        let it = subscriptions[subscription]
-        outlet.tell(notice, of: subscriptions.rooms[it.pointee.room].pointee.name, to: it.pointee.connection)
+        outlet.tell(notice, of: name(of: subscription), to: subscriptions[subscription].pointee.connection)
+    }
+
+    /// What its room is called.
+    func name(of subscription: UInt32) -> Text {
+        subscriptions.rooms[subscriptions[subscription].pointee.room].pointee.name
     }
 
     // MARK: Pages
@@ -153,7 +184,7 @@ extension Delivery where O: ~Copyable {
                 place.pointee.isRead = true
                 place.pointee.asker = subscription
                 place.pointee.lastAsker = subscription
-                outlet.ask(question, of: subscriptions.rooms[it.pointee.room].pointee.name, for: connection)
+                outlet.ask(question, of: name(of: subscription), for: connection)
                 return
             }
             subscription = subscriptions.following(subscription)
@@ -164,18 +195,29 @@ extension Delivery where O: ~Copyable {
     mutating func take(
         page: Feed.Page, _ ask: UInt64, _ frames: FrameBatch, for connection: UInt32, to outlet: inout O
     ) {
-        guard let subscription = answered(connection), let queue = subscriptions[subscription].pointee.queue else {
+        guard let asker = answered(connection) else {
             outlet.mark(connection)  // others of its subscriptions may wait for their turn
             return
         }
+        let subscription = planted.has(.feedsMixed) ? subscriptions.following(asker) : asker
+        guard let queue = subscriptions[subscription].pointee.queue else {
+            outlet.mark(connection)
+            return
+        }
         let decision = queue.feed.read(page, ask, planted: planted)
-        outlet.note(.page(queue.feed, page, decision), connection)
+        outlet.note(.page(queue.feed, page, decision), of: name(of: subscription), connection)
         switch decision {
         case .ignore: break
         case .lost:
-            forget(connection)
-            outlet.end(connection, .historyIsGone)
-            return
+            guard Subscriptions.generation(of: subscriptions[subscription].pointee.room) == .second else {
+                forget(connection)
+                outlet.end(connection, .historyIsGone)
+                return
+            }
+            // The connection's other rooms go on.
+            let it = subscriptions[subscription]
+            tell(.historyIsGone(stay: it.pointee.stay), subscription, &outlet)
+            subscriptions.remove(subscription)
         case .more(let held):
             show(frames, subscription, queue, &outlet)
             queue.keep(held)
@@ -183,7 +225,7 @@ extension Delivery where O: ~Copyable {
             show(frames, subscription, queue, &outlet)
             if queue.feed.purpose == .resume {
                 subscriptions[subscription].pointee.standing.resumed(to: queue.feed.cursor)
-                outlet.note(.level(queue.feed), connection)
+                outlet.note(.level(queue.feed), of: name(of: subscription), connection)
                 tell(
                     .resumed(
                         recovered: queue.feed.recovered, cursor: queue.feed.cursor,

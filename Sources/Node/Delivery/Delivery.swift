@@ -61,11 +61,18 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
         for record in batch.records {
             switch record.target {
             case .room(let room):
-                if isOccupied(room) { gather(batch.bytes(of: record), record.dot, room, &outlet) }
+                for generation in ProtocolGeneration.allCases {
+                    let audience = Subscriptions.audience(of: room, generation)
+                    let bytes = batch.bytes(of: record, for: generation)
+                    if isOccupied(audience), !bytes.isEmpty { gather(bytes, record.dot, audience, &outlet) }
+                }
                 if let dot = record.dot { position.advance(to: dot) }
             case .unshown(let room, let twin):
                 guard let dot = record.dot else { continue }
-                if isOccupied(room) { noteUnshown(dot, twin, room) }
+                for generation in ProtocolGeneration.allCases {
+                    let audience = Subscriptions.audience(of: room, generation)
+                    if isOccupied(audience) { noteUnshown(dot, twin, audience) }
+                }
                 position.advance(to: dot)
             case .session(let session):
                 if let connection = outlet.connection(of: session) {
@@ -73,16 +80,32 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
                 }
             case .enter(let session, let room, let name):
                 guard let connection = outlet.connection(of: session) else { continue }
-                move(connection, room, name, &outlet)
+                let audience = Subscriptions.audience(of: room, .first)
+                move(connection, audience, name, &outlet)
                 if !record.range.isEmpty { reply(batch.bytes(of: record), connection, &outlet) }
                 if let cursor = outlet.takeCursor(of: connection),
-                    let subscription = subscriptions.find(connection, in: room)
+                    let subscription = subscriptions.find(connection, in: audience)
                 {
                     resume(subscription, from: cursor, ref: nil, &outlet)
                 }
+            case .welcome(let session):
+                guard let connection = outlet.connection(of: session), outlet.letIn(connection) else { continue }
+                reply(batch.bytes(of: record), connection, &outlet)
+            case .subscribe(let session, let request):
+                guard let connection = outlet.connection(of: session), outlet.letIn(connection) else { continue }
+                subscribe(connection, request, &outlet)
+            case .unsubscribe(let session, let room):
+                guard let connection = outlet.connection(of: session) else { continue }
+                reply(batch.bytes(of: record), connection, &outlet)
+                if let subscription = subscriptions.find(connection, in: Subscriptions.audience(of: room, .second)) {
+                    subscriptions.remove(subscription)
+                }
             case .begin: beginAll(&outlet)
             case .setBack: setBack(to: batch.position, &outlet)
-            case .catchUp(let room): feedAll(room, &outlet)
+            case .catchUp(let room):
+                for generation in ProtocolGeneration.allCases {
+                    feedAll(Subscriptions.audience(of: room, generation), &outlet)
+                }
             case .leave(let session):
                 guard let connection = outlet.connection(of: session) else { continue }
                 remove(connection, &outlet)
@@ -90,17 +113,19 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
             case .resume(let session, let request):
                 // In order with its moves, so it is in that room unless it is on its way out.
                 guard let connection = outlet.connection(of: session),
-                    let subscription = subscriptions.find(connection, in: request.room)
+                    let subscription = subscriptions.find(
+                        connection, in: Subscriptions.audience(of: request.room, .first))
                 else { continue }
                 if let cursor = request.cursor {
                     resume(subscription, from: cursor, ref: request.ref, &outlet)
                 } else {
-                    tellStanding(subscription, ref: request.ref, &outlet)
+                    tellStanding(subscription, .joined(ref: request.ref), &outlet)
                 }
             }
         }
     }
 
+    /// Whether anybody here is in the audience.
     private func isOccupied(_ room: UInt32) -> Bool {
         subscriptions.isKnown(room) && !subscriptions.rooms[room].pointee.isEmpty
     }
@@ -165,14 +190,31 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
     private mutating func move(_ connection: UInt32, _ room: UInt32, _ name: Text, _ outlet: inout O) {
         guard outlet.letIn(connection), subscriptions.find(connection, in: room) == nil else { return }
         remove(connection, &outlet)
+        _ = enter(connection, room, name, &outlet)
+    }
+
+    /// Adds a subscription, which is live.
+    private mutating func enter(_ connection: UInt32, _ room: UInt32, _ name: Text, _ outlet: inout O) -> UInt32 {
         let there = subscriptions.open(room)
         if there.pointee.isEmpty {
             there.pointee.name = name
             there.pointee.since = position
             there.pointee.unshown = UnshownEvents()
         }
-        goLive(subscriptions.add(connection, to: room, at: position))
-        outlet.note(.entered(room: name, at: position), connection)
+        let subscription = subscriptions.add(connection, to: room, at: position)
+        goLive(subscription)
+        outlet.note(.entered(at: position), of: name, connection)
+        return subscription
+    }
+
+    /// Shows the session the room beside its others, from here on or from its cursor on; and tells it where it stands.
+    private mutating func subscribe(_ connection: UInt32, _ request: SubscribeRequest, _ outlet: inout O) {
+        let audience = Subscriptions.audience(of: request.room, .second)
+        let subscription =
+            subscriptions.find(connection, in: audience) ?? enter(connection, audience, request.name, &outlet)
+        subscriptions[subscription].pointee.stay = request.stay
+        tellStanding(subscription, .subscribed(count: request.count, ref: request.ref), &outlet)
+        if let cursor = request.cursor { resume(subscription, from: cursor, ref: request.ref, &outlet) }
     }
 
     /// Makes it a live one of its room, from the present end of the room's frames on.
@@ -289,7 +331,7 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
             sent: Array(sent) + Array(passedOver), planted: planted)
         goSlow(subscription, FeedQueue(Feed(catchingUpFrom: cursor)))
         counts.takenOff += 1
-        outlet.note(.offLive, it.pointee.connection)
+        outlet.note(.offLive, of: name(of: subscription), it.pointee.connection)
         outlet.mark(it.pointee.connection)
     }
 }

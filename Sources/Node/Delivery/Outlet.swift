@@ -27,6 +27,8 @@ protocol Outlet: ~Copyable {
     mutating func append(_ frame: UnsafeRawBufferPointer, _ kind: FrameKind, to connection: UInt32)
     /// Writes and appends a frame that says how a subscription stands.
     mutating func tell(_ notice: DeliveryNotice, of room: Text, to connection: UInt32)
+    /// Writes and appends a frame that says where a session stands in several rooms.
+    mutating func tell(cursors: [(room: Text, cursor: VersionVector)], to connection: UInt32)
     /// Something has been appended, or a page may be wanted: the connection is to be flushed at the end of the turn.
     mutating func mark(_ connection: UInt32)
 
@@ -35,12 +37,15 @@ protocol Outlet: ~Copyable {
     /// Ends the connection. It has no subscriptions any more.
     mutating func end(_ connection: UInt32, _ reason: DeliveryEnd)
     /// Watches. Nothing depends on it.
-    mutating func note(_ step: @autoclosure () -> DeliveryStep, _ connection: UInt32)
+    mutating func note(
+        _ step: @autoclosure () -> DeliveryStep, of room: @autoclosure () -> Text, _ connection: UInt32)
 }
 
 extension Outlet where Self: ~Copyable {
     @inline(__always)
-    mutating func note(_ step: @autoclosure () -> DeliveryStep, _ connection: UInt32) {}
+    mutating func note(
+        _ step: @autoclosure () -> DeliveryStep, of room: @autoclosure () -> Text, _ connection: UInt32
+    ) {}
 }
 
 /// When in a turn a run of frames is passed on: whether it may be sent at once, or is to leave together with more.
@@ -65,12 +70,22 @@ enum FrameKind: Sendable {
     case page
 }
 
-/// What `Delivery` itself says to a session.
+/// What `Delivery` itself says to a session of one of its rooms.
 enum DeliveryNotice: Sendable {
+    enum Answer: Sendable {
+        /// It has joined the room that it is in.
+        case joined(ref: Text?)
+        /// It is subscribed to the room, in which there are so many users.
+        case subscribed(count: Int, ref: Text?)
+    }
+
     /// A resume is over.
     case resumed(recovered: Bool, cursor: VersionVector, documents: [Text], ref: Text?)
-    /// It has joined the room that it is in.
-    case joined(cursor: VersionVector, ref: Text?)
+    /// Where it stands, which it has asked for.
+    case standing(VersionVector, Answer)
+    /// Retention has dropped what it had not been sent, so it is not subscribed any more. The core is to hear of that, too:
+    /// its number of the subscription is `stay`.
+    case historyIsGone(stay: UInt32)
 }
 
 enum DeliveryEnd: Sendable {
@@ -80,9 +95,9 @@ enum DeliveryEnd: Sendable {
     case historyIsGone
 }
 
-/// What has become of a subscription, for those who watch.
+/// What has become of a subscription to a room, for those who watch.
 enum DeliveryStep: Sendable {
-    case entered(room: Text, at: VersionVector)
+    case entered(at: VersionVector)
     /// The store has been opened, and this is what it has.
     case began(at: VersionVector, Feed?)
     /// It goes on live, behind what was handed out: its cursor could not be used.

@@ -3,7 +3,7 @@ import ConvergeWire
 
 /// One session in one room: live, fed, or resuming. 64 bytes at most, since a connection may have very many.
 struct Subscription: ~Copyable {
-    /// Whose it is, and of which room (an index of the core's).
+    /// Whose it is, and of which audience.
     var connection = Subscription.none
     var room = Subscription.none
     /// Its place in the room's list: of live ones, or of slow ones where it has a queue.
@@ -14,6 +14,8 @@ struct Subscription: ~Copyable {
     /// Up to where it has got this turn's frames of its room; counts only if `turn` is the present one.
     var turn: UInt32 = 0
     var turnOffset: UInt32 = 0
+    /// The core's number for it, by which it tells a session's subscriptions to one room apart.
+    var stay: UInt32 = 0
     /// It does not get its room's frames live, or not all of them.
     var queue: FeedQueue?
     var standing = Standing(at: .init())
@@ -31,9 +33,12 @@ struct Place {
     var asker = Subscription.none
     /// The subscription behind which the next page is looked for: so feeds of one connection take turns.
     var lastAsker = Subscription.none
+    /// What had been handed out when the session was last told its cursors.
+    var told = VersionVector()
 }
 
-/// A room as one outlet sees it: who of its connections is subscribed to it.
+/// A room as one outlet sees it: who of its connections is subscribed to it. Each generation of the protocol has one of its
+/// own (an *audience*), since its frames are other bytes.
 struct DeliveryRoom: ~Copyable {
     struct Member {
         var subscription: UInt32

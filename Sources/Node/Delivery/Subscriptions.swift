@@ -11,6 +11,14 @@ struct Subscriptions: ~Copyable {
     private var places = Slab<Place> { Place() }
     private(set) var rooms = Slab<DeliveryRoom> { DeliveryRoom() }
 
+    /// The number of those who are in a room of the core's and speak this generation of the protocol.
+    @inline(__always)
+    static func audience(of room: UInt32, _ generation: ProtocolGeneration) -> UInt32 {
+        room << 1 | UInt32(generation.rawValue)
+    }
+
+    static func generation(of audience: UInt32) -> ProtocolGeneration { audience & 1 == 0 ? .first : .second }
+
     @inline(__always)
     subscript(subscription: UInt32) -> UnsafeMutablePointer<Subscription> { all[subscription] }
 

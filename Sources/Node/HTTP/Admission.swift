@@ -8,21 +8,39 @@ import ConvergeWire
 struct Admission: ~Copyable {
     enum Decision {
         case respond(HTTPResponse)
-        case chat(accept: [UInt8], Session)
+        case chat(Handshake, Session)
+        /// Upgraded, and who it is comes in the first frame.
+        case ask(Handshake)
         /// The page that the request is from may not connect.
         case forbid(origin: Text)
         /// Upgraded, and closed as a violation of policy with this reason; the log gets the cause, a fixed text.
-        case refuse(accept: [UInt8], reason: Text, cause: String)
-        case echo(accept: [UInt8])
+        case refuse(Handshake, reason: Text, cause: String)
+        case echo(Handshake)
+    }
+
+    /// What the answer to an upgrade says.
+    struct Handshake: Sendable {
+        /// `Sec-WebSocket-Accept`.
+        let accept: [UInt8]
+        /// What is spoken, and the subprotocol by which the client has asked for that; nil where it has asked for none.
+        var generation = ProtocolGeneration.first
+        var subprotocol: StaticString?
     }
 
     /// Who enters which room.
     struct Session: Sendable {
         let user: Text
         let displayName: Text
-        let room: Text
+        /// Nil in the second generation, which begins in none.
+        let room: Text?
         /// What the client says it has been shown of the room, where it resumes.
         let resume: ClientCursor?
+    }
+
+    /// What a token is good for. The cause is for the log: whoever sent it learns only the reason.
+    enum Answer {
+        case bearer(Session)
+        case refused(reason: Text, cause: String)
     }
 
     private let limits: SessionLimits
@@ -63,7 +81,7 @@ struct Admission: ~Copyable {
                 try demandRead(request)
                 return .respond(metrics.status.response(at: SystemClock.monotonic()))
             }
-            if echo, request.hasPath("/echo") { return .echo(accept: accept(try UpgradeRequest(request))) }
+            if echo, request.hasPath("/echo") { return .echo(Handshake(accept: accept(try UpgradeRequest(request)))) }
             throw .notFound
         } catch {
             return .respond(error.response)
@@ -86,48 +104,64 @@ struct Admission: ~Copyable {
         let upgrade = try UpgradeRequest(request)
         let wanted: Text?
         let cursor: Text?
-        let identity: Result<Identity, TokenError>
+        let query: Text?
         do throws(PercentDecodingError) {
             wanted = try request.query("room")
             cursor = try request.query("cursor")
-            identity = try self.identity(request, wall)
+            query =
+                if let token = try request.query("token"), !token.isEmpty { token } else {
+                    try request.query("access_token")
+                }
         } catch {
             throw .malformedQuery
         }
-        let accept = accept(upgrade)
-        let bearer: Identity
-        switch identity {
-        case .success(let known): bearer = known
-        case .failure(let error):
+        var handshake = Handshake(accept: accept(upgrade))
+        guard let offered = upgrade.subprotocols else {
             metrics.authFailures.add(1)
-            return .refuse(accept: accept, reason: "unauthorized", cause: "token: \(error.rawValue)")
+            return .refuse(handshake, reason: "unauthorized", cause: "the list of subprotocols is malformed")
         }
+        let known = [ProtocolGeneration.second, .first].first { offered.contains(Text("\($0.subprotocol)")) }
+        if let known {
+            handshake.generation = known
+            handshake.subprotocol = known.subprotocol
+        }
+        let token = request.fields.first("authorization").flatMap(Self.bearer) ?? query ?? Self.bearer(among: offered)
+        if token == nil, handshake.generation == .second { return .ask(handshake) }
         var room = wanted?.trimmed() ?? ""
         if room.isEmpty { room = "lobby" }
-        guard room.byteCount <= limits.room, bearer.user.byteCount <= limits.user,
-            bearer.displayName.byteCount <= limits.user
-        else { return .refuse(accept: accept, reason: "invalid room or user", cause: "a room or user is too long") }
         let resume = cursor.flatMap { text in
             text.isEmpty ? nil : text.withUTF8 { ClientCursor(text: UnsafeRawBufferPointer($0)) }
         }
-        return .chat(
-            accept: accept,
-            Session(user: bearer.user, displayName: bearer.displayName, room: room, resume: resume))
+        let isFirst = handshake.generation == .first
+        switch session(token, room: isFirst ? room : nil, resume: isFirst ? resume : nil, wall: wall) {
+        case .bearer(let session): return .chat(handshake, session)
+        case .refused(let reason, let cause):
+            if reason == Self.unauthorized { metrics.authFailures.add(1) }
+            return .refuse(handshake, reason: reason, cause: cause)
+        }
     }
 
-    /// The token's bearer; the header goes before the query.
-    private mutating func identity(
-        _ request: Request, _ wall: UInt64
-    ) throws(PercentDecodingError) -> Result<Identity, TokenError> {
-        let seconds = Double(wall) / 1_000
-        if let header = request.fields.first("authorization"), let token = Self.bearer(header) {
-            return verify(token, seconds)
+    /// What a client is told whose token is not good, whatever is wrong with it.
+    static var unauthorized: Text { "unauthorized" }
+
+    /// Whose session a token begins.
+    mutating func session(_ token: Text?, room: Text?, resume: ClientCursor?, wall: UInt64) -> Answer {
+        switch token.map({ verify($0, Double(wall) / 1_000) }) ?? .failure(.missing) {
+        case .failure(let error): return .refused(reason: Self.unauthorized, cause: "token: \(error.rawValue)")
+        case .success(let bearer):
+            guard (room ?? "").byteCount <= limits.room, bearer.user.byteCount <= limits.user,
+                bearer.displayName.byteCount <= limits.user
+            else { return .refused(reason: "invalid room or user", cause: "a room or user is too long") }
+            return .bearer(
+                Session(user: bearer.user, displayName: bearer.displayName, room: room, resume: resume))
         }
-        let query =
-            if let token = try request.query("token"), !token.isEmpty { token } else {
-                try request.query("access_token")
-            }
-        return query.map { verify($0, seconds) } ?? .failure(.missing)
+    }
+
+    /// The token that a browser offers as a subprotocol, since its scripts can set no header.
+    private static func bearer(among offered: [Text]) -> Text? {
+        let prefix = "bearer."
+        guard let token = offered.first(where: { $0.string.hasPrefix(prefix) }) else { return nil }
+        return Text(String(token.string.dropFirst(prefix.count)))
     }
 
     private mutating func verify(_ token: Text, _ seconds: Double) -> Result<Identity, TokenError> {

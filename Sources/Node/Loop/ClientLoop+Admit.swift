@@ -29,7 +29,11 @@ extension ClientLoop {
     private mutating func admit(_ slot: UInt32) {
         let connection = connections[slot]
         guard let asked = exchange(&connection.pointee.asked, for: nil) else { return }
-        begin(slot, asked.accept, asked.session)
+        if let session = asked.session {
+            begin(slot, asked.handshake, session)
+        } else {
+            askWho(slot, asked.handshake)
+        }
         updateInterest(slot)
         var rest = asked.rest
         if !rest.isEmpty { rest.withUnsafeMutableBytes { take($0, slot) } }

@@ -45,7 +45,9 @@ extension ClientLoop: Outlet {
     /// The one hot loop's body: for every member of every room that has frames in a turn.
     mutating func take(_ run: borrowing TurnFrames, from offset: Int, _ moment: RunMoment, _ slot: UInt32) -> Int {
         let connection = connections[slot]
-        if connection.pointee.backlog == 0, moment != .within { return send(run, from: offset, slot) }
+        // Who is in many rooms gets what a turn has for it in one piece.
+        let isLast = moment == .endOfAll || moment == .end && connection.pointee.speaks == .first
+        if connection.pointee.backlog == 0, isLast { return send(run, from: offset, slot) }
         let count = run.count(from: offset)
         guard takes(run.bytes.count - offset, frames: count, slot) else { return offset }
         connection.pointee.output.append(run, from: offset, to: run.bytes.count)
@@ -68,15 +70,34 @@ extension ClientLoop: Outlet {
     }
 
     mutating func tell(_ notice: DeliveryNotice, of room: Text, to slot: UInt32) {
+        tell(slot) { encoder, stamp, text in
+            switch notice {
+            case .resumed(let recovered, let cursor, let documents, let ref):
+                encoder.resumed(
+                    stamp, room: room, recovered: recovered, cursor: cursor, docs: documents, ref: ref, to: &text)
+            case .standing(let cursor, .joined(let ref)):
+                encoder.joined(stamp, room: room, ref: ref, cursor: cursor, to: &text)
+            case .standing(let cursor, .subscribed(let count, let ref)):
+                encoder.subscribed(stamp, room: room, count: count, cursor: cursor, ref: ref, to: &text)
+            case .historyIsGone:
+                encoder.historyIsGone(stamp, room: room, to: &text)
+            }
+        }
+        if case .historyIsGone(let stay) = notice {
+            outgoing.append(.session(id(of: slot), .subscriptionEnded(room: room, stay: stay)))
+        }
+    }
+
+    mutating func tell(cursors: [(room: Text, cursor: VersionVector)], to slot: UInt32) {
+        tell(slot) { encoder, stamp, text in encoder.cursors(stamp, cursors, to: &text) }
+    }
+
+    private mutating func tell(
+        _ slot: UInt32, _ encode: (inout ServerFrameEncoder, FrameStamp, inout ByteBuffer) -> Void
+    ) {
         let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
         var text = ByteBuffer()
-        switch notice {
-        case .resumed(let recovered, let cursor, let documents, let ref):
-            encoder.resumed(
-                stamp, room: room, recovered: recovered, cursor: cursor, docs: documents, ref: ref, to: &text)
-        case .joined(let cursor, let ref):
-            encoder.joined(stamp, room: room, ref: ref, cursor: cursor, to: &text)
-        }
+        encode(&encoders[connections[slot].pointee.speaks], stamp, &text)
         var frame = ByteBuffer()
         WebSocketFrame.append(.text, text.bytes, to: &frame)
         append(frame.bytes, .reply, to: slot)

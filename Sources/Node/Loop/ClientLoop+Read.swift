@@ -20,7 +20,7 @@ extension ClientLoop {
     mutating func take(_ bytes: UnsafeMutableRawBufferPointer, _ slot: UInt32) {
         switch connections[slot].pointee.phase {
         case .http: takeRequests(bytes, slot)
-        case .entering, .chat, .echo, .closing: takeFrames(bytes, slot)
+        case .asked, .entering, .chat, .echo, .closing: takeFrames(bytes, slot)
         case .waiting, .lingering, .free, .dead: break
         }
     }
@@ -45,13 +45,22 @@ extension ClientLoop {
                 refuseRequest(slot, refusal.response)
             case .request(let request):
                 let decision = admission.decide(request, metrics: metrics, wall: SystemClock.wallMilliseconds())
-                if case .chat(_, let session) = decision {
+                switch decision {
+                case .chat(_, let session):
                     connection.pointee.story = SessionStory(
                         user: session.user, client: client(of: slot, request), began: now)
+                case .ask:
+                    connection.pointee.story = SessionStory(user: "", client: client(of: slot, request), began: now)
+                case .respond, .forbid, .refuse, .echo: break
                 }
-                if !admits, case .chat(let accept, let session) = decision {
-                    wait(slot, AskedSession(accept: accept, session, rest: Array(bytes[offset...])))
-                    return
+                if !admits {
+                    let rest = Array(bytes[offset...])
+                    switch decision {
+                    case .chat(let handshake, let session):
+                        return wait(slot, AskedSession(handshake, session, rest: rest))
+                    case .ask(let handshake): return wait(slot, AskedSession(handshake, nil, rest: rest))
+                    case .respond, .forbid, .refuse, .echo: break
+                    }
                 }
                 carryOut(decision, request, slot)
             }
@@ -65,20 +74,21 @@ extension ClientLoop {
         let connection = connections[slot]
         switch decision {
         case .respond(let response): respond(response, request, slot)
-        case .echo(let accept):
-            upgrade(slot, accept, options.echo)
+        case .echo(let handshake):
+            upgrade(slot, handshake, options.echo)
             connection.pointee.phase = .echo
             markDirty(slot)
             schedule(slot)
-        case .refuse(let accept, let reason, let cause):
-            logRefusal(cause, request, slot)
-            upgrade(slot, accept, options.webSocket)
+        case .refuse(let handshake, let reason, let cause):
+            logRefusal(cause, of: client(of: slot, request))
+            upgrade(slot, handshake, options.webSocket)
             connection.pointee.phase = .closing
             close(slot, .policyViolation, reason)
         case .forbid(let origin):
             complain(of: origin, request, slot)
             respond(HTTPRefusal.originNotAllowed.response, request, slot)
-        case .chat(let accept, let session): begin(slot, accept, session)
+        case .chat(let handshake, let session): begin(slot, handshake, session)
+        case .ask(let handshake): askWho(slot, handshake)
         }
     }
 
@@ -100,20 +110,59 @@ extension ClientLoop {
     }
 
     /// Answers with the upgrade and lets the core know of the session.
-    mutating func begin(_ slot: UInt32, _ accept: [UInt8], _ session: Admission.Session) {
+    mutating func begin(_ slot: UInt32, _ handshake: Admission.Handshake, _ session: Admission.Session) {
+        upgrade(slot, handshake, options.webSocket)
+        begin(slot, session)
+    }
+
+    /// Answers with the upgrade and waits for the frame that says whose session it is.
+    mutating func askWho(_ slot: UInt32, _ handshake: Admission.Handshake) {
+        upgrade(slot, handshake, options.webSocket)
+        connections[slot].pointee.phase = .asked
+        connections[slot].pointee.deadline = now + options.readTimeout
+        markDirty(slot)
+        schedule(slot)
+    }
+
+    private mutating func begin(_ slot: UInt32, _ session: Admission.Session) {
         let connection = connections[slot]
-        upgrade(slot, accept, options.webSocket)
         connection.pointee.phase = .entering
         connection.pointee.resume = session.resume
         connection.pointee.sessionKnown = true
+        connection.pointee.deadline = .max
+        let isSecond = connection.pointee.speaks == .second
+        if isSecond { connection.pointee.nextCursors = now + options.cursorPeriod }
         log.write(
             .info, "session opened", ("session", id(of: slot).description), ("user", session.user),
-            ("room", session.room), ("client", connection.pointee.story?.client ?? ""))
-        outgoing.append(
-            .session(
-                id(of: slot),
-                .entered(user: session.user, displayName: session.displayName, room: session.room)))
+            isSecond ? ("protocol", "\(connection.pointee.speaks.subprotocol)") : ("room", session.room ?? ""),
+            ("client", connection.pointee.story?.client ?? ""))
+        let event =
+            if let room = session.room {
+                SessionEvent.entered(user: session.user, displayName: session.displayName, room: room)
+            } else {
+                SessionEvent.arrived(
+                    SessionName(high: SecureRandom.word(), low: SecureRandom.word()), user: session.user,
+                    displayName: session.displayName)
+            }
+        outgoing.append(.session(id(of: slot), event))
         schedule(slot)
+    }
+
+    /// The first frame of who has shown no token before.
+    private mutating func takeToken(_ text: UnsafeRawBufferPointer, _ slot: UInt32) {
+        let client = connections[slot].pointee.story?.client ?? ""
+        let answer = AuthFrame.token(text).map {
+            admission.session($0, room: nil, resume: nil, wall: SystemClock.wallMilliseconds())
+        }
+        switch answer ?? .refused(reason: Admission.unauthorized, cause: "the first frame shows no token") {
+        case .bearer(let session):
+            connections[slot].pointee.story = SessionStory(user: session.user, client: client, began: now)
+            begin(slot, session)
+        case .refused(let reason, let cause):
+            if reason == Admission.unauthorized { metrics.authFailures.add(1) }
+            logRefusal(cause, of: client)
+            close(slot, .policyViolation, reason)
+        }
     }
 
     private func client(of slot: UInt32, _ request: Request) -> String {
@@ -125,25 +174,28 @@ extension ClientLoop {
     }
 
     /// Anybody can cause these, as often as they like.
-    private mutating func logRefusal(_ cause: String, _ request: Request, _ slot: UInt32) {
+    private mutating func logRefusal(_ cause: String, of client: String) {
         guard log.writes(.info), let left = complaints.take(cause, at: now) else { return }
-        var fields = [LogField("client", client(of: slot, request)), LogField("reason", cause)]
+        var fields = [LogField("client", client), LogField("reason", cause)]
         if left > 0 { fields.append(LogField("left_out", left)) }
         log.write(.info, "session refused", fields)
     }
 
-    private mutating func upgrade(_ slot: UInt32, _ accept: [UInt8], _ limits: WebSocketMachine.Limits) {
+    private mutating func upgrade(
+        _ slot: UInt32, _ handshake: Admission.Handshake, _ limits: WebSocketMachine.Limits
+    ) {
         let connection = connections[slot]
+        connection.pointee.speaks = handshake.generation
         metrics.upgrades.add(1)
         connection.pointee.http = nil
         connection.pointee.webSocket = WebSocketMachine(role: .server, limits: limits)
         connection.pointee.deadline = .max
         connection.pointee.nextPing = now + options.pingPeriod
         // Not flushed: it leaves with the first frame, which is on its way.
-        accept.withUnsafeBytes {
-            let accept = $0
+        handshake.accept.withUnsafeBytes { accept in
             connection.pointee.output.append(frames: 0) {
-                HTTPResponse.appendSwitchingProtocols(accept: accept, to: &$0)
+                HTTPResponse.appendSwitchingProtocols(
+                    accept: accept, subprotocol: handshake.subprotocol, to: &$0)
             }
         }
         // Whatever is dropped later, frames need the answer that they stand behind.
@@ -171,6 +223,8 @@ extension ClientLoop {
                 if connection.pointee.phase == .echo {
                     reply(slot) { WebSocketFrame.append(opcode, payload, to: &$0) }
                     pauseIfBehind(slot)
+                } else if connection.pointee.phase == .asked {
+                    takeToken(payload, slot)
                 } else if connection.pointee.phase != .closing {
                     takeMessage(payload, slot)
                 }
@@ -190,14 +244,16 @@ extension ClientLoop {
 
     private mutating func takeMessage(_ text: UnsafeRawBufferPointer, _ slot: UInt32) {
         counts.framesIn += 1
-        switch session.receive(text, coreIsBusy: core.depth + outgoing.count > options.coreBacklog) {
+        let generation = connections[slot].pointee.speaks
+        let isBusy = core.depth + outgoing.count > options.coreBacklog
+        switch session.receive(text, as: generation, coreIsBusy: isBusy) {
         case .forward(let ref, let command):
             outgoing.append(.session(id(of: slot), .command(ref: ref, command)))
-        case .refuse(let reason, let ref):
-            metrics.refusedByLoops.add(1, SessionMachine.label(of: reason))
+        case .refuse(let code, let detail, let ref):
+            metrics.refusedByLoops.add(1, code.text.string)
             let stamp = FrameStamp(id: frameIDs.next(), milliseconds: SystemClock.wallMilliseconds())
             var text = ByteBuffer()
-            encoder.error(stamp, reason: reason, ref: ref, to: &text)
+            encoders[generation].error(stamp, code, detail: detail, ref: ref, to: &text)
             reply(slot) { WebSocketFrame.append(.text, text.bytes, to: &$0) }
         }
         pauseIfBehind(slot)

@@ -15,7 +15,8 @@ extension ClientLoop {
         switch connection.pointee.phase {
         case .entering, .chat, .echo:
             due = min(due, connection.pointee.nextPing, connection.pointee.heard &+ options.pongWait)
-        case .free, .http, .waiting, .closing, .lingering, .dead: break
+            due = min(due, connection.pointee.nextCursors)
+        case .free, .http, .waiting, .asked, .closing, .lingering, .dead: break
         }
         return due
     }
@@ -80,6 +81,9 @@ extension ClientLoop {
         if connection.pointee.deadline <= now {
             if connection.pointee.phase == .waiting {
                 refuseWaiting(slot)
+            } else if connection.pointee.phase == .asked {
+                metrics.authFailures.add(1)
+                close(slot, .policyViolation, Admission.unauthorized)
             } else if connection.pointee.http?.isIdle == false, !connection.pointee.endAfterFlush {
                 refuseRequest(slot, HTTPResponse(.requestTimeout, text: "the header section took too long\n"))
             } else {
@@ -90,6 +94,11 @@ extension ClientLoop {
             }
             return
         }
+        if connection.pointee.nextCursors <= now {
+            connection.pointee.nextCursors = now + options.cursorPeriod
+            let delivery = delivery
+            if connection.pointee.phase == .chat { delivery.pointee.tellCursors(slot, &self) }
+        }
         switch connection.pointee.phase {
         case .entering, .chat, .echo:
             if connection.pointee.heard &+ options.pongWait <= now {
@@ -99,7 +108,7 @@ extension ClientLoop {
                 connection.pointee.nextPing = now + options.pingPeriod
                 reply(slot) { WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), to: &$0) }
             }
-        case .free, .http, .waiting, .closing, .lingering, .dead: break
+        case .free, .http, .waiting, .asked, .closing, .lingering, .dead: break
         }
     }
 }

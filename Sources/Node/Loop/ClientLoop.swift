@@ -25,6 +25,8 @@ struct LoopOptions: Sendable {
     var readTimeout: UInt64
     var writeTimeout: UInt64
     var idleTimeout: UInt64
+    /// How often sessions of the second generation are told where they stand in quiet rooms.
+    var cursorPeriod: UInt64 = 600_000_000_000
     var frameSeed: UInt64
     /// Proxies that are believed where a client is.
     var trustedProxies: [IPRange] = []
@@ -70,7 +72,7 @@ struct ClientLoop: ~Copyable {
     var fired: [UInt32] = []
     var counts = LoopCounts()
     var frameIDs: FrameIDs
-    var encoder = ServerFrameEncoder()
+    var encoders = FrameEncoders()
     var admission: Admission
     var session: SessionMachine
 
@@ -224,7 +226,7 @@ struct ClientLoop: ~Copyable {
             switch connections[slot].pointee.phase {
             case .free, .dead: continue
             case .http, .waiting: kill(slot, .outOfTime)
-            case .entering, .chat, .echo: close(slot, options.stopCode, "server stopping")
+            case .asked, .entering, .chat, .echo: close(slot, options.stopCode, "server stopping")
             case .closing, .lingering: break
             }
             if connections[slot].pointee.isOpen {
@@ -289,7 +291,10 @@ struct ClientLoop: ~Copyable {
     }
 
     func id(of slot: UInt32) -> SessionID {
-        SessionID(loop: options.index, slot: slot, generation: connections[slot].pointee.generation)
+        let connection = connections[slot]
+        return SessionID(
+            loop: options.index, slot: slot, generation: connection.pointee.generation,
+            speaking: connection.pointee.speaks)
     }
 
     /// The slot of a session that is still there. A batch goes to several loops: most of its sessions are others'.

@@ -10,6 +10,8 @@ struct Connection: ~Copyable {
         case http
         /// Has asked for a session, before the store has been opened for the first time: not answered, and not read from.
         case waiting
+        /// Upgraded, of the second generation; its first frame is to say who it is.
+        case asked
         /// Upgraded; the core has been told and has not yet let the session into its room.
         case entering
         case chat
@@ -23,8 +25,11 @@ struct Connection: ~Copyable {
     }
 
     var descriptor: Int32 = -1
+    /// How often its place in the slab has been used.
     var generation: UInt32 = 0
     var phase = Phase.free
+    /// The generation of the protocol.
+    var speaks = ProtocolGeneration.first
     var wantsWrite = false
     /// Not read from while it takes nothing of what waits for it.
     var readPaused = false
@@ -56,6 +61,8 @@ struct Connection: ~Copyable {
     var nextPing: UInt64 = 0
     var deadline: UInt64 = .max
     var retryAt: UInt64 = .max
+    /// When the session, of the second generation, is told where it stands.
+    var nextCursors: UInt64 = .max
 
     var backlog: Int { output.count }
     var isOpen: Bool { phase != .free && phase != .dead }
@@ -67,13 +74,14 @@ struct Connection: ~Copyable {
 
 /// A session that has been granted and not begun: the answer is made when the store has been opened.
 final class AskedSession {
-    let accept: [UInt8]
-    let session: Admission.Session
+    let handshake: Admission.Handshake
+    /// Nil where its first frame is to say whose it is.
+    let session: Admission.Session?
     /// What came behind the request, of the one read that it was in; clients send nothing before they have their answer.
     let rest: [UInt8]
 
-    init(accept: [UInt8], _ session: Admission.Session, rest: [UInt8]) {
-        self.accept = accept
+    init(_ handshake: Admission.Handshake, _ session: Admission.Session?, rest: [UInt8]) {
+        self.handshake = handshake
         self.session = session
         self.rest = rest
     }

@@ -63,7 +63,7 @@ final class Metrics: Sendable {
     let framesOut = Counter()
     let bytesIn = Counter()
     let bytesOut = Counter()
-    let refusedByLoops = LabelledCounter(SessionMachine.labels)
+    let refusedByLoops = LabelledCounter(SessionMachine.refusals.map(\.text.string))
     let authFailures = Counter()
     let originsRefused = Counter()
     let tlsHandshakesFailed = Counter()

@@ -17,55 +17,62 @@ struct SessionMachine {
     enum Action: Sendable, Equatable {
         /// To the core, in order.
         case forward(ref: Text?, ClientCommand)
-        /// An `error` frame with this text.
-        case refuse(Text, ref: Text?)
+        /// An `error` frame, which repeats this much of what the client wrote.
+        case refuse(ErrorCode, detail: Text? = nil, ref: Text?)
     }
 
     let limits: SessionLimits
 
-    /// What a refusal is counted as, which is its text without what the client wrote.
-    static func label(of reason: Text) -> String {
-        reason.string.split(separator: ":", maxSplits: 1).first.map(String.init) ?? ""
-    }
-
-    /// The labels there are.
-    static let labels = [
-        "busy", "invalid message", "unknown type", "message required", "message too large", "invalid room",
-        "invalid document",
+    /// Why commands are refused here, before they come to the core.
+    static let refusals: [ErrorCode] = [
+        .busy, .invalidMessage, .unknownType, .messageRequired, .messageTooLarge, .invalidRoom, .invalidDocument,
     ]
 
     /// - Parameter coreIsBusy: the core has more waiting than it should; commands are refused until it has caught up.
-    func receive(_ text: UnsafeRawBufferPointer, coreIsBusy: Bool) -> Action {
+    func receive(
+        _ text: UnsafeRawBufferPointer, as generation: ProtocolGeneration = .first, coreIsBusy: Bool
+    ) -> Action {
         let frame: ClientFrame
         do throws(ClientFrameError) {
-            frame = try ClientFrame.decode(text)
+            frame = try ClientFrame.decode(text, as: generation)
         } catch {
-            return .refuse(error.reason, ref: error.ref)
+            return .refuse(error.code, detail: error.detail, ref: error.ref)
         }
-        if coreIsBusy { return .refuse(Refusal.busy.text, ref: frame.ref) }
-        if let problem = problem(with: frame.command) { return .refuse(problem, ref: frame.ref) }
+        if coreIsBusy { return .refuse(.busy, ref: frame.ref) }
+        if let problem = problem(with: frame.command, generation) { return .refuse(problem, ref: frame.ref) }
         return .forward(ref: frame.ref, frame.command)
     }
 
-    private func problem(with command: ClientCommand) -> Text? {
+    private func problem(with command: ClientCommand, _ generation: ProtocolGeneration) -> ErrorCode? {
+        // Who is in one room may leave it out; who is in many says which.
+        func isRoom(_ room: Text?) -> Bool {
+            guard let room, !room.isEmpty else { return generation == .first }
+            return room.byteCount <= limits.room
+        }
         switch command {
         case .message(let message):
-            if message.body.isEmpty { return "message required" }
-            if message.body.count > limits.body { return "message too large" }
-            if let room = message.room, room.byteCount > limits.room { return "invalid room" }
+            if message.body.isEmpty { return .messageRequired }
+            if message.body.count > limits.body { return .messageTooLarge }
+            if !isRoom(message.room) { return .invalidRoom }
         case .join(let room):
-            if room.isEmpty || room.byteCount > limits.room { return "invalid room" }
+            if room.isEmpty || !isRoom(room) { return .invalidRoom }
         case .write(let command):
-            if command.doc.byteCount > limits.document { return "invalid document" }
-            if let room = command.room, room.byteCount > limits.room { return "invalid room" }
+            if command.doc.byteCount > limits.document { return .invalidDocument }
+            if !isRoom(command.room) { return .invalidRoom }
             let write = command.write
-            if write.key.byteCount + (write.value?.byteCount ?? 0) > limits.body { return "message too large" }
+            if write.key.byteCount + (write.value?.byteCount ?? 0) > limits.body { return .messageTooLarge }
         case .read(let asked):
-            if asked.doc.byteCount > limits.document { return "invalid document" }
-            if let room = asked.room, room.byteCount > limits.room { return "invalid room" }
-        case .users(let room?, _, _), .history(let room?, _, _), .resume(let room?, _):
-            if room.byteCount > limits.room { return "invalid room" }
-        case .users, .history, .resume, .rooms, .leave, .documents:
+            if asked.doc.byteCount > limits.document { return .invalidDocument }
+            if !isRoom(asked.room) { return .invalidRoom }
+        case .users(let asked):
+            if !isRoom(asked.room) { return .invalidRoom }
+        case .history(let room, _, _), .resume(let room, _), .documents(let room):
+            if !isRoom(room) { return .invalidRoom }
+        case .subscribe(let command):
+            if !isRoom(command.room) { return .invalidRoom }
+        case .unsubscribe(let room):
+            if !isRoom(room) { return .invalidRoom }
+        case .rooms, .leave:
             break
         }
         return nil

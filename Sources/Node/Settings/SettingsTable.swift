@@ -162,6 +162,9 @@ extension Setting {
             "CONVERGE_MAX_USER_LENGTH", .limits, "user id and display name, bytes", \.options.maxUserLength,
             in: 1...4_096),
         .whole(
+            "CONVERGE_MAX_SUBSCRIPTIONS", .limits, "rooms a connection, in the second generation of the protocol",
+            \.options.maxSubscriptions, in: 1...10_000),
+        .whole(
             "CONVERGE_HISTORY_LIMIT", .limits, "most entries in one history reply", \.options.historyLimit,
             in: 1...10_000),
         .whole(

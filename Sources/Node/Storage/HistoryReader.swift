@@ -43,7 +43,7 @@ struct HistoryReader: Sendable {
     func failed(_ stamp: FrameStamp, _ encoder: inout ServerFrameEncoder) -> FrameBatch {
         var frames = FrameBatchBuilder()
         frames.append(to: .session(session)) { frame in
-            encoder.error(stamp, reason: Refusal.historyUnavailable.text, ref: ref, to: &frame)
+            encoder.error(stamp, .historyUnavailable, ref: ref, to: &frame)
         }
         return frames.finish()
     }

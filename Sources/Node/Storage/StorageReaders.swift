@@ -46,14 +46,14 @@ final class StorageReaders: Sendable {
     /// A thread's body. `thread` tells the threads' frame ids apart.
     func run(thread: Int) {
         var frameIDs = FrameIDs(seed: frameSeed ^ UInt64(thread + 1) << 32)
-        var encoder = ServerFrameEncoder()
+        var encoders = FrameEncoders()
         var reader: (any StoreReader)?
         while let request = queue.take() {
             metrics.reads.add(1)
             do throws(StoreError) {
                 let open = if let reader { reader } else { try store.openReader() }
                 reader = open
-                try serve(request, open, frameIDs.next(), &encoder)
+                try serve(request, open, frameIDs.next(), &encoders)
             } catch {
                 reader = nil  // opened anew for the next request
                 metrics.readsFailed.add(1)
@@ -63,7 +63,7 @@ final class StorageReaders: Sendable {
     }
 
     private func serve(
-        _ request: ReadRequest, _ reader: any StoreReader, _ id: MessageID, _ encoder: inout ServerFrameEncoder
+        _ request: ReadRequest, _ reader: any StoreReader, _ id: MessageID, _ encoders: inout FrameEncoders
     ) throws(StoreError) {
         let stamp = FrameStamp(id: id, milliseconds: SystemClock.wallMilliseconds())
         switch request {
@@ -72,7 +72,7 @@ final class StorageReaders: Sendable {
             core.post(.keysFound(ids, .success(positions)))
 
         case .history(let page):
-            let (frames, needs) = try page.read(reader, stamp, &encoder)
+            let (frames, needs) = try page.read(reader, stamp, &encoders[page.session])
             if page.position.covers(needs) {
                 loops[page.session.loop].post(.frames(frames))
                 core.post(.historyAnswered(page.session))
@@ -84,7 +84,7 @@ final class StorageReaders: Sendable {
 
         case .feed(let session, let question, let room, let limit):
             let feed = FeedReader(question: question, session: session, room: room, limit: limit)
-            let (frames, page) = try feed.read(reader, stamp, &encoder)
+            let (frames, page) = try feed.read(reader, stamp, &encoders[session])
             let answer = LoopMessage.feed(session, ask: question.number, frames: frames, page)
             if question.position.covers(page.needs) {
                 loops[session.loop].post(answer)
@@ -108,13 +108,13 @@ final class StorageReaders: Sendable {
     }
 
     private func answer(_ request: ReadRequest, _ error: StoreError, _ id: MessageID) {
-        var encoder = ServerFrameEncoder()
+        var encoders = FrameEncoders()
         let stamp = FrameStamp(id: id, milliseconds: SystemClock.wallMilliseconds())
         switch request {
         case .keys(let ids):
             core.post(.keysFound(ids, .failure(error)))
         case .history(let page):
-            loops[page.session.loop].post(.frames(page.failed(stamp, &encoder)))
+            loops[page.session.loop].post(.frames(page.failed(stamp, &encoders[page.session])))
             core.post(.historyAnswered(page.session))
         case .feed(let session, let question, _, _):
             loops[session.loop].post(.feedFailed(session, ask: question.number))

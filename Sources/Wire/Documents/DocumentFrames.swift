@@ -58,10 +58,13 @@ extension ServerFrameEncoder {
         _ payload: DocumentPayload, _ shown: DocumentShown, room: Text, position: Position, to out: inout ByteBuffer
     ) {
         let delta = payload.delta
-        out.beginFrame(MessageID(position.dot), "doc")
+        beginEntry(MessageID(position.dot), "doc", position, to: &out)
         out.appendMember(",\"room\":", room)
-        out.appendMember(",\"user_id\":", payload.user)
-        out.appendMember(",\"display_name\":", payload.displayName)
+        payload.user.withUTF8 { user in
+            payload.displayName.withUTF8 {
+                appendAuthor(UnsafeRawBufferPointer(user), UnsafeRawBufferPointer($0), to: &out)
+            }
+        }
         out.appendMember(",\"doc\":", payload.name)
         out.appendKind(delta.kind)
         out.append(",\"op\":\"")

@@ -97,11 +97,17 @@ public struct HTTPResponse: Hashable, Sendable {
     }
 
     /// Appends the response that opens a WebSocket. `accept` is the base64 of the SHA-1 of the key followed by
-    /// `UpgradeRequest.acceptSuffix`.
-    public static func appendSwitchingProtocols(accept: UnsafeRawBufferPointer, to buffer: inout ByteBuffer) {
+    /// `UpgradeRequest.acceptSuffix`; `subprotocol` is the one that is agreed on, if one is.
+    public static func appendSwitchingProtocols(
+        accept: UnsafeRawBufferPointer, subprotocol: StaticString? = nil, to buffer: inout ByteBuffer
+    ) {
         buffer.append(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
         buffer.append(accept)
+        if let subprotocol {
+            buffer.append("\r\nSec-WebSocket-Protocol: ")
+            buffer.append(subprotocol)
+        }
         buffer.append("\r\n\r\n")
     }
 }

@@ -6,11 +6,16 @@
 public struct UpgradeRequest: Hashable, Sendable {
     /// The `Sec-WebSocket-Key` as it was sent: 24 characters of base64.
     public let key: [UInt8]
+    /// The subprotocols that the client offers, in its order; nil where the list is not one (RFC 6455, section 4.1).
+    public let subprotocols: [Text]?
+
+    /// The most subprotocols that a client may offer.
+    static let subprotocolLimit = 16
 
     /// What is appended to the key before it is digested.
     public static let acceptSuffix: StaticString = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-    /// Checks what section 4.2.1 demands. Subprotocols and extensions are not agreed on, which the 101 says by silence.
+    /// Checks what section 4.2.1 demands. Extensions are not agreed on, which the 101 says by silence.
     public init(_ request: Request) throws(HTTPRefusal) {
         guard request.method == .get else { throw .methodNotAllowed(allow: "GET") }
         // What would be its body would be read as frames.
@@ -27,6 +32,31 @@ public struct UpgradeRequest: Hashable, Sendable {
             let key = request.fields.withFirst("sec-websocket-key", { Self.isKey($0) ? [UInt8]($0) : nil }) ?? nil
         else { throw .malformedWebSocketKey }
         self.key = key
+        subprotocols = Self.subprotocols(request.fields.all("sec-websocket-protocol"))
+    }
+
+    /// The elements of a list of tokens (RFC 9110, section 5.6.2), each once; nil where it has anything else.
+    private static func subprotocols(_ fields: [Text]) -> [Text]? {
+        var all: [Text] = []
+        for field in fields {
+            for element in field.string.split(separator: ",", omittingEmptySubsequences: false) {
+                let token = Text(String(element)).trimmed()
+                guard !token.isEmpty, token.string.utf8.allSatisfy(isTokenByte), !all.contains(token),
+                    all.count < subprotocolLimit
+                else { return nil }
+                all.append(token)
+            }
+        }
+        return all
+    }
+
+    private static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        }
     }
 
     /// 22 characters of base64 and two of padding: 16 bytes.
@@ -73,7 +103,13 @@ public enum UpgradeRefusal: Error, Hashable, Sendable {
 
 extension ResponseHead {
     /// Checks what section 4.1 demands of the answer; `accept` is the digest of the key that was sent.
-    public func checkUpgrade(accept: UnsafeRawBufferPointer) throws(UpgradeRefusal) {
+    ///
+    /// - Parameter offered: the subprotocols that were.
+    /// - Returns: the one that the server has chosen; nil for none.
+    @discardableResult
+    public func checkUpgrade(
+        accept: UnsafeRawBufferPointer, offered: [Text] = []
+    ) throws(UpgradeRefusal) -> Text? {
         guard status == .switchingProtocols else { throw .status(status) }
         guard fields.list("upgrade", contains: "websocket"), fields.list("connection", contains: "upgrade") else {
             throw .missingUpgrade
@@ -81,8 +117,9 @@ extension ResponseHead {
         guard fields.count(of: "sec-websocket-accept") == 1,
             fields.withFirst("sec-websocket-accept", { $0.elementsEqual(accept) }) == true
         else { throw .wrongAccept }
-        if fields.count(of: "sec-websocket-extensions") + fields.count(of: "sec-websocket-protocol") > 0 {
-            throw .unrequested
-        }
+        let chosen = fields.all("sec-websocket-protocol")
+        guard fields.count(of: "sec-websocket-extensions") == 0, chosen.count <= 1, chosen.allSatisfy(offered.contains)
+        else { throw .unrequested }
+        return chosen.first
     }
 }

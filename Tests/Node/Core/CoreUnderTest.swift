@@ -44,6 +44,9 @@ final class CoreUnderTest {
     private var writer: (any StoreWriter)?
     private var frames: [SessionID: [ShownFrame]] = [:]
     private var places: [SessionID: (room: UInt32, name: Text)] = [:]
+    private var subscribed: [SessionID: [UInt32: Text]] = [:]
+    /// What loops have been told of subscriptions.
+    private(set) var subscriptions: [(session: SessionID, request: SubscribeRequest)] = []
     private var connected: Set<SessionID> = []
     private var lastShown: Position?
     private var slots: UInt32 = 0
@@ -82,9 +85,9 @@ final class CoreUnderTest {
     }
 
     /// A new session's event; its loop is `slot % loops`.
-    func newSession() -> SessionID {
+    func newSession(speaking generation: ProtocolGeneration = .first) -> SessionID {
         slots += 1
-        let id = SessionID(loop: Int(slots) % loopCount, slot: slots, generation: 1)
+        let id = SessionID(loop: Int(slots) % loopCount, slot: slots, generation: 1, speaking: generation)
         connected.insert(id)
         return id
     }
@@ -95,12 +98,20 @@ final class CoreUnderTest {
         return id
     }
 
+    /// A session of the second generation, in no room.
+    func arrive(_ user: Text) -> SessionID {
+        let id = newSession(speaking: .second)
+        turn(.session(id, .arrived(SessionName(high: 1, low: 2), user: user, displayName: user)))
+        return id
+    }
+
     /// The connection goes: the loop hands it nothing any more from now on.
     func leave(_ session: SessionID) { turn(gone(session)) }
 
     func gone(_ session: SessionID) -> CoreEvent {
         connected.remove(session)
         places[session] = nil
+        subscribed[session] = nil
         return .session(session, .left)
     }
 
@@ -245,19 +256,20 @@ final class CoreUnderTest {
     private func deliver(_ batch: FrameBatch, _ loops: LoopSet) {
         onDelivery?(batch, loops)
         for record in batch.records {
-            let bytes = batch.bytes(of: record)
-            var frame: ShownFrame?
-            if !bytes.isEmpty {
-                frame = ShownFrame(bytes)
-                if frame == nil { violations.append("not one frame: \([UInt8](bytes))") }
-            }
-            if let dot = record.dot { check(dot, frame) }
+            let frame = read(batch.bytes(of: record))
+            let compact = read(batch.bytes(of: record, for: .second))
+            if let dot = record.dot { check(dot, frame, compact) }
             switch record.target {
             case .room(let room):
+                for (session, rooms) in subscribed where rooms[room] != nil {
+                    if !loops.contains(session.loop) { violations.append("loop \(session.loop) misses a frame") }
+                    if compact?.room != rooms[room]?.string { violations.append("a wrong frame in \(rooms[room]!)") }
+                    show(compact, to: session)
+                }
                 for (session, place) in places where place.room == room {
                     if !loops.contains(session.loop) { violations.append("loop \(session.loop) misses a frame") }
-                    if let frame, frame.room != place.name.string {
-                        violations.append("a frame of \(frame.room) in \(place.name)")
+                    if frame?.room != place.name.string {
+                        violations.append("a frame of \(frame?.room ?? "nothing") in \(place.name)")
                     }
                     show(frame, to: session)
                 }
@@ -267,6 +279,19 @@ final class CoreUnderTest {
             case .enter(let session, let room, let name):
                 if !loops.contains(session.loop) { violations.append("loop \(session.loop) misses an entry") }
                 if connected.contains(session) { places[session] = (room, name) }
+                show(frame, to: session)
+            case .welcome(let session):
+                if !loops.contains(session.loop) { violations.append("loop \(session.loop) misses a session") }
+                show(frame, to: session)
+            case .subscribe(let session, let request):
+                if !loops.contains(session.loop) { violations.append("loop \(session.loop) misses a subscription") }
+                if connected.contains(session) {
+                    subscribed[session, default: [:]][request.room] = request.name
+                    subscriptions.append((session, request))
+                }
+            case .unsubscribe(let session, let room):
+                if !loops.contains(session.loop) { violations.append("loop \(session.loop) misses an end") }
+                subscribed[session]?[room] = nil
                 show(frame, to: session)
             case .leave(let session):
                 dismissed.append(session)
@@ -292,14 +317,24 @@ final class CoreUnderTest {
         frames[session, default: []].append(frame)
     }
 
-    private func check(_ dot: Dot, _ frame: ShownFrame?) {
+    private func read(_ bytes: UnsafeRawBufferPointer) -> ShownFrame? {
+        if bytes.isEmpty { return nil }
+        let frame = ShownFrame(bytes)
+        if frame == nil { violations.append("not one frame: \([UInt8](bytes))") }
+        return frame
+    }
+
+    /// Nobody may be there whom it could be written for.
+    private func check(_ dot: Dot, _ frame: ShownFrame?, _ compact: ShownFrame?) {
         let stored = try? reader.entries(of: dot.replica, from: dot.seq, limit: 1).first
         if stored == nil { violations.append("shown but not stored: \(dot)") }
-        if frame?.seq != Int(dot.seq) { violations.append("the frame of \(dot) says \(frame?.seq ?? -1)") }
-        guard let position = frame?.position else {
-            violations.append("the frame of \(dot) has no position")
-            return
+        if let frame, frame.seq != Int(dot.seq) { violations.append("the frame of \(dot) says \(frame.seq ?? -1)") }
+        for frame in [frame, compact] {
+            if let frame, frame.position != stored?.position {
+                violations.append("the frame of \(dot) has no position")
+            }
         }
+        guard let position = stored?.position else { return }
         if let lastShown, position <= lastShown { violations.append("\(position.text) after \(lastShown.text)") }
         lastShown = position
     }

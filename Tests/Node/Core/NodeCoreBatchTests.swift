@@ -105,7 +105,7 @@ import Testing
         #expect(node.words(ann) == ["error storage unavailable a"])
         node.say(ann, "2", ref: "b")
         node.send(ann, .add("y"), ref: "c")
-        node.send(ann, .rooms)
+        node.send(ann, .rooms(RoomsCommand()))
         node.send(ann, .read(.init(.orSet, doc: "d")))
         #expect(
             node.words(ann) == [

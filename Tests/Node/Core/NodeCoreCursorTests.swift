@@ -118,7 +118,7 @@ import Testing
         #expect(node.begun.count == 1 && ends.last == Dot(replica: replica, seq: 0))
         node.settle()
         node.say(ann, "on its way")
-        node.send(ann, .rooms)
+        node.send(ann, .rooms(RoomsCommand()))
         #expect(ends.last == Dot(replica: replica, seq: 1))
         node.settle()
         #expect(ends.last == Dot(replica: replica, seq: 2))

@@ -22,7 +22,7 @@ import Testing
         node.send(session, .read(.init(.orSet, doc: "d")))
         node.send(session, .read(.init(.register, doc: "d")))
         node.send(session, .read(.init(.counter, doc: "d")))
-        node.send(session, .documents)
+        node.send(session, .documents(room: nil))
     }
 
     private let before = ["values kept", "crdt_lww_value first", "counter 3", "docs d orset,d lww,d counter"]
@@ -77,7 +77,7 @@ import Testing
         #expect(late.contains("crdt_orset_added new") == stored)
         #expect(!late.contains { $0.hasPrefix("values") })
         node.send(bob, .read(.init(.orSet, doc: "d")))
-        node.send(bob, .documents)
+        node.send(bob, .documents(room: nil))
         #expect(
             node.words(bob)
                 == (stored ? ["values new", "docs d orset,d lww,d counter,late orset"] : ["values kept", before[3]]))

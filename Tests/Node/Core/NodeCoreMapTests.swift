@@ -36,7 +36,7 @@ import Testing
         node.send(bob, .read(.init(.map, doc: "m", page: DocumentPage(after: place, limit: 1))))
         #expect(node.shown(bob).last?.pairs == ["b": "y"] && node.shown(bob).last?.next == nil)
         node.forgetShown()
-        node.send(bob, .documents)
+        node.send(bob, .documents(room: nil))
         #expect(node.shown(bob).last?.documents == ["m map"])
         let cells = node.core.documents.cells(of: DocumentID(room: "lobby", kind: .map, name: "m"))
         let recovered = try node.store.openWriter(

@@ -42,7 +42,7 @@ struct NodeCorePeerTests {
         let ann = cluster.enter(0, "ann")
         _ = cluster.enter(1, "bob")
         cluster.run(2)
-        cluster.send(0, ann, .users(room: nil, detail: false, limit: nil))
+        cluster.send(0, ann, .users(UsersCommand()))
         #expect(cluster.nodes[0].shown.last?.users?.sorted() == ["ann", "bob"])
     }
 

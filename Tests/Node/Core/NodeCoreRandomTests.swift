@@ -136,7 +136,7 @@ private final class RandomRun {
         case 9: command = .set(random.once(in: 5) ? nil : element())
         case 10: command = .read(.init(.orSet, doc: "d"))
         case 11: command = .count(Int64.random(in: -5...5, using: &random))
-        case 12: command = random.once(in: 2) ? .read(.init(.counter, doc: "d")) : .documents
+        case 12: command = random.once(in: 2) ? .read(.init(.counter, doc: "d")) : .documents(room: nil)
         default: command = .read(.init(.register, doc: "d"))
         }
         sent[ref] = Sent(session: id, body: body, keyed: keyed)
@@ -176,7 +176,7 @@ private final class RandomRun {
     private func ask(_ room: Text) {
         let expected = Set(live.filter { $0.session.room == room }.map(\.session.user.string))
         if let (id, _) = live.first {
-            node.send(id, .users(room: room, detail: false, limit: nil))
+            node.send(id, .users(UsersCommand(room: room)))
             let users = node.shown(id).last?.users
             if users != expected.sorted() { wrong.append("users of \(room): \(users ?? []), not \(expected.sorted())") }
         }

@@ -31,7 +31,7 @@ import Testing
         let all = (0..<3).map { _ in node.enter("ann") }
         let watcher = node.enter("bob")
         node.settle()
-        node.send(watcher, .users(room: nil, detail: true, limit: nil))
+        node.send(watcher, .users(UsersCommand(detail: true)))
         #expect(node.shown(watcher).last?.users == ["ann", "bob"])
         for session in all { node.leave(session) }
         node.settle()
@@ -46,12 +46,12 @@ import Testing
         node.settle()
         node.forgetShown()
         for (limit, expected) in [(nil, 4), (2, 2), (0, 0), (-1, 0), (9, 4)] as [(Int?, Int)] {
-            node.send(ann, .users(room: nil, detail: false, limit: limit))
+            node.send(ann, .users(UsersCommand(limit: limit)))
             let shown = node.shown(ann).first
             #expect(shown?.users == Array(["ann", "bob", "mia", "zoe"].prefix(expected)))
             #expect(shown?.count == 4)
         }
-        node.send(ann, .users(room: "nowhere", detail: false, limit: nil))
+        node.send(ann, .users(UsersCommand(room: "nowhere")))
         #expect(node.shown(ann).first?.users == [])
     }
 
@@ -69,7 +69,7 @@ import Testing
         #expect(node.words(ann) == ["system ann joined"])
         #expect(node.words(here) == ["system ann left"])
         #expect(node.words(there) == ["system ann joined"])
-        node.send(ann, .rooms)
+        node.send(ann, .rooms(RoomsCommand()))
         #expect(node.shown(ann).first?.rooms == ["dev", "lobby"])
         #expect(node.violations == [])
     }

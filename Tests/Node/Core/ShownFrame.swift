@@ -57,6 +57,7 @@ struct ShownFrame: @unchecked Sendable, CustomStringConvertible {
     var list: [String]? { fields["value"] as? [String] }
     var pairs: [String: String]? { fields["value"] as? [String: String] }
     var next: String? { text("next") }
+    var total: Int? { (fields["total"] as? NSNumber)?.intValue }
     var amount: Int? { (fields["amount"] as? NSNumber)?.intValue }
     /// Of a `docs` frame: each document's name and kind.
     var documents: [String]? {

@@ -30,6 +30,31 @@ struct DeliveryBench: ~Copyable {
         batch.append(to: .room(room), dot: Self.dot(seq)) { $0.append("m\(seq)") }
     }
 
+    /// The same for all, whichever generation of the protocol they speak.
+    mutating func sayToBoth(_ seq: UInt64, in room: UInt32 = 0) {
+        var encoders = FrameEncoders()
+        encoders.came(OutletUnderTest.session(1))
+        encoders.came(OutletUnderTest.session(1, .second))
+        batch.append(toRoom: room, dot: Self.dot(seq), by: &encoders) { encoder, frame in
+            frame.append(encoder.generation == .first ? "m\(seq)" : "c\(seq)")
+        }
+    }
+
+    /// Subscribes a connection of the second generation.
+    mutating func subscribe(
+        _ connection: UInt32, _ room: UInt32, stay: UInt32 = 1, cursor: ClientCursor? = nil
+    ) {
+        let request = SubscribeRequest(
+            room: room, name: Text("room\(room)"), stay: stay, count: 1, cursor: cursor, ref: nil)
+        batch.append(to: .subscribe(OutletUnderTest.session(connection, .second), request))
+    }
+
+    mutating func unsubscribe(_ connection: UInt32, _ room: UInt32) {
+        batch.append(to: .unsubscribe(OutletUnderTest.session(connection, .second), room: room)) {
+            $0.append("unsubscribed")
+        }
+    }
+
     /// Hands out these entries of the first room at once, where so much was handed out before.
     mutating func show(_ dots: [Dot], at position: VersionVector) {
         for dot in dots {
@@ -57,11 +82,14 @@ struct DeliveryBench: ~Copyable {
     }
 
     /// Answers the question that was asked with these entries of the room.
-    mutating func page(_ asked: OutletUnderTest.Asked, _ seqs: [UInt64], isLevel: Bool = true) {
+    mutating func page(
+        _ asked: OutletUnderTest.Asked, _ seqs: [UInt64], isLevel: Bool = true, horizon: VersionVector? = nil
+    ) {
         var frames = FrameBatchBuilder()
         for seq in seqs { frames.append(to: .room(0), dot: Self.dot(seq)) { $0.append("p\(seq)") } }
         var page = Feed.Page(reached: asked.question.cursor, isLevel: isLevel)
         for seq in seqs { page.reached.advance(to: Self.dot(seq)) }
+        if let horizon { page.horizon = horizon }
         delivery.take(page: page, asked.question.number, frames.finish(), for: asked.connection, to: &outlet)
         for connection in outlet.takeMarked().sorted() { delivery.askForPage(connection, &outlet) }
     }

@@ -22,7 +22,9 @@ struct OutletUnderTest: Outlet {
     private(set) var ended: [UInt32: DeliveryEnd] = [:]
     private(set) var marked: Set<UInt32> = []
 
-    static func session(_ connection: UInt32) -> SessionID { SessionID(loop: 0, slot: connection, generation: 1) }
+    static func session(_ connection: UInt32, _ generation: ProtocolGeneration = .first) -> SessionID {
+        SessionID(loop: 0, slot: connection, generation: 1, speaking: generation)
+    }
 
     mutating func takeShown(_ connection: UInt32) -> [String] { exchange(&shown[connection], for: nil) ?? [] }
     mutating func takeMarked() -> Set<UInt32> { exchange(&marked, for: []) }
@@ -60,9 +62,17 @@ struct OutletUnderTest: Outlet {
         let words =
             switch notice {
             case .resumed(let recovered, let cursor, _, _): "resumed \(recovered) \(Self.words(cursor))"
-            case .joined(let cursor, _): "joined \(Self.words(cursor))"
+            case .standing(let cursor, .joined): "joined \(Self.words(cursor))"
+            case .standing(let cursor, .subscribed(let count, _)): "subscribed \(count) \(Self.words(cursor))"
+            case .historyIsGone(let stay): "history is gone \(stay)"
             }
         shown[connection, default: []].append("\(room): \(words)")
+    }
+
+    mutating func tell(cursors: [(room: Text, cursor: VersionVector)], to connection: UInt32) {
+        for (room, cursor) in cursors {
+            shown[connection, default: []].append("\(room): at \(Self.words(cursor))")
+        }
     }
 
     mutating func mark(_ connection: UInt32) { marked.insert(connection) }

@@ -26,23 +26,28 @@ import Testing
         let step = Array(text.utf8).withUnsafeBytes { parser.receive($0).step }
         guard case .request(let request) = step else { return "no request" }
         metrics.storeReady.set(ready ? 1 : 0)
-        func checked(_ accept: [UInt8], _ words: String) -> String {
-            String(decoding: accept, as: UTF8.self) == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" ? words : "wrong accept"
+        func checked(_ handshake: Admission.Handshake, _ words: String) -> String {
+            guard String(decoding: handshake.accept, as: UTF8.self) == "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=" else {
+                return "wrong accept"
+            }
+            return words + (handshake.subprotocol.map { " by \($0)" } ?? "")
         }
         switch admission.decide(request, metrics: metrics, wall: 1_000_000) {
         case .respond(let response): return "\(response.status.rawValue)"
-        case .chat(let accept, let session):
+        case .chat(let handshake, let session):
             let from =
                 switch session.resume {
                 case .at(let cursor)?: " from \(cursor.components)"
                 case .unusable?: " from anywhere"
                 case nil: ""
                 }
-            return checked(accept, "\(session.user) (\(session.displayName)) in \(session.room)\(from)")
-        case .refuse(let accept, let reason, let cause):
-            return checked(accept, "closed: " + (showsCause ? cause : reason.string))
+            let place = session.room.map { " in \($0)" } ?? ""
+            return checked(handshake, "\(session.user) (\(session.displayName))\(place)\(from)")
+        case .ask(let handshake): return checked(handshake, "who?")
+        case .refuse(let handshake, let reason, let cause):
+            return checked(handshake, "closed: " + (showsCause ? cause : reason.string))
         case .forbid(let origin): return "forbidden: \(origin)"
-        case .echo(let accept): return checked(accept, "echo")
+        case .echo(let handshake): return checked(handshake, "echo")
         }
     }
 
@@ -127,6 +132,28 @@ import Testing
         #expect(try decide("/ws?token=\(token)", ["Authorization: Bearer x"]) == "closed: unauthorized")
         #expect(try decide("/ws?token=\(token)", ["Authorization: Basic x"]) == "ann (Ann) in lobby")
         #expect(try decide("/ws?token=x&access_token=\(token)") == "closed: unauthorized")
+    }
+
+    @Test("subprotocols: the later generation that is known, and a token among them, which is never chosen")
+    func subprotocols() throws {
+        func decide(_ offered: String, _ target: String = "/ws") throws -> String {
+            try self.decide(target, ["Sec-WebSocket-Protocol: \(offered)"])
+        }
+        #expect(try decide("converge.2, bearer.\(token)") == "ann (Ann) by converge.2")
+        #expect(try decide("bearer.\(token),converge.1,converge.2") == "ann (Ann) by converge.2")
+        #expect(try decide("bearer.\(token), converge.1") == "ann (Ann) in lobby by converge.1")
+        #expect(try decide("bearer.\(token)") == "ann (Ann) in lobby")
+        #expect(try decide("converge.2", "/ws?token=\(token)&room=dev&cursor=%7B%7D") == "ann (Ann) by converge.2")
+        #expect(try decide("chat, superchat", "/ws?token=\(token)") == "ann (Ann) in lobby")
+        #expect(try decide("converge.2") == "who? by converge.2")
+        #expect(try decide("converge.1") == "closed: unauthorized by converge.1")
+        #expect(try decide("converge.2, bearer.xyz") == "closed: unauthorized by converge.2")
+        #expect(try decide("converge.2, bearer.") == "closed: unauthorized by converge.2")
+        for malformed in ["converge.2,,x", "a b", "converge.2, converge.2", "converge.2;q=1", ",", ""] {
+            #expect(try decide(malformed, "/ws?token=\(token)") == "closed: unauthorized", "\(malformed)")
+        }
+        let many = (0..<17).map { "p\($0)" }.joined(separator: ",")
+        #expect(try decide(many, "/ws?token=\(token)") == "closed: unauthorized")
     }
 
     @Test("without a good token the upgrade is made and closed, and counted")

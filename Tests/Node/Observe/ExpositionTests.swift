@@ -1,5 +1,6 @@
 import ConvergeStorage
 import ConvergeTransport
+import ConvergeWire
 import Testing
 
 @testable import ConvergeNode
@@ -55,8 +56,8 @@ import Testing
         counters.refused[Refusal.busy.rawValue] = 3
         counters.refused[Refusal.storageUnavailable.rawValue] = 1
         metrics.publish(counters)
-        metrics.refusedByLoops.add(2, SessionMachine.label(of: Refusal.busy.text))
-        metrics.refusedByLoops.add(1, SessionMachine.label(of: "unknown type: whatever \"a client\" wrote"))
+        metrics.refusedByLoops.add(2, ErrorCode.busy.text.string)
+        metrics.refusedByLoops.add(1, ErrorCode.unknownType.text.string)
         let lines = metrics.exposition().split(separator: "\n").filter { $0.hasPrefix("converge_refused_total{") }
         for line in [
             #"converge_refused_total{reason="busy"} 5"#, #"converge_refused_total{reason="storage unavailable"} 1"#,

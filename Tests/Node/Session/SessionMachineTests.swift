@@ -30,34 +30,38 @@ import Testing
     @Test(
         "what is beyond them is refused in the protocol's words, under its ref",
         arguments: [
-            (#"{"type":"message","body":"","ref":"r"}"#, "message required"),
-            (#"{"type":"message","body":"01234567890","ref":"r"}"#, "message too large"),
-            (#"{"type":"message","body":"ééééé!","ref":"r"}"#, "message too large"),
-            (#"{"body":"x","room":"fives","ref":"r"}"#, "invalid room"),
-            (#"{"type":"join","room":"fives","ref":"r"}"#, "invalid room"),
-            (#"{"type":"join","ref":"r"}"#, "invalid room"),
-            (#"{"type":"users","room":"fives","ref":"r"}"#, "invalid room"),
-            (#"{"type":"history","room":"fives","ref":"r"}"#, "invalid room"),
-            (#"{"type":"crdt_orset_add","doc":"eight888","body":"x","ref":"r"}"#, "invalid document"),
-            (#"{"type":"crdt_orset_remove","body":"01234567890","ref":"r"}"#, "message too large"),
-            (#"{"type":"crdt_lww_set","body":"01234567890","ref":"r"}"#, "message too large"),
-            (#"{"type":"crdt_orset_values","doc":"eight888","ref":"r"}"#, "invalid document"),
-            (#"{"type":"crdt_lww_get","doc":"eight888","ref":"r"}"#, "invalid document"),
-            (#"{"type":"crdt_counter_add","doc":"eight888","amount":1,"ref":"r"}"#, "invalid document"),
-            (#"{"type":"crdt_counter_get","doc":"eight888","ref":"r"}"#, "invalid document"),
-            (#"{"type":"dance","ref":"r"}"#, "unknown type: dance"),
-        ])
-    func refused(text: String, reason: String) {
-        #expect(receive(text) == .refuse(Text(reason), ref: "r"))
+            (#"{"type":"message","body":"","ref":"r"}"#, .messageRequired),
+            (#"{"type":"message","body":"01234567890","ref":"r"}"#, .messageTooLarge),
+            (#"{"type":"message","body":"ééééé!","ref":"r"}"#, .messageTooLarge),
+            (#"{"body":"x","room":"fives","ref":"r"}"#, .invalidRoom),
+            (#"{"type":"join","room":"fives","ref":"r"}"#, .invalidRoom),
+            (#"{"type":"join","ref":"r"}"#, .invalidRoom),
+            (#"{"type":"users","room":"fives","ref":"r"}"#, .invalidRoom),
+            (#"{"type":"history","room":"fives","ref":"r"}"#, .invalidRoom),
+            (#"{"type":"crdt_orset_add","doc":"eight888","body":"x","ref":"r"}"#, .invalidDocument),
+            (#"{"type":"crdt_orset_remove","body":"01234567890","ref":"r"}"#, .messageTooLarge),
+            (#"{"type":"crdt_lww_set","body":"01234567890","ref":"r"}"#, .messageTooLarge),
+            (#"{"type":"crdt_orset_values","doc":"eight888","ref":"r"}"#, .invalidDocument),
+            (#"{"type":"crdt_lww_get","doc":"eight888","ref":"r"}"#, .invalidDocument),
+            (#"{"type":"crdt_counter_add","doc":"eight888","amount":1,"ref":"r"}"#, .invalidDocument),
+            (#"{"type":"crdt_counter_get","doc":"eight888","ref":"r"}"#, .invalidDocument),
+        ] as [(String, ErrorCode)])
+    func refused(text: String, code: ErrorCode) {
+        #expect(receive(text) == .refuse(code, ref: "r"))
+    }
+
+    @Test("a type that nobody knows is told back")
+    func unknown() {
+        #expect(receive(#"{"type":"dance","ref":"r"}"#) == .refuse(.unknownType, detail: "dance", ref: "r"))
     }
 
     @Test("what is no frame is refused and the session goes on", arguments: ["", "[]", "{", #"{"body":7}"#, "null"])
     func malformed(_ text: String) {
-        #expect(receive(text) == .refuse("invalid message", ref: nil))
+        #expect(receive(text) == .refuse(.invalidMessage, ref: nil))
     }
 
     @Test("while the core is behind, commands are refused with busy")
     func busy() {
-        #expect(receive(#"{"body":"x","ref":"r"}"#, busy: true) == .refuse("busy", ref: "r"))
+        #expect(receive(#"{"body":"x","ref":"r"}"#, busy: true) == .refuse(.busy, ref: "r"))
     }
 }

@@ -24,9 +24,11 @@ final class Client {
     var isActing = false
     /// It runs the library's own machines.
     var library: LibraryClient?
+    /// It speaks the second generation, and is in many rooms.
+    var many: ManyRoomsClient?
 
     struct Sent {
-        enum Deed { case message, write, count, join, ask, history, resume }
+        enum Deed { case message, write, count, join, ask, history, resume, subscribe, unsubscribe }
         var deed: Deed
         var body = ""
         var key: Text?
@@ -46,6 +48,8 @@ final class Client {
         var known = VersionVector()
         /// The highest position that its connection had shown it by then.
         var read: Position?
+        /// In a subscription: whether it is to be seen there, or as it was.
+        var isMember: Bool?
         /// A document that it reads since a resume has named it.
         var named: NamedDocument?
     }

@@ -57,6 +57,12 @@ struct RoomView {
         begin(at: VersionVector())
     }
 
+    /// Whether the end of the resume with this ref is waited for.
+    func isAsked(_ ref: String) -> Bool { asked.contains { $0.ref == ref } }
+
+    /// Its node says where it stands.
+    mutating func told(_ cursor: VersionVector) { self.cursor.merge(cursor) }
+
     /// A resume was refused.
     mutating func refused(_ ref: String) { asked.removeAll { $0.ref == ref } }
 

@@ -41,9 +41,24 @@ final class ShownFrame {
         var nodes: [String] = []
     }
 
+    /// Rooms and cursors.
+    var cursors: [String: VersionVector]?
+    /// As the first generation has it in every frame, and the second where `pos` does not say it.
+    private var hasTime = false
+
     var dot: Dot? {
         guard let node, let seq else { return nil }
         return Dot(replica: node, seq: seq)
+    }
+
+    /// What a frame of the second generation leaves out stands in its `pos`, or is the user's id.
+    private func complete() {
+        guard !hasTime, let dot = position?.dot, node == nil, seq == nil else { return }
+        node = dot.replica
+        seq = dot.seq
+        // Replicas are written as numbers of 64 bits are.
+        if id.isEmpty { id = "\(dot.replica)\(ReplicaID(rawValue: dot.seq))" }
+        if name.isEmpty { name = user }
     }
 
     private init() {}
@@ -72,6 +87,7 @@ final class ShownFrame {
         repeat {
             guard let key = reader.string(), reader.take(":"), readMember(key, &reader) else { return false }
         } while reader.take(",")
+        complete()
         return reader.take("}")
     }
 
@@ -84,6 +100,9 @@ final class ShownFrame {
         case "display_name": return reader.string(into: &name)
         case "doc": return reader.string(into: &doc)
         case "body": return reader.string(into: &body)
+        case "timestamp":
+            hasTime = true
+            return reader.skip()
         case "ref":
             ref = reader.string()
             return ref != nil
@@ -108,6 +127,7 @@ final class ShownFrame {
             if key == "recovered" { recovered = flag }
             return true
         case "users": return reader.strings(into: &users)
+        case "rooms" where type == "cursors": return readCursors(&reader)
         case "rooms": return reader.strings(into: &rooms)
         case "items": return reader.strings(into: &items)
         case "docs" where type == "resumed": return reader.strings(into: &docs)
@@ -142,6 +162,17 @@ final class ShownFrame {
         }
         fields = found
         return true
+    }
+
+    private func readCursors(_ reader: inout Reader) -> Bool {
+        guard reader.take("{") else { return false }
+        cursors = [:]
+        repeat {
+            guard let room = reader.string(), reader.take(":"), readCursor(&reader) else { return false }
+            cursors?[room] = cursor
+        } while reader.take(",")
+        cursor = nil
+        return reader.take("}")
     }
 
     private func readCursor(_ reader: inout Reader) -> Bool {

@@ -77,6 +77,19 @@ final class ResumeWatch {
     }
 }
 
+/// One session in one room, for the checks: what its stream was, and what it was shown live since it came or had resumed.
+final class Stay {
+    let room: Text
+    var stream = SessionStream()
+    var shownLive: Set<Dot> = []
+    var resuming: ResumeWatch?
+
+    init(_ room: Text, at cursor: VersionVector) {
+        self.room = room
+        stream.begin(room, at: cursor)
+    }
+}
+
 /// One client's connection to one node.
 final class Connection {
     let index: Int
@@ -97,11 +110,13 @@ final class Connection {
     /// When to ask again after the store could not be read.
     var retryAt: Microseconds?
 
-    // For the checks: what its stream was, and what it was shown live since it came or had resumed.
+    // For the checks.
+    /// Its rooms: one, or in the second generation any number.
+    var stays: [Text: Stay] = [:]
+    /// The room of a session of the first generation.
     var roomName: Text = ""
-    var stream = SessionStream()
-    var shownLive: Set<Dot> = []
-    var resuming: ResumeWatch?
+    /// Whether others see it in its rooms, where it is of the second.
+    var isMember: [Text: Bool] = [:]
 
     // On the way.
     /// In the socket.
@@ -125,5 +140,10 @@ final class Connection {
         self.node = node
         self.life = life
         self.session = session
+    }
+
+    /// Whether others see it in the room.
+    func isSeen(in room: Text) -> Bool {
+        session.speaks == .first ? roomName == room : isMember[room] == true && stays[room] != nil
     }
 }

@@ -54,36 +54,65 @@ struct SimulatedOutlet: Outlet {
         switch kind {
         case .reply:
             world.checkReply(frame, there, node)
+            if frame.type == "unsubscribed" { leave(Text(frame.room), there) }
             world.send(frame, to: there)
         case .live(let dot), .fed(let dot): world.showLive(frame, dot, to: there, node)
         case .page:
             world.checkPage(frame, there, node)
-            frame.begunAnew = there.resuming?.tell() ?? []
+            frame.begunAnew = there.stays[Text(frame.room)]?.resuming?.tell() ?? []
             world.send(frame, to: there)
         }
     }
 
+    /// The session is not subscribed to the room any more.
+    private func leave(_ room: Text, _ connection: Connection) {
+        connection.stays[room] = nil
+        connection.isMember[room] = nil
+    }
+
     func tell(_ notice: DeliveryNotice, of room: Text, to connection: UInt32) {
         let there = there(connection)
-        var encoder = ServerFrameEncoder()
-        var frames = FrameBatchBuilder()
         let stamp = world.stamp(node)
-        frames.append(to: .session(there.session)) { frame in
+        let frame = write(there) { encoder, frame in
             switch notice {
             case .resumed(let recovered, let cursor, let documents, let ref):
-                world.noteResumed(there, node, recovered: recovered, cursor: cursor, ref: ref)
+                world.noteResumed(room, there, node, recovered: recovered, cursor: cursor, ref: ref)
                 encoder.resumed(
                     stamp, room: room, recovered: recovered, cursor: cursor, docs: documents, ref: ref, to: &frame)
-            case .joined(let cursor, let ref):
+            case .standing(let cursor, .joined(let ref)):
                 encoder.joined(stamp, room: room, ref: ref, cursor: cursor, to: &frame)
+            case .standing(let cursor, .subscribed(let count, let ref)):
+                encoder.subscribed(stamp, room: room, count: count, cursor: cursor, ref: ref, to: &frame)
+            case .historyIsGone:
+                encoder.historyIsGone(stamp, room: room, to: &frame)
             }
         }
-        let batch = frames.finish()
-        for record in batch.records {
-            guard let frame = world.read(batch, record, node) else { continue }
-            if case .resumed = notice { frame.begunAnew = there.resuming?.tell() ?? [] }
-            world.send(frame, to: there)
+        switch notice {
+        case .resumed: frame?.begunAnew = there.stays[room]?.resuming?.tell() ?? []
+        case .standing(_, .joined): break
+        case .standing(_, .subscribed(_, let ref)): world.noteSubscribed(room, there, ref: ref)
+        case .historyIsGone(let stay):
+            leave(room, there)
+            world.counts.leftBehind += 1
+            world.post(.session(there.session, .subscriptionEnded(room: room, stay: stay)), to: node)
         }
+        if let frame { world.send(frame, to: there) }
+    }
+
+    func tell(cursors: [(room: Text, cursor: VersionVector)], to connection: UInt32) {
+        let stamp = world.stamp(node)
+        let frame = write(there(connection)) { encoder, frame in encoder.cursors(stamp, cursors, to: &frame) }
+        if let frame { world.send(frame, to: there(connection)) }
+    }
+
+    private func write(
+        _ connection: Connection, _ encode: (inout ServerFrameEncoder, inout ByteBuffer) -> Void
+    ) -> ShownFrame? {
+        var encoder = ServerFrameEncoder(connection.session.speaks)
+        var frames = FrameBatchBuilder()
+        frames.append(to: .session(connection.session)) { encode(&encoder, &$0) }
+        let batch = frames.finish()
+        return batch.records.first.flatMap { world.read(batch, $0, node) }
     }
 
     func mark(_ connection: UInt32) { world.markDirty(there(connection)) }
@@ -99,42 +128,45 @@ struct SimulatedOutlet: Outlet {
 
     // MARK: Checks
 
-    func note(_ step: @autoclosure () -> DeliveryStep, _ connection: UInt32) {
+    func note(_ step: @autoclosure () -> DeliveryStep, of name: @autoclosure () -> Text, _ connection: UInt32) {
         let there = there(connection)
-        switch step() {
-        case .entered(let room, let position):
+        let room = name()
+        if case .entered(let position) = step() {
+            if there.session.speaks == .first { there.stays = [:] }
             there.roomName = room
-            there.shownLive = []
-            there.resuming = nil
-            there.stream.begin(room, at: position)
+            there.stays[room] = Stay(room, at: position)
+            return
+        }
+        guard let stay = there.stays[room] else {
+            world.violate(.wrongFrame, node.index, "client \(there.client) is not in \(room)")
+            return
+        }
+        switch step() {
+        case .entered: break
         case .began(let position, let feed):
-            there.stream.forgive(position)
-            if let feed, feed.purpose == .resume { there.resuming?.begin(feed) }
-        case .restarted(let position):
-            there.shownLive = []
-            there.resuming = nil
-            there.stream.begin(there.roomName, at: position)
+            stay.stream.forgive(position)
+            if let feed, feed.purpose == .resume { stay.resuming?.begin(feed) }
+        case .restarted(let position): there.stays[room] = Stay(room, at: position)
         case .offLive:
-            world.tell("off live", there, node, 0, "client \(there.client)")
+            world.tell("off live", there, node, 0, "client \(there.client) in \(room)")
             world.counts.takenOff += 1
-        case .live: world.tell("live", there, node, 0, "client \(there.client) again")
+        case .live: world.tell("live", there, node, 0, "client \(there.client) again in \(room)")
         case .resumes(let feed, let cursor, let former):
-            world.tell(
-                "resumes", there, node, 0, "client \(there.client) in \(there.roomName) from \(feed.cursor.components)")
-            there.resuming = ResumeWatch(
-                feed, from: cursor, former: former?.isResuming == true ? there.resuming : nil)
+            world.tell("resumes", there, node, 0, "client \(there.client) in \(room) from \(feed.cursor.components)")
+            stay.resuming = ResumeWatch(
+                feed, from: cursor, former: former?.isResuming == true ? stay.resuming : nil)
         case .page(let feed, let page, let decision):
-            world.notePage(page, decision, there, node)
-            if feed.purpose == .resume { there.resuming?.feed = feed }
+            world.notePage(page, decision, room, there, node)
+            if feed.purpose == .resume { stay.resuming?.feed = feed }
         case .level(let feed):
-            there.shownLive = []
-            world.checkNamed(feed, there, node)
+            stay.shownLive = []
+            world.checkNamed(feed, stay, there, node)
             // Whoever asks for what it has seen gets it; but not what it was shown live in this stay, even if a failover has
             // taken that since, and it comes back.
             var shown = feed.cursor
             for dot in feed.shown?.through.components ?? []
             where shown[dot.replica] >= feed.shown?.after[dot.replica] ?? .max { shown.advance(to: dot) }
-            there.stream.goOn(from: shown)
+            stay.stream.goOn(from: shown)
         }
     }
 }

@@ -7,6 +7,7 @@ import ConvergeWire
 extension World {
     func act(_ client: Client) {
         if let library = client.library { return act(client, library) }
+        if let many = client.many { return act(client, many) }
         if !isHealed || now < healedAt + .seconds(2) {
             schedule(.clientActs(client.index), after: clientChoices.within(1...(2 * scenario.actEvery)))
         }
@@ -26,10 +27,13 @@ extension World {
     }
 
     /// A connection to a node that is up, which does not know of it yet.
-    func openConnection(_ client: Client, _ node: SimulatedNode) -> Connection {
+    func openConnection(
+        _ client: Client, _ node: SimulatedNode, speaking generation: ProtocolGeneration = .first
+    ) -> Connection {
         node.slots += 1
         let session = SessionID(
-            loop: Int(node.slots) % node.loops.count, slot: node.slots, generation: UInt32(node.life))
+            loop: Int(node.slots) % node.loops.count, slot: node.slots, generation: UInt32(node.life),
+            speaking: generation)
         let connection = Connection(
             index: connections.count, client: client.index, node: node.index, life: node.life, session: session)
         connections.append(connection)
@@ -73,11 +77,11 @@ extension World {
         case 5:
             return [
                 (
-                    .users(room: randomRoom(), detail: clientChoices.chance(50), limit: nil),
+                    .users(UsersCommand(room: randomRoom(), detail: clientChoices.chance(50))),
                     newRef(client, sent(.ask, client))
                 )
             ]
-        case 6: return [(.rooms, newRef(client, sent(.ask, client)))]
+        case 6: return [(.rooms(RoomsCommand()), newRef(client, sent(.ask, client)))]
         case 7: return [history(client)]
         case 8:
             return [
@@ -124,8 +128,8 @@ extension World {
     }
 
     func randomRoom() -> Text { roomNames[clientChoices.below(scenario.rooms)] }
-    private func randomDocument() -> Text { documentNames[clientChoices.below(2)] }
-    private func randomElement() -> Text { ["x", "y", "z"][clientChoices.below(3)] }
+    func randomDocument() -> Text { documentNames[clientChoices.below(2)] }
+    func randomElement() -> Text { ["x", "y", "z"][clientChoices.below(3)] }
 
     func join(_ client: Client) -> (ClientCommand, String?) {
         var sent = sent(.join, client)
@@ -149,7 +153,7 @@ extension World {
         return ref
     }
 
-    private func say(_ client: Client, keyed: Bool = false, in room: Text? = nil) -> (ClientCommand, String?) {
+    func say(_ client: Client, keyed: Bool = false, in room: Text? = nil) -> (ClientCommand, String?) {
         verdict.messages += 1
         if let room { client.room = room }
         var sent = sent(.message, client)
@@ -223,6 +227,7 @@ extension World {
         connection.inFlight = []
         client.connection = nil
         for room in client.views.keys { client.views[room]!.endResumes() }
+        client.many?.connectionEnded()
         let lost = client.pending.sorted { $0.key < $1.key }
         client.pending = [:]
         for (_, sent) in lost where sent.key != nil { client.unacknowledged.append(sent) }
@@ -249,6 +254,7 @@ extension World {
 
     private func take(_ frame: ShownFrame, _ client: Client, _ connection: Connection) {
         if let library = client.library { return take(frame, client, library, connection) }
+        if let many = client.many { return take(frame, client, many, connection) }
         if let position = frame.position { connection.saw(position, client) }
         if frame.type == "message", let dot = frame.dot, let position = frame.position {
             client.seen.append(
@@ -280,7 +286,7 @@ extension World {
         }
     }
 
-    private func acknowledged(_ frame: ShownFrame, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
+    func acknowledged(_ frame: ShownFrame, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
         guard let position = frame.position else {
             violate(.answers, connection.node, "an ack without a position")
             return
@@ -304,7 +310,7 @@ extension World {
         ).map { violate(.keys, connection.node, $0) }
     }
 
-    private func refused(_ frame: ShownFrame, _ sent: Client.Sent, _ client: Client) {
+    func refused(_ frame: ShownFrame, _ sent: Client.Sent, _ client: Client) {
         counts.refused += 1
         guard sent.deed == .message else { return }
         if sent.key != nil {
@@ -315,7 +321,7 @@ extension World {
     }
 
     /// A page must be in order, each entry once, and have what this client has been shown live of its time.
-    private func read(history frame: ShownFrame, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
+    func read(history frame: ShownFrame, _ sent: Client.Sent, _ client: Client, _ connection: Connection) {
         let page = frame.history ?? []
         let room = Text(frame.room)
         var last: Position?

@@ -202,6 +202,10 @@ extension World {
     /// In the end: everybody resumes once more where they are, which must bring nothing twice and leave nothing out.
     func resumeEverywhere() {
         for client in clients where client.user != "watch" {
+            if let many = client.many, let connection = client.connection, connection.isOpen, connection.isReadable {
+                resumeEverywhere(client, many, connection)
+                continue
+            }
             guard let connection = client.connection, connection.isOpen, connection.isReadable,
                 let view = client.views[connection.roomName], view.hasBegun,
                 !view.isResuming || !client.pending.contains(where: { $0.value.deed == .resume && !$0.value.mayEnd })
@@ -218,6 +222,10 @@ extension World {
             func wrong(_ words: String) {
                 problems.append(
                     Problem(rule: .resume, node: connection.node, words: "client \(client.index): \(words)"))
+            }
+            if let many = client.many {
+                check(client, many, connection, wrong)
+                continue
             }
             for (ref, sent) in client.pending.sorted(by: { $0.value.order < $1.value.order })
             where sent.deed == .resume && !sent.mayEnd {
@@ -239,6 +247,9 @@ extension Client {
     /// What was on the disk before its node had opened it came before, and will not come.
     func excuse(_ vector: VersionVector, _ connection: Connection) {
         if connection === self.connection { library?.excuse(vector) }
+        if let many, connection === self.connection {
+            for case (let room, .live) in many.standings { views[room]?.excuse(vector) }
+        }
         guard connection === self.connection, let room = connection.anchor.room else { return }
         views[room]?.excuse(vector)
     }

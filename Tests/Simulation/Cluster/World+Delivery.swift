@@ -34,12 +34,12 @@ extension World {
         for message in exchange(&loop.inbox, for: []) {
             switch message {
             case .frames(let batch, _):
-                for record in batch.records { _ = read(batch, record, node) }
+                for record in batch.records { read(batch, record, node) }
                 loop.delivery.deliver(batch, to: &outlet)
                 carryOutEndings(of: loop)
             case .feed(let session, let ask, let frames, let page):
                 guard let connection = here(session, number, node) else { continue }
-                for record in frames.records { _ = read(frames, record, node) }
+                for record in frames.records { read(frames, record, node) }
                 loop.delivery.take(page: page, ask, frames, for: UInt32(connection.index), to: &outlet)
                 carryOutEndings(of: loop)
             case .feedFailed(let session, let ask):
@@ -51,10 +51,25 @@ extension World {
             case .admit, .stopReading, .finish: break
             }
         }
+        tellCursors(node, number, loop, &outlet)
         loop.delivery.flush(to: &outlet)
         carryOutEndings(of: loop)
         // Flushing may ask for pages, and nothing else.
         for index in exchange(&loop.dirty, for: []) { flush(connections[index], node) }
+    }
+
+    /// Now and then sessions of the second generation are told where they stand.
+    private func tellCursors(
+        _ node: SimulatedNode, _ number: Int, _ loop: SimulatedLoop, _ outlet: inout SimulatedOutlet
+    ) {
+        guard scenario.manyRoomsClients > 0, cursorChoices.chance(3) else { return }
+        for connection in connections
+        where connection.isOpen && connection.session.speaks == .second
+            && node.connections[connection.session] === connection
+            && connection.session.loop == number
+        {
+            loop.delivery.tellCursors(UInt32(connection.index), &outlet)
+        }
     }
 
     /// Closes the connections that delivery has found to be over.
@@ -84,9 +99,15 @@ extension World {
     }
 
     /// The frame of a record as a client will read it; nil where there is none.
+    @discardableResult
     func read(_ batch: FrameBatch, _ record: FrameRecord, _ node: SimulatedNode) -> ShownFrame? {
+        if !record.second.isEmpty { read(batch.bytes(of: record, for: .second), record, node) }
         let bytes = batch.bytes(of: record)
-        guard !bytes.isEmpty else { return nil }
+        return bytes.isEmpty ? nil : read(bytes, record, node)
+    }
+
+    @discardableResult
+    private func read(_ bytes: UnsafeRawBufferPointer, _ record: FrameRecord, _ node: SimulatedNode) -> ShownFrame? {
         guard let frame = ShownFrame(bytes) else {
             violate(.wrongFrame, node.index, "not one frame: \(String(decoding: bytes, as: UTF8.self))")
             return nil
@@ -95,26 +116,27 @@ extension World {
         return frame
     }
 
-    /// A frame that goes to a member of its room as it comes.
+    /// A frame that goes to a session in its room as it comes.
     func showLive(_ frame: ShownFrame, _ dot: Dot?, to connection: Connection, _ node: SimulatedNode) {
-        if frame.room != connection.roomName.string {
-            violate(.wrongFrame, node.index, "a frame of \(frame.room) in \(connection.roomName)")
+        defer { send(frame, to: connection) }
+        guard let stay = connection.stays[Text(frame.room)] else {
+            violate(.wrongFrame, node.index, "a frame of \(frame.room), where client \(connection.client) is not")
+            return
         }
-        checkLive(dot, connection, node)
+        checkLive(dot, stay, connection, node)
         // Of a log that was written twice it may be the other entry.
         let isForked = dot.map(ledger.forked.contains) ?? false
-        if let dot, !connection.shownLive.insert(dot).inserted, !isForked {
+        if let dot, !stay.shownLive.insert(dot).inserted, !isForked {
             violate(.resume, node.index, "\(dot) is shown live twice to client \(connection.client)")
         }
         // Who comes back after a failover took it is told that it begins before it.
-        if let dot, !connection.everShown[connection.roomName, default: []].insert(dot).inserted, !isForked,
+        if let dot, !connection.everShown[stay.room, default: []].insert(dot).inserted, !isForked,
             !mayComeBack(dot)
         {
             violate(
                 .resume, node.index,
                 "\(dot) is shown again, live, to client \(connection.client), which has left and entered")
         }
-        send(frame, to: connection)
     }
 
     /// A session's connection, where it is this loop's.
@@ -190,15 +212,15 @@ extension World {
         }
     }
 
-    func checkLive(_ dot: Dot?, _ connection: Connection, _ node: SimulatedNode) {
+    private func checkLive(_ dot: Dot?, _ stay: Stay, _ connection: Connection, _ node: SimulatedNode) {
         guard let dot, let record = ledger[dot], !ledger.forked.contains(dot),
             !ledger.isForked(within: record.past)
         else {
-            if let dot { connection.stream.forgive(VersionVector([dot])) }
+            if let dot { stay.stream.forgive(VersionVector([dot])) }
             return
         }
-        if let (rule, words) = connection.stream.take(dot, record, ledger) {
-            violate(rule, node.index, "\(words) (client \(connection.client) in \(connection.roomName))")
+        if let (rule, words) = stay.stream.take(dot, record, ledger) {
+            violate(rule, node.index, "\(words) (client \(connection.client) in \(stay.room))")
         }
     }
 

@@ -149,7 +149,9 @@ extension World {
         for watcher in watchers {
             guard let connection = watcher.connection else { continue }
             var question = Question(node: connection.node, room: watcher.room, refs: [])
-            var commands: [ClientCommand] = [.users(room: watcher.room, detail: true, limit: nil), .rooms]
+            var commands: [ClientCommand] = [
+                .users(UsersCommand(room: watcher.room, detail: true)), .rooms(RoomsCommand()),
+            ]
             for document in documentNames {
                 commands += [
                     .read(.init(.orSet, doc: document)), .read(.init(.register, doc: document)),
@@ -248,7 +250,7 @@ extension World {
     /// Who is truly in a room: sessions that live, as their nodes know them. Sorted by user.
     private func presence(in room: Text) -> [(user: String, sessions: Int, nodes: Int)] {
         var counts: [String: (sessions: Int, nodes: Set<Int>)] = [:]
-        for connection in connections where connection.isOpen && connection.roomName == room {
+        for connection in connections where connection.isOpen && connection.isSeen(in: room) {
             let user = clients[connection.client].user.string
             counts[user, default: (0, [])].sessions += 1
             counts[user]!.nodes.insert(connection.node)

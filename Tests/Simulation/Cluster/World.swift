@@ -45,6 +45,8 @@ final class World {
     var feedChoices: SplitMix64
     var far = FarClocks()
     var sharingChoices: SplitMix64
+    /// When sessions of the second generation are told where they stand.
+    var cursorChoices: SplitMix64
 
     /// What the first nodes of the scenario write together, and what a standby of it has.
     let database: SharedMemoryDatabase
@@ -93,6 +95,7 @@ final class World {
         var pages = 0
         var takenOff = 0
         var closedAsSlow = 0
+        var leftBehind = 0
         var compared = 0
         var reloads = 0
         var fullDisks = 0
@@ -121,6 +124,7 @@ final class World {
             pages += other.pages
             takenOff += other.takenOff
             closedAsSlow += other.closedAsSlow
+            leftBehind += other.leftBehind
             compared += other.compared
             reloads += other.reloads
             fullDisks += other.fullDisks
@@ -151,6 +155,7 @@ final class World {
         feedChoices = SplitMix64(seed, .feeds)
         far.choices = SplitMix64(seed, .farClocks)
         sharingChoices = SplitMix64(seed &+ 1, .sharing)
+        cursorChoices = SplitMix64(seed &+ 1_000_000, .manyRooms)
         database = SharedMemoryDatabase(planted: scenario.plantedInStores)
         wires = Wires(nodes: scenario.nodes)
         for index in 0..<scenario.nodes {
@@ -168,6 +173,7 @@ final class World {
             schedule(.clientActs(index), after: clientChoices.within(0...2_000_000))
         }
         addLibraryClients()
+        addManyRoomsClients()
         if !scenario.faults.isEmpty { schedule(.strikes, after: scheduling.within(1_000...3_000_000)) }
         if scenario.hasFullDisks { schedule(.fills, after: fullChoices.within(1_000...8_000_000)) }
         schedule(.heals, after: scenario.duration)

@@ -27,6 +27,7 @@ enum Concern: UInt64 {
     case fullDisks = 40
     case farClocks = 101
     case maps = 201
+    case manyRooms
 }
 
 extension SplitMix64 {

@@ -12,6 +12,8 @@ enum Describe {
         case .session(let session, .entered(let user, _, let room)): "\(name(session)) is \(user) in \(room)"
         case .session(let session, .command(let ref, let command)):
             "\(name(session)) \(ref?.string ?? "-") \(self.command(command))"
+        case .session(let session, .arrived(_, let user, _)): "\(name(session)) is \(user)"
+        case .session(let session, .subscriptionEnded(let room, _)): "\(name(session)) is behind in \(room)"
         case .session(let session, .left): "\(name(session)) left"
         case .store(let event): store(event)
         case .keysFound(let ids, let found):
@@ -115,7 +117,11 @@ enum Describe {
         case .join(let room): "joins \(room)"
         case .leave: "leaves"
         case .rooms: "rooms?"
-        case .users(let room, _, _): "users of \(room?.string ?? "here")?"
+        case .users(let asked): "users of \(asked.room?.string ?? "here")?"
+        case .subscribe(let command):
+            "subscribes to \(command.room)\(command.cursor == nil ? "" : ", and resumes")"
+                + (command.member == false ? ", unseen" : "")
+        case .unsubscribe(let room): "unsubscribes from \(room)"
         case .history(let room, let limit, let before):
             "history of \(room?.string ?? "here") \(limit ?? 0)\(before == nil ? "" : " before")?"
         case .write(let command):

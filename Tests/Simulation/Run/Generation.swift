@@ -13,9 +13,11 @@ extension Scenario {
         case second
         /// In a third of the seeds nodes write one database.
         case third
+        /// In half of the seeds there are clients of the second generation of the protocol, and in a third writes to maps.
+        case fourth
 
         /// What a seed is run in that names none.
-        static let current = Generation.third
+        static let current = Generation.fourth
 
         func shares(_ seed: UInt64) -> Bool { rawValue >= Self.third.rawValue && seed % 3 == 0 }
 
@@ -24,5 +26,14 @@ extension Scenario {
             var random = SplitMix64(seed, .rewinds)
             return random.chance(20)
         }
+
+        /// How many clients speak the second generation of the protocol.
+        func manyRoomsClients(_ seed: UInt64) -> Int {
+            guard rawValue >= Self.fourth.rawValue else { return 0 }
+            var random = SplitMix64(seed, .manyRooms)
+            return random.chance(50) ? 1 + random.below(3) : 0
+        }
+
+        func writesMaps(_ seed: UInt64) -> Bool { rawValue >= Self.fourth.rawValue && seed % 3 == 1 }
     }
 }

@@ -77,6 +77,7 @@ extension Planted {
         ("fedEventForgotten", .fedEventForgotten),
         ("standingTakenLate", .standingTakenLate), ("baseLeftOut", .baseLeftOut),
         ("latePageTaken", .latePageTaken), ("heldFrameDropped", .heldFrameDropped),
+        ("feedsMixed", .feedsMixed), ("overtakenStays", .overtakenStays),
         ("futureTaken", .futureTaken),
         ("attendanceIgnoresClock", .attendanceIgnoresClock),
     ].map { (name: String, fault: PlantedFaults) in Planted(name: name) { $0.planted.insert(fault) } }

@@ -23,6 +23,8 @@ struct Scenario {
     var clients: Int
     /// How many clients run the library's own machines.
     var libraryClients = 0
+    /// How many speak the second generation of the protocol.
+    var manyRoomsClients = 0
     var users: Int
     var rooms: Int
     var faults: Faults = .init()
@@ -145,6 +147,8 @@ struct Scenario {
             if random.chance(60) { forgetAfter = soon }
         }
         turnLoopKnobs()
+        manyRoomsClients = generation.manyRoomsClients(seed)
+        hasMaps = generation.writesMaps(seed)
         if shared ?? generation.shares(seed) { shareDatabase() }
     }
 
@@ -186,7 +190,9 @@ struct Scenario {
             + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
-            + (libraryClients > 0 ? ", \(libraryClients) of the library" : "") + (hasNewerNodes ? ", newer nodes" : "")
+            + (libraryClients > 0 ? ", \(libraryClients) of the library" : "")
+            + (manyRoomsClients > 0 ? ", \(manyRoomsClients) in many rooms" : "") + (hasMaps ? ", maps" : "")
+            + (hasNewerNodes ? ", newer nodes" : "")
             + (hasFullDisks ? ", full disks" : "")
             + (isTight ? ", tight bounds" : "") + (hasFarClocks ? ", far clocks" : "")
             + "; faults: " + kinds.joined(separator: ", ")

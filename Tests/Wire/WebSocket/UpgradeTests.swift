@@ -98,7 +98,7 @@ import Testing
     static func refusal(_ response: ResponseHead, _ accept: String) -> UpgradeRefusal? {
         do throws(UpgradeRefusal) {
             try Array(accept.utf8).span.withUnsafeBytes { bytes throws(UpgradeRefusal) in
-                try response.checkUpgrade(accept: bytes)
+                _ = try response.checkUpgrade(accept: bytes)
             }
             return nil
         } catch {
