@@ -44,6 +44,8 @@ extension PlantedFaults {
     public static let readsRefused = PlantedFaults(rawValue: 1 << 11)
     /// Entries and snapshots that are dated far ahead are taken like any other.
     public static let futureTaken = PlantedFaults(rawValue: 1 << 12)
+    /// What a batch shows is handed out as soon as the disk has been given it.
+    public static let shownWithCommit = PlantedFaults(rawValue: 1 << 13)
 }
 
 // Documents and snapshots.

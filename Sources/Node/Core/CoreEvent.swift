@@ -71,7 +71,7 @@ enum StoreEvent: Sendable {
     case failed(StoreError)
 }
 
-/// What a core wants done, in order.
+/// What a core wants done. A turn hands its effects out in the order in which they are to be carried out (`EffectOrder.swift`).
 enum CoreEffect: Sendable {
     /// Open the store's write connection, after a wait.
     case openStore(after: Duration, held: WriterStart.Held?, renew: Bool)

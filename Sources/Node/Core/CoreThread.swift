@@ -108,16 +108,16 @@ final class CoreThread: Sendable {
         return nil
     }
 
-    /// Carries out what the core wants, and first what others wait for with time to pass: the disk begins to write, the
-    /// peers get what they have to store, too, and only then do the loops send to hundreds of clients. Among what is for the
-    /// clients the order stays.
+    /// Carries out what the core wants, in its order. All that is for the peers stands together: they are woken once.
     ///
     /// - Returns: true where the core has finished.
     private func perform(
         _ effects: inout [CoreEffect], _ reports: inout ReportLog, _ times: inout DeliveryTimes
     ) -> Bool {
         var forPeers: [PeerMessage] = []
+        var done = false
         for effect in effects {
+            if effect.addressee != .peers { post(&forPeers) }
             switch effect {
             case .openStore(let wait, let held, let renew):
                 writer.perform(.open(after: wait, machine.start(nodeName: options.nodeName, held: held, renew: renew)))
@@ -132,19 +132,12 @@ final class CoreThread: Sendable {
                 writer.perform(.install(chunk, have: have, discardingFirst: discardsFirst))
             case .reload(let chunk, let discardsFirst):
                 writer.perform(.reload(chunk, discardingFirst: discardsFirst))
-            case .dial(let address): forPeers.append(.dial(address))
-            case .send(let link, let bytes, let isBulk): forPeers.append(.send(link, bytes, bulk: isBulk))
-            case .closeLink(let link): forPeers.append(.close(link))
-            case .deliver, .pass, .read, .report, .closeSessions, .finished: break
-            }
-        }
-        if !forPeers.isEmpty {
-            guard let peers else { preconditionFailure("a node that is alone wants to talk to a peer") }
-            peers.mailbox.post(contentsOf: &forPeers)
-        }
-        var done = false
-        for effect in effects {
-            switch effect {
+            case .dial(let address):
+                forPeers.append(.dial(address))
+            case .send(let link, let bytes, let isBulk):
+                forPeers.append(.send(link, bytes, bulk: isBulk))
+            case .closeLink(let link):
+                forPeers.append(.close(link))
             case .deliver(let frames, let wanted):
                 for (index, loop) in loops.enumerated() where wanted.contains(index) {
                     loop.post(.frames(frames, received: times.handedOut))
@@ -159,10 +152,16 @@ final class CoreThread: Sendable {
                 for loop in loops { loop.post(.finish) }
             case .finished:
                 done = true
-            case .openStore, .commit, .prune, .stage, .install, .reload, .dial, .send, .closeLink: break
             }
         }
+        post(&forPeers)
         effects.removeAll(keepingCapacity: true)
         return done
+    }
+
+    private func post(_ forPeers: inout [PeerMessage]) {
+        guard !forPeers.isEmpty else { return }
+        guard let peers else { preconditionFailure("a node that is alone wants to talk to a peer") }
+        peers.mailbox.post(contentsOf: &forPeers)
     }
 }

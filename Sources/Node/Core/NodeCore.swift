@@ -149,7 +149,8 @@ struct NodeCore: ~Copyable {
         }
     }
 
-    /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops.
+    /// Ends a turn: what has been gathered goes to the store if that is idle, what is ready goes to the loops, and the
+    /// effects of the whole turn stand in their order.
     mutating func endTurn(at now: UInt64, into effects: inout [CoreEffect]) {
         answerRepeatsAhead(at: now, into: &effects)
         flushPresence(at: now, into: &effects)
@@ -169,6 +170,7 @@ struct NodeCore: ~Copyable {
         counters.storeReady = store == .ready
         counters.storeTrouble = storeTrouble
         advanceStopping(at: now, into: &effects)
+        effects.putInOrder()
     }
 
     /// The store's writer does one thing at a time: the next batch, or some pruning between two.
@@ -198,7 +200,16 @@ struct NodeCore: ~Copyable {
             inFlight = takeOpen()
             committing = true
             retention.batchPassed()
+            if options.planted.has(.shownWithCommit) { deliverUnstored(into: &effects) }
         }
+    }
+
+    /// Planted: gives the frames of the batch out beside it.
+    private mutating func deliverUnstored(into effects: inout [CoreEffect]) {
+        var loops = inFlight.frames.loops
+        inFlight.frames.forEachRoom { room in loops.formUnion(rooms.loops(in: room)) }
+        let frames = exchange(&inFlight.frames, for: FrameBatchBuilder())
+        effects.append(.deliver(frames.finish(position: position, own: ownEnd), loops))
     }
 
     enum Stage { case running, closing, finished }

@@ -28,6 +28,8 @@ final class CoreCluster {
 
     private(set) var nodes: [Node] = []
     var holds: Set<Int> = []
+    /// Looks at what a node's turn wants done.
+    var onTurn: ((Int, [CoreEffect]) -> Void)?
     var clock: UInt64 = 1_000
     private var wires = CoreWires()
     private var cut: Set<[Int]> = []
@@ -88,6 +90,7 @@ final class CoreCluster {
         node.core.turn(monotonic: clock)
         node.core.handle(event, at: node.wall, into: &effects)
         node.core.endTurn(at: node.wall, into: &effects)
+        onTurn?(index, effects)
         perform(effects, index)
     }
 

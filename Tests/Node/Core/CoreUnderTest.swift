@@ -229,6 +229,7 @@ final class CoreUnderTest {
     // MARK: Effects
 
     private func perform(_ effects: [CoreEffect]) {
+        if !effects.areInOrder { violations.append("effects out of their order") }
         for effect in effects {
             switch effect {
             case .openStore(let after, let held, let renew):

@@ -57,6 +57,7 @@ extension World {
     private func carryOut(_ node: SimulatedNode) {
         let effects = node.effects
         node.effects.removeAll(keepingCapacity: true)
+        if !effects.areInOrder { violate(.contract, node.index, "effects out of their order") }
         for effect in effects {
             if let left = node.effectsLeft {
                 if left == 0 {

@@ -63,7 +63,7 @@ extension Planted {
         ("attendanceDecidedLocally", .attendanceDecidedLocally),
         ("oneCursorForAllRooms", .oneCursorForAllRooms),
         ("cursorAdvancedByHistory", .cursorAdvancedByHistory),
-        ("shownBeforeStored", .shownBeforeStored),
+        ("shownBeforeStored", .shownBeforeStored), ("shownWithCommit", .shownWithCommit),
         ("overflowForgotten", .overflowForgotten),
         ("unknownKindDropped", .unknownKindDropped),
         ("redactionForgotten", .redactionForgotten),
