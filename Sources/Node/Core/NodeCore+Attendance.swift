@@ -110,7 +110,7 @@ extension NodeCore {
         let room = rooms.open(key.room)
         let entry = place(.system, room, key.room, payload.encoded, after: nil, at: now)
         note(payload, of: entry)
-        open.frames.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
+        pipeline.open.frames.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
             encoder.system(
                 id: id ?? MessageID(entry.dot), event: event, room: key.room, user: key.user, displayName: displayName,
                 position: entry.position, to: &frame)
@@ -125,10 +125,10 @@ extension NodeCore {
         let record = AttendanceRecord(
             room: entry.room, user: payload.user, displayName: payload.displayName, turn: payload.turn,
             position: entry.position)
-        if let id = payload.id { open.batch.effects.append(.key(id, position: entry.position)) }
-        open.batch.effects.append(.attendance(record))
+        if let id = payload.id { pipeline.open.batch.effects.append(.key(id, position: entry.position)) }
+        pipeline.open.batch.effects.append(.attendance(record))
         let isNews = attendance.apply(record)
-        open.attendance = attendance.mark
+        pipeline.open.attendance = attendance.mark
         return isNews
     }
 

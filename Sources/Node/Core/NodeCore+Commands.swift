@@ -73,7 +73,7 @@ extension NodeCore {
         let request = ResumeRequest(room: session.rooms.current, cursor: cursor, ref: ref)
         inOrder(for: id) { frames, _ in frames.append(to: .resume(id, request)) }
         // What waits behind a batch is bounded like the commands in it.
-        if !open.isEmpty { open.commands += 1 } else if isCarrying, !inDoubt { inFlight.commands += 1 }
+        pipeline.countWaiting()
     }
 
     private mutating func replyRooms(_ asked: RoomsCommand, ref: Text?, to id: SessionID, at now: UInt64) {
@@ -180,15 +180,15 @@ extension NodeCore {
         let name = roomName(message.room, session)
         let room = rooms.open(name)
         let entry = place(.message, room, name, payload.encoded, after: message.after, at: now)
-        open.commands += 1
-        open.waiting.append((id, ref))
+        pipeline.open.commands += 1
+        pipeline.open.waiting.append((id, ref))
         if let messageID {
             keyed.place(messageID)
-            open.keys.append(messageID)
-            open.batch.effects.append(.key(messageID, position: entry.position))
+            pipeline.open.keys.append(messageID)
+            pipeline.open.batch.effects.append(.key(messageID, position: entry.position))
         }
         let frameID = messageID ?? MessageID(entry.dot)
-        open.frames.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
+        pipeline.open.frames.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
             message.body.withUnsafeBytes { body in
                 encoder.message(
                     id: frameID, room: name, user: session.user, displayName: session.displayName, body: body,
@@ -210,16 +210,16 @@ extension NodeCore {
         ack.isAfter = after.map { $0 < position } ?? true
         if let wanted = copies {
             ack.copies = 1
-            let canWait = self.copies.count + open.copies.count < CopyWaits.limit
+            let canWait = self.copies.count + pipeline.open.copies.count < CopyWaits.limit
             if wanted > 1, options.cluster != nil, canWait {
-                open.copies.append(
+                pipeline.open.copies.append(
                     CopyWaits.Wait(
                         session: session, ref: ref, acknowledgement: ack, wanted: wanted,
                         deadline: monotonic + options.cluster!.copiesWait))
                 return
             }
         }
-        open.frames.append(to: .session(session)) { encoders[session].ack(ack, ref: ref, to: &$0) }
+        pipeline.open.frames.append(to: .session(session)) { encoders[session].ack(ack, ref: ref, to: &$0) }
     }
 
     /// The store has looked up ids: their sends go on, and after them what their sessions sent since.
@@ -324,11 +324,9 @@ extension NodeCore {
         if let after, !options.planted.has(.clockIgnoresAfter) {
             clock.observe(after.timestamp, wall: now, limit: HybridClock.lead)
         }
-        let entry = log!.place(
-            kind, room: name, payload: payload, at: clock.tick(wall: now), after: replicator.applied)
+        let entry = pipeline.place(
+            kind, room, name, payload, at: clock.tick(wall: now), after: replicator.applied)
         replicator.place(entry)
-        open.batch.entries.append(entry)
-        open.rooms.append(room)
         rooms.retain(room)
         return entry
     }

@@ -24,7 +24,7 @@ struct DocumentRead: Sendable {
 /// follow them.
 extension NodeCore {
     mutating func read(_ question: DocumentQuestion, ref: Text?, for session: SessionID, at now: UInt64) {
-        guard open.frames.byteCount + inFlight.frames.byteCount + ready.byteCount < Self.pendingBytes else {
+        guard pipeline.byteCount + ready.byteCount < Self.pendingBytes else {
             refuse(.busy, session, ref: ref, at: now)
             return
         }
@@ -38,21 +38,19 @@ extension NodeCore {
     /// A batch was dropped, or is in doubt: what was to be answered behind it is answered from what stands without it. The
     /// documents are rolled back before.
     mutating func answerInterruptedReads(at now: UInt64) {
-        beforeDoubt = inDoubt ? documents.beforeUnsettled : nil
-        guard !interruptedReads.isEmpty else { return }
-        for read in exchange(&interruptedReads, for: []) { answer(read, at: now) }
+        for read in pipeline.takeInterrupted(documents) { answer(read, at: now) }
     }
 
     private mutating func answer(_ read: DocumentRead, at now: UInt64) {
-        let answer = Answer(to: read.question, documents, before: beforeDoubt)
+        let answer = Answer(to: read.question, documents, before: pipeline.beforeDoubt)
         let stamp = stamp(at: now)
-        if inDoubt {
+        if pipeline.flight == .inDoubt {
             ready.appendAnswer(to: read.session) {
                 answer.encode(by: &encoders[read.session], stamp, ref: read.ref, to: &$0)
             }
             return
         }
-        if !open.isEmpty { open.reads.append(read) } else if isCarrying { inFlight.reads.append(read) }
+        pipeline.keep(read)
         inOrder(for: read.session) { frames, encoders in
             frames.appendAnswer(to: read.session) {
                 answer.encode(by: &encoders[read.session], stamp, ref: read.ref, to: &$0)

@@ -28,11 +28,11 @@ extension NodeCore {
         let room = rooms.open(name)
         let entry = place(
             .document, room, document.room, payload.encoded, after: command.after, at: now)
-        open.commands += 1
-        open.waiting.append((id, ref))
+        pipeline.open.commands += 1
+        pipeline.open.waiting.append((id, ref))
         let shown = apply(payload, of: entry)
         if shown != .hidden {
-            open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders) { encoder, frame in
+            pipeline.open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders) { encoder, frame in
                 encoder.document(payload, shown, room: document.room, position: entry.position, to: &frame)
             }
         }
@@ -46,10 +46,10 @@ extension NodeCore {
     mutating func apply(_ payload: DocumentPayload, of entry: Entry) -> DocumentShown {
         let document = payload.document(in: entry.room)
         let shown = documents.apply(payload.delta, to: document, dot: entry.dot, timestamp: entry.timestamp)
-        open.documents = documents.mark
-        open.batch.effects.append(
+        pipeline.open.documents = documents.mark
+        pipeline.open.batch.effects.append(
             .cells(payload.delta.change(of: document, dot: entry.dot, timestamp: entry.timestamp)))
-        if shown == .hidden { open.batch.effects.append(.hide(entry.dot)) }
+        if shown == .hidden { pipeline.open.batch.effects.append(.hide(entry.dot)) }
         return shown
     }
 }

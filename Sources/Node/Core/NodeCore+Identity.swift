@@ -40,7 +40,7 @@ extension NodeCore {
     mutating func renew(_ reason: RenewalReason, at now: UInt64, into effects: inout [CoreEffect]) {
         renewal = nil
         counters.identitiesRenewed &+= 1
-        fail(takeOpen(), at: now)
+        fail(pipeline.takeOpen(), at: now)
         rollBack(at: now, into: &effects)
         store = .unavailable(failures: 0)
         var held = held

@@ -10,7 +10,7 @@ extension NodeCore {
     mutating func apply(_ entry: Entry, at now: UInt64) {
         if !options.planted.has(.clockIgnoresPeers) { clock.observe(entry.timestamp, wall: now, limit: .max) }
         if options.planted.has(.unknownKindDropped), !entry.kind.isKnown { return }
-        open.batch.entries.append(entry)
+        pipeline.open.batch.entries.append(entry)
         counters.entriesReceived &+= 1
         switch entry.meaning {
         case .message(let payload): take(payload, of: entry)
@@ -19,10 +19,12 @@ extension NodeCore {
             let shown = apply(payload, of: entry)
             if shown != .hidden { show(entry, shown) }
         case .redaction(let redaction):
-            if !options.planted.has(.redactionForgotten) { open.batch.effects.append(.redact(redaction.target)) }
+            if !options.planted.has(.redactionForgotten) {
+                pipeline.open.batch.effects.append(.redact(redaction.target))
+            }
         case .erased(let id):
             // What it was is gone, but a twin of it must still find it.
-            if let id { open.batch.effects.append(.key(id, position: entry.position)) }
+            if let id { pipeline.open.batch.effects.append(.key(id, position: entry.position)) }
         case .none:
             // What a newer build has written is kept as it is and not interpreted.
             break
@@ -30,13 +32,13 @@ extension NodeCore {
     }
 
     private mutating func take(_ payload: MessagePayload, of entry: Entry) {
-        if let id = payload.id { open.batch.effects.append(.key(id, position: entry.position)) }
+        if let id = payload.id { pipeline.open.batch.effects.append(.key(id, position: entry.position)) }
         show(entry)
     }
 
     private mutating func take(_ payload: SystemPayload, of entry: Entry, at now: UInt64) {
         if payload.turn == 0, let id = payload.id {
-            open.batch.effects.append(.key(id, position: entry.position))
+            pipeline.open.batch.effects.append(.key(id, position: entry.position))
         }
         let last = attendance.lastEvent(of: RoomUser(room: entry.room, user: payload.user))
         let twin = last?.turn == payload.turn ? last?.position : nil
@@ -56,7 +58,7 @@ extension NodeCore {
     private mutating func show(_ entry: Entry, _ shown: DocumentShown = .asWritten) {
         let room = rooms.open(entry.room)
         rooms.retain(room)
-        open.rooms.append(room)
+        pipeline.open.rooms.append(room)
         if options.planted.has(.shownBeforeStored) {
             readyLoops.formUnion(rooms.loops(in: room))
             ready.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
@@ -64,7 +66,7 @@ extension NodeCore {
             }
             return
         }
-        open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders) { encoder, frame in
+        pipeline.open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders) { encoder, frame in
             try? encoder.appendFrame(of: entry, shown: shown, to: &frame)
         }
     }
@@ -73,8 +75,8 @@ extension NodeCore {
     private mutating func passOver(_ entry: Entry, twin: Dot?) {
         let room = rooms.open(entry.room)
         rooms.retain(room)
-        open.rooms.append(room)
-        open.frames.append(to: .unshown(room: room, twin: twin), dot: entry.dot)
+        pipeline.open.rooms.append(room)
+        pipeline.open.frames.append(to: .unshown(room: room, twin: twin), dot: entry.dot)
     }
 
     /// Erases the payload of an entry, here and everywhere.
@@ -82,6 +84,6 @@ extension NodeCore {
         guard store == .ready, clockIsTolerable, replicator.applied.covers(target) else { return }
         let room = rooms.open(name)
         _ = place(.redaction, room, name, RedactionPayload(target: target).encoded, after: nil, at: now)
-        open.batch.effects.append(.redact(target))
+        pipeline.open.batch.effects.append(.redact(target))
     }
 }

@@ -101,7 +101,7 @@ extension NodeCore {
             }
             return
         }
-        let entries = open.batch.entries.count
+        let entries = pipeline.open.batch.entries.count
         let room = rooms.open(name)
         rooms.retain(room)
         sessions[id]?.rooms.current = room
@@ -109,7 +109,7 @@ extension NodeCore {
         leave(stay, of: session, id, at: now, into: &effects)
         enter(room, id, user: session.user, displayName: session.displayName, at: now, into: &effects)
         rooms.release(room)
-        if open.batch.entries.count > entries { open.commands += 1 }
+        if pipeline.open.batch.entries.count > entries { pipeline.open.commands += 1 }
     }
 
     /// Tells the session's loop where it is from here on, and the client, where it asked.
@@ -133,15 +133,7 @@ extension NodeCore {
         for session: SessionID, retaining room: UInt32? = nil,
         _ append: (inout FrameBatchBuilder, inout FrameEncoders) -> Void
     ) {
-        // The session's loop gets all that goes out before, too: it is still where it was.
-        if isCarrying { inFlight.frames.include(loop: session.loop) }
-        if !open.isEmpty {
-            append(&open.frames, &encoders)
-            if let room { open.rooms.append(room) }
-        } else if isCarrying, !inDoubt {
-            append(&inFlight.frames, &encoders)
-            if let room { inFlight.rooms.append(room) }
-        } else {
+        guard pipeline.append(for: session.loop, keeping: room, { append(&$0, &encoders) }) else {
             append(&ready, &encoders)
             return
         }

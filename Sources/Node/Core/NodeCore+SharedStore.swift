@@ -19,8 +19,8 @@ extension NodeCore {
 
     /// Whether a peer may know the own log this far from the store, where the word that it is stored has not come here yet.
     func isOnItsWay(_ seq: UInt64) -> Bool {
-        guard shared.isShared, committing, let log, seq > log.committedSeq else { return false }
-        return inFlight.batch.entries.contains { $0.dot == Dot(replica: log.replica, seq: seq) }
+        guard shared.isShared, let log, seq > log.committedSeq else { return false }
+        return pipeline.carries(Dot(replica: log.replica, seq: seq))
     }
 
     /// Milliseconds that may pass between two ticks.
@@ -81,17 +81,16 @@ extension NodeCore {
         if shared.wantsReading {
             // Opening reads all of it, and settles whether the identity may go on.
             shared.wantsReading = false
-            fail(takeOpen(), at: now)
+            fail(pipeline.takeOpen(), at: now)
             rollBack(at: now, into: &effects)
             store = .unavailable(failures: 0)
             effects.append(.openStore(after: .zero, held: held, renew: false))
             return true
         }
         guard shared.isBeatDue(at: monotonic), stoppedLoops == 0 else { return false }
-        let batch = Batch()
+        let batch = pipeline.beginEmpty()
         effects.append(.commit(batch))
         shared.commits(batch, of: log?.replica, at: monotonic)
-        committing = true
         return true
     }
 }

@@ -3,11 +3,8 @@ import ConvergeGossip
 import ConvergeStorage
 import ConvergeWire
 
-/// The life of a batch, and of the store behind it.
-///
-/// One batch is on its way at a time. If it fails, it and everything placed after it fails: the log's head and the
-/// documents go back to what is stored, and everybody who waits is told. If its outcome is unknown it is neither until the
-/// store, opened anew, says where the log ends; who only asked how documents stand is answered in any case.
+/// What the store tells, and what follows from that for all who wait: what is stored is shown, what was given up is taken
+/// back and told, and a store that was closed is opened anew. What becomes of a batch itself: `CommitPipeline`.
 extension NodeCore {
     mutating func handle(_ event: StoreEvent, at now: UInt64, into effects: inout [CoreEffect]) {
         switch event {
@@ -34,17 +31,10 @@ extension NodeCore {
         case .failed(let error):
             retention.failed()
             staging.failed()
-            // Of a batch without entries nothing is to be known.
-            if case .unknownOutcome = error, isCarrying, !options.planted.has(.unknownTakenAsFailed) {
-                inDoubt = true
-                // Whether it is stored may be open for long; where sessions are is not, and stays in order. Nor need those
-                // wait who only asked how documents stand.
-                ready.takeMoves(of: &inFlight.frames)
-                interruptedReads.append(contentsOf: inFlight.takeReads())
-            } else {
-                fail(takeInFlight(), at: now)
-            }
-            if !options.planted.has(.keptAfterFailure) { fail(takeOpen(), at: now) }
+            let isUnknown =
+                if case .unknownOutcome = error { !options.planted.has(.unknownTakenAsFailed) } else { false }
+            if !isUnknown || !pipeline.doubt(moves: &ready) { fail(pipeline.takeInFlight(), at: now) }
+            if !options.planted.has(.keptAfterFailure) { fail(pipeline.takeOpen(), at: now) }
             rollBack(at: now, into: &effects)
             counters.batchesFailed &+= 1
             reopen(after: error, into: &effects)
@@ -53,26 +43,13 @@ extension NodeCore {
         }
     }
 
-    mutating func takeOpen() -> OpenBatch {
-        exchange(&open, for: OpenBatch())
-    }
-
-    private mutating func takeInFlight() -> OpenBatch {
-        committing = false
-        return exchange(&inFlight, for: OpenBatch())
-    }
-
     // MARK: Committed
 
     private mutating func committed(at now: UInt64, into effects: inout [CoreEffect]) {
-        guard committing else { return }
+        guard pipeline.flight == .underway else { return }
         deliverReady(into: &effects)
-        let batch = takeInFlight()
         let before = position
-        for entry in batch.batch.entries {
-            position.advance(to: entry.dot)
-            if entry.dot.replica == log!.replica { log!.commit(entry) }
-        }
+        let batch = pipeline.stored()
         if let mark = batch.documents { documents.settle(through: mark) }
         if let mark = batch.attendance { attendance.settle(through: mark) }
         // Room frames go to the loops that have members now: who has come in since then is in the room from there on.
@@ -114,7 +91,7 @@ extension NodeCore {
         if options.planted.has(.readsRefused) {
             for read in reads { refuse(.storageUnavailable, read.session, ref: read.ref, at: now) }
         } else {
-            interruptedReads.append(contentsOf: reads)
+            pipeline.interrupt(reads)
         }
         for (session, ref) in batch.waiting { refuse(.storageUnavailable, session, ref: ref, at: now) }
         for id in batch.keys {
@@ -127,10 +104,10 @@ extension NodeCore {
     mutating func rollBack(at now: UInt64, into effects: inout [CoreEffect]) {
         defer { answerInterruptedReads(at: now) }
         guard log != nil else { return }
-        documents.rollBack(to: inFlight.documents ?? documents.settled)
-        attendance.rollBack(to: inFlight.attendance ?? attendance.settled, at: monotonic)
-        if !committing, !options.planted.has(.reusedSequence) { log!.rollBack() }
-        replicate(.failed(kept: inFlight.batch.entries), at: now, into: &effects)
+        documents.rollBack(to: pipeline.inFlight.documents ?? documents.settled)
+        attendance.rollBack(to: pipeline.inFlight.attendance ?? attendance.settled, at: monotonic)
+        if !options.planted.has(.reusedSequence) { pipeline.rollBack() }
+        replicate(.failed(kept: pipeline.inFlight.batch.entries), at: now, into: &effects)
     }
 
     private static let waits: [Duration] = [
@@ -160,11 +137,12 @@ extension NodeCore {
         // What waits says nothing of what the store has beyond what was handed out: a resume among it is owed that.
         if !options.planted.has(.handedOutByOpening) { deliverReady(into: &effects) }
         settleDoubt(recovered, at: now, into: &effects)
-        let isSame = isAt(Dot(replica: recovered.replica, seq: recovered.head)) && recovered.vector == position
+        let end = Dot(replica: recovered.replica, seq: recovered.head)
+        let isSame = pipeline.committedEnd == end && recovered.vector == position
         let isFirst = log == nil
         let before = position
         if !isSame || reloading {
-            log = LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash)
+            pipeline.restart(LogHead(replica: recovered.replica, seq: recovered.head, hash: recovered.headHash))
             load(recovered)
         }
         replicator.mendsForks = recovered.canReload
@@ -199,7 +177,7 @@ extension NodeCore {
 
     /// What the store holds takes the place of all that was known of it.
     private mutating func load(_ recovered: Recovered) {
-        position = recovered.vector
+        pipeline.jump(to: recovered.vector)
         documents = Documents(limits: options.documents, planted: options.planted)
         for cell in recovered.documents { documents.load(cell) }
         attendance.load(recovered.attendance, isComplete: recovered.attendanceComplete)
@@ -210,19 +188,19 @@ extension NodeCore {
         let before = position
         load(recovered)
         clock.observe(recovered.clock, wall: now, limit: .max)
-        for entry in open.batch.entries {
+        for entry in pipeline.open.batch.entries {
             guard case .document(let payload) = entry.meaning else { continue }
             _ = documents.apply(
                 payload.delta, to: payload.document(in: entry.room), dot: entry.dot, timestamp: entry.timestamp)
         }
-        open.documents = documents.mark
-        for case .attendance(let record) in open.batch.effects { _ = attendance.apply(record) }
-        open.attendance = attendance.mark
+        pipeline.open.documents = documents.mark
+        for case .attendance(let record) in pipeline.open.batch.effects { _ = attendance.apply(record) }
+        pipeline.open.attendance = attendance.mark
         effects.append(.report(.snapshotInstalled(floors: recovered.floors)))
         replicate(
             .installed(vector: recovered.vector, ends: recovered.ends, floors: recovered.floors), at: now,
             into: &effects)
-        for entry in open.batch.entries { replicator.place(entry) }
+        for entry in pipeline.open.batch.entries { replicator.place(entry) }
         feedEverybody(from: before, into: &effects)
         judgeAll()
     }
@@ -231,7 +209,7 @@ extension NodeCore {
 
     /// Nothing is taken until the store holds what takes the place of all that it has. What is open was placed on that.
     mutating func suspend(at now: UInt64, into effects: inout [CoreEffect]) {
-        fail(takeOpen(), at: now)
+        fail(pipeline.takeOpen(), at: now)
         rollBack(at: now, into: &effects)
         store = .unavailable(failures: 0)
     }
@@ -270,22 +248,10 @@ extension NodeCore {
         }
     }
 
-    /// Whether this is the committed end of the log as we know it.
-    private func isAt(_ end: Dot) -> Bool {
-        guard let log else { return false }
-        return log.replica == end.replica && log.committedSeq == end.seq
-    }
-
     /// Decides what became of a batch whose commit had no answer: the log has it whole, or not at all.
     private mutating func settleDoubt(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
-        guard inDoubt else { return }
-        inDoubt = false
-        // Of all its entries: another node may have stored some of them, where the store is shared.
-        if inFlight.batch.entries.allSatisfy({ recovered.vector.covers($0.dot) }) {
-            committed(at: now, into: &effects)
-        } else {
-            fail(takeInFlight(), at: now)
-        }
+        guard let isStored = pipeline.settle(by: recovered.vector) else { return }
+        if isStored { committed(at: now, into: &effects) } else { fail(pipeline.takeInFlight(), at: now) }
         rollBack(at: now, into: &effects)
     }
 }

@@ -45,15 +45,15 @@ extension NodeCore {
             count: presence.occupants(of: command.room, limit: 0).count + (isCounted ? 0 : 1), cursor: command.cursor,
             ref: ref)
         inOrder(for: id, retaining: room) { frames, _ in frames.append(to: .subscribe(id, request)) }
-        countWaiting()
-        let entries = open.batch.entries.count
+        pipeline.countWaiting()
+        let entries = pipeline.open.batch.entries.count
         if comes {
             come(room, session.user, session.displayName, at: now, into: &effects)
         } else if !isMember, former?.isMember == true {
             inform(.left(room: command.room, user: session.user), hosted: true, at: now, into: &effects)
         }
         rooms.release(room)
-        if open.batch.entries.count > entries { open.commands += 1 }
+        if pipeline.open.batch.entries.count > entries { pipeline.open.commands += 1 }
     }
 
     mutating func unsubscribe(
@@ -74,7 +74,7 @@ extension NodeCore {
                 encoders[id].unsubscribed(stamp, room: name, ref: ref, to: &$0)
             }
         }
-        countWaiting()
+        pipeline.countWaiting()
         end(stay, of: session, id, at: now, into: &effects)
     }
 
@@ -92,14 +92,9 @@ extension NodeCore {
         _ stay: SessionRooms.Stay, of session: Session, _ id: SessionID, at now: UInt64,
         into effects: inout [CoreEffect]
     ) {
-        let entries = open.batch.entries.count
+        let entries = pipeline.open.batch.entries.count
         sessions[id]?.rooms.end(stay.room)
         leave(stay, of: session, id, at: now, into: &effects)
-        if open.batch.entries.count > entries { open.commands += 1 }
-    }
-
-    /// Something that waits behind a batch counts like a command in it.
-    private mutating func countWaiting() {
-        if !open.isEmpty { open.commands += 1 } else if isCarrying, !inDoubt { inFlight.commands += 1 }
+        if pipeline.open.batch.entries.count > entries { pipeline.open.commands += 1 }
     }
 }

@@ -5,8 +5,9 @@ import ConvergeWire
 
 /// What decides on a node: takes one event and the time, hands back effects.
 ///
-/// It owns the head of the log, the rooms and who is in them, the documents, and what is on its way to the store. It has
-/// no socket, thread, clock, disk or random source: `CoreThread` runs it in a server, a test runs it by hand.
+/// It owns the way into the store (`CommitPipeline`), the rooms and who is in them, the documents, and routes between these
+/// and the cores of the cluster. It has no socket, thread, clock, disk or random source: `CoreThread` runs it in a server, a
+/// test runs it by hand.
 ///
 /// The invariant it keeps: a frame that shows an entry is handed out only after the store has said that the entry is
 /// durable, and entries are handed out in the order of the log.
@@ -26,7 +27,6 @@ struct NodeCore: ~Copyable {
 
     let options: CoreOptions
     var clock = HybridClock()
-    var log: LogHead?
     /// This node's replica; none until the store has been opened once.
     var replicas: [ReplicaID] = []
     var rooms: Rooms
@@ -39,10 +39,8 @@ struct NodeCore: ~Copyable {
     /// What the store said last, while it can't be written.
     var storeTrouble: StoreError.Kind?
 
-    /// What is being gathered, what the store is working on, and what may leave at the end of this turn.
-    var open = OpenBatch()
-    var inFlight = OpenBatch()
-    var committing = false
+    /// What is gathered and on its way to the store, and the end of the log.
+    var pipeline = CommitPipeline()
     var retention = Retention()
     var staging = Staging()
     var shared = SharedStore()
@@ -53,22 +51,15 @@ struct NodeCore: ~Copyable {
     /// A peer's state has taken the place of the store's, which is opened anew for that.
     var reloading = false
     var readsAhead = ReadsAhead()
+    /// What may leave at the end of this turn.
     var ready = FrameBatchBuilder()
     var readyLoops = LoopSet()
-    /// The batch on its way has an unknown outcome: the next opening tells.
-    var inDoubt = false
-    /// What documents were before it; nil where nothing is in doubt.
-    var beforeDoubt: DocumentsBefore?
-    /// Questions about documents whose answers were dropped with a batch.
-    var interruptedReads: [DocumentRead] = []
 
     /// How many loops have stopped reading, and how far stopping has come.
     var stoppedLoops = 0
     var stage = Stage.running
     var frameIDs: FrameIDs
     var encoders = FrameEncoders()
-    /// What is committed of all logs.
-    var position = VersionVector()
     var counters = CoreCounters()
 
     /// Milliseconds of a clock that never jumps, as of this turn.
@@ -175,7 +166,7 @@ struct NodeCore: ~Copyable {
 
     /// The store's writer does one thing at a time: the next batch, or some pruning between two.
     private mutating func giveWriterWork(at now: UInt64, into effects: inout [CoreEffect]) {
-        guard store == .ready, !committing, !retention.isPruning, !staging.isBusy else { return }
+        guard store == .ready, pipeline.flight == .none, !retention.isPruning, !staging.isBusy else { return }
         if let renewal {
             renew(renewal, at: now, into: &effects)
             return
@@ -190,15 +181,14 @@ struct NodeCore: ~Copyable {
         let foldable = retention.isDue ? foldable() : VersionVector()
         if stoppedLoops == 0, clockIsTolerable,
             let pruning = retention.next(
-                keeping: options.retention, keys: options.keyWindow, folding: foldable, batchWaits: !open.isEmpty)
+                keeping: options.retention, keys: options.keyWindow, folding: foldable,
+                batchWaits: !pipeline.open.isEmpty)
         {
             effects.append(.prune(pruning))
-        } else if !open.isEmpty || !memberNotes.isEmpty {
-            open.batch.effects.append(contentsOf: memberNotes.take())
-            effects.append(.commit(open.batch))
-            shared.commits(open.batch, of: log?.replica, at: monotonic)
-            inFlight = takeOpen()
-            committing = true
+        } else if !pipeline.open.isEmpty || !memberNotes.isEmpty {
+            let batch = pipeline.begin(with: memberNotes.take())
+            effects.append(.commit(batch))
+            shared.commits(batch, of: log?.replica, at: monotonic)
             retention.batchPassed()
             if options.planted.has(.shownWithCommit) { deliverUnstored(into: &effects) }
         }
@@ -206,9 +196,9 @@ struct NodeCore: ~Copyable {
 
     /// Planted: gives the frames of the batch out beside it.
     private mutating func deliverUnstored(into effects: inout [CoreEffect]) {
-        var loops = inFlight.frames.loops
-        inFlight.frames.forEachRoom { room in loops.formUnion(rooms.loops(in: room)) }
-        let frames = exchange(&inFlight.frames, for: FrameBatchBuilder())
+        let frames = pipeline.takeFrames()
+        var loops = frames.loops
+        frames.forEachRoom { room in loops.formUnion(rooms.loops(in: room)) }
         effects.append(.deliver(frames.finish(position: position, own: ownEnd), loops))
     }
 
@@ -220,11 +210,11 @@ struct NodeCore: ~Copyable {
         guard stoppedLoops == options.loopCount, stage != .finished else { return }
         switch store {
         case .ready:
-            if committing || retention.isPruning || !open.isEmpty || keyed.waiting > 0 { return }
+            if pipeline.flight != .none || retention.isPruning || !pipeline.open.isEmpty || keyed.waiting > 0 { return }
         case .unavailable(let failures):
             // A batch in doubt gets one try to be settled. Who waits for it longer learns by the close that nothing is
             // known.
-            if inDoubt, failures == 0 { return }
+            if pipeline.flight == .inDoubt, failures == 0 { return }
         case .opening: break
         }
         if stage == .running {
@@ -249,22 +239,14 @@ struct NodeCore: ~Copyable {
         effects.append(.deliver(frames.finish(position: position ?? self.position, own: ownEnd), loops))
     }
 
+    /// The end of this replica's log; nil until the store has been opened once.
+    var log: LogHead? { pipeline.log }
+
+    /// What is committed of all logs.
+    var position: VersionVector { pipeline.position }
+
     /// The end of this replica's log as anybody may have been shown it; nil until the store has been opened.
-    var ownEnd: Dot? {
-        guard let log else { return nil }
-        var end = Dot(replica: log.replica, seq: log.committedSeq)
-        // Who writes into the same store may have read there what is not known here to be stored.
-        if shared.isShared, committing {
-            for entry in inFlight.batch.entries where entry.dot.replica == end.replica {
-                end = Dot(replica: end.replica, seq: max(end.seq, entry.dot.seq))
-            }
-        }
-        return end
-    }
+    var ownEnd: Dot? { pipeline.shownEnd(isShared: shared.isShared) }
 
-    /// Something that waits for it must not overtake a batch that is on its way. An empty one, which only shows others that
-    /// this node lives, keeps nobody waiting.
-    var isCarrying: Bool { committing && !inFlight.isEmpty }
-
-    var queuedCommands: Int { open.commands + inFlight.commands }
+    var queuedCommands: Int { pipeline.commands }
 }
