@@ -64,6 +64,8 @@ seeds() {
             '{"type":"history","limit":-5,"before":"018f3c5a1b2c000000000000deadbeef23e8"}' \
             '{"type":"users","detail":true,"x":[1.5e3,null,{"y":[]}]}' \
             '{"body":null,"type":"crdt_lww_set","doc":"d","after":"018f3c5a1b2c000000000000deadbeef23e8","copies":2}' \
+            '{"type":"subscribe","room":"dev","cursor":{"00000000000000ab":5},"member":false,"ref":"1"}' \
+            '{"type":"auth","token":"eyJhbGciOiJIUzI1NiJ9.e30.x"}' \
             '{"type":"crdt_orset_add","body":"milk"}'
         ;;
     jwt)

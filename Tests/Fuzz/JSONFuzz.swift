@@ -18,17 +18,21 @@ public func fuzzJSON(_ start: UnsafeRawPointer, _ count: Int) -> CInt {
         precondition((0...count).contains(json.offset), "read past the input")
     }
 
-    do throws(ClientFrameError) {
-        let frame = try ClientFrame.decode(bytes)
-        precondition(isJSON, "a frame that is not JSON")
-        if isText { checkRoundTrip(frame) }
-    } catch {
-        var encoder = ServerFrameEncoder()
-        var out = ByteBuffer()
-        encoder.error(
-            FrameStamp(id: MessageID(high: 0, low: 0), milliseconds: 0), reason: error.reason, ref: error.ref, to: &out)
-        precondition(isReadable(out), "an error frame that is not JSON")
+    for generation in ProtocolGeneration.allCases {
+        do throws(ClientFrameError) {
+            let frame = try ClientFrame.decode(bytes, as: generation)
+            precondition(isJSON, "a frame that is not JSON")
+            if isText { checkRoundTrip(frame, generation) }
+        } catch {
+            var encoder = ServerFrameEncoder(generation)
+            var out = ByteBuffer()
+            encoder.error(
+                FrameStamp(id: MessageID(high: 0, low: 0), milliseconds: 0), error.code, detail: error.detail,
+                ref: error.ref, to: &out)
+            precondition(isReadable(out), "an error frame that is not JSON")
+        }
     }
+    if AuthFrame.token(bytes) != nil { precondition(isJSON, "a token in what is not JSON") }
     return 0
 }
 
@@ -43,19 +47,20 @@ private func isReadable(_ out: borrowing ByteBuffer) -> Bool {
     }
 }
 
-private func checkRoundTrip(_ frame: ClientFrame) {
+private func checkRoundTrip(_ frame: ClientFrame, _ generation: ProtocolGeneration) {
     var out = ByteBuffer()
     switch frame.command {
     case .message(let message):
         out.append("{\"type\":\"message\",\"body\":")
         message.body.withUnsafeBytes { out.appendJSONString($0) }
         append(message.room, key: message.key, after: message.after, copies: message.copies, to: &out)
-    case .write(let write) where write.kind == .register:
+    // In the first generation this frame names no room.
+    case .write(let write) where write.kind == .register && (write.room == nil || generation == .second):
         out.append("{\"type\":\"crdt_lww_set\",\"doc\":")
         out.appendJSONString(write.doc)
         out.append(",\"body\":")
         if let value = write.write.value { out.appendJSONString(value) } else { out.append("null") }
-        append(nil, key: write.key, after: write.after, copies: write.copies, to: &out)
+        append(write.room, key: write.key, after: write.after, copies: write.copies, to: &out)
     case .history(let room, let limit, let before):
         out.append("{\"type\":\"history\"")
         if let limit {
@@ -67,6 +72,10 @@ private func checkRoundTrip(_ frame: ClientFrame) {
             out.appendJSONString(before.text)
         }
         append(room, key: nil, after: nil, copies: nil, to: &out)
+    case .subscribe(let command) where command.cursor == nil:
+        out.append("{\"type\":\"subscribe\"")
+        if let isMember = command.member { out.append(isMember ? ",\"member\":true" : ",\"member\":false") }
+        append(command.room, key: nil, after: nil, copies: nil, to: &out)
     default: return
     }
     if let ref = frame.ref {
@@ -74,7 +83,7 @@ private func checkRoundTrip(_ frame: ClientFrame) {
         out.appendJSONString(ref)
     }
     out.append("}")
-    let again = try? ClientFrame.decode(out.bytes)
+    let again = try? ClientFrame.decode(out.bytes, as: generation)
     precondition(again == frame, "written and read again, \(frame) is \(String(describing: again))")
 }
 
