@@ -76,6 +76,7 @@ struct Ledger {
                     if !forked.contains(entry.dot) { forked.append(entry.dot) }
                     if others[entry.dot]?.contains(where: { $0.hash == entry.hash }) != true {
                         others[entry.dot, default: []].append(entry)
+                        noteRedaction(entry)
                     }
                 }
                 continue
@@ -96,12 +97,13 @@ struct Ledger {
             }
             logs[replica]!.records.append(Record(entry: entry, past: past, mustShow: mustShow))
             entryCount += 1
-            if entry.kind == .redaction,
-                let payload = entry.payload.withUnsafeBytes({ try? RedactionPayload(decoding: $0) })
-            {
-                redactions.append((payload.target, entry.dot))
-            }
+            noteRedaction(entry)
         }
+    }
+
+    private mutating func noteRedaction(_ entry: Entry) {
+        guard case .redaction(let payload) = entry.meaning else { return }
+        redactions.append((payload.target, entry.dot))
     }
 
     /// Of a log that has forked takes the one that ends so for the log.
