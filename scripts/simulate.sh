@@ -7,6 +7,7 @@
 #       --generation G                                                     by the rules of an earlier generation of seeds
 #       --full-disks                                                       with disks that have no room at times
 #       --maps                                                             with documents of all kinds
+#       --paced                                                            with commits at a pace
 #       --far-clocks                                                       with wall clocks hours and years ahead
 #   scripts/simulate.sh --trace SEED [--nodes N]                           one run, told from the beginning
 #   scripts/simulate.sh --plant NAME|all                                   how many seeds find a planted fault

@@ -310,7 +310,8 @@ public final class ConvergeServer: Sendable {
             nodeName: Text(options.nodeName), loopCount: options.loops, saveBuffer: options.saveBuffer,
             historyLimit: options.historyLimit, bodyLimit: limits.body, welcome: welcome,
             systemEvents: options.systemEvents, retention: options.retention.milliseconds,
-            keyWindow: options.keyWindow.milliseconds, replicator: replicator,
+            keyWindow: options.keyWindow.milliseconds, commitPace: options.commitPace.nanoseconds,
+            replicator: replicator,
             cluster: gate?.clusterOptions(),
             frameSeed: SecureRandom.word())
     }

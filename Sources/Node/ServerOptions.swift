@@ -44,6 +44,8 @@ public struct ServerOptions: Sendable {
 
     // Times
     public var storeTimeout: Duration = .seconds(2)
+    /// How long after the beginning of a commit the next one begins at least; `.zero`: as soon as the one before is done.
+    public var commitPace: Duration = .zero
     /// How long a client may take nothing of what is waiting for it.
     public var writeWait: Duration = .seconds(10)
     /// How long a client may be silent.

@@ -66,6 +66,13 @@ public struct Poller: ~Copyable {
         return max(0, Int(count))  // EINTR is an empty turn
     }
 
+    /// The same for up to so many nanoseconds. The kernel adds what it takes for a timer's slack: 50 µs.
+    public func wait(nanoseconds: UInt64) -> Int {
+        let count = clinux_epoll_wait(
+            descriptor.raw, ready, Int32(capacity), Int64(min(nanoseconds, UInt64(Int64.max))))
+        return max(0, Int(count))
+    }
+
     public subscript(_ index: Int) -> Event {
         let event = ready[index]
         return Event(

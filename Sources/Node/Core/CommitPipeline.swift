@@ -21,6 +21,8 @@ import ConvergeWire
 /// - `position` is what is stored of all logs, as far as the store has said. It alone is ever told to anybody.
 /// - While a batch is in doubt, it is neither stored nor has it failed, and nothing is begun: the store, opened anew, tells.
 ///   What stands behind it is answered without it.
+/// - Two batches with entries begin no sooner after each other than the pace. What is fixed in the cost of a commit (its
+///   sync, its wake-ups, what is pushed for it) is then paid so often at most, and an idle node commits at once.
 /// - What was asked about documents behind a batch is answered in any case: with its frames, or, where those are given up,
 ///   from `interrupted`.
 struct CommitPipeline: ~Copyable {
@@ -33,6 +35,10 @@ struct CommitPipeline: ~Copyable {
         case inDoubt
     }
 
+    /// Nanoseconds.
+    private let pace: UInt64
+    /// From when on the next batch may begin, in nanoseconds of the monotonic clock.
+    private(set) var nextBegin: UInt64 = 0
     /// The end of this replica's log; nil until the store has been opened once.
     private(set) var log: LogHead?
     /// What is committed of all logs.
@@ -46,6 +52,9 @@ struct CommitPipeline: ~Copyable {
     private(set) var beforeDoubt: DocumentsBefore?
     /// Questions about documents whose answers were given up with a batch.
     private var interrupted: [DocumentRead] = []
+
+    /// - Parameter pace: nanoseconds that pass at least between the beginnings of two batches; 0: none.
+    init(pace: UInt64 = 0) { self.pace = pace }
 
     // MARK: Gathering
 
@@ -130,18 +139,24 @@ struct CommitPipeline: ~Copyable {
 
     // MARK: To the store
 
+    /// Whether the pace allows a batch now.
+    func mayBegin(at now: UInt64) -> Bool { now >= nextBegin }
+
     /// What is open goes on its way.
-    /// - Parameter notes: effects that belong to no entry, and go with it.
+    /// - Parameters:
+    ///   - notes: effects that belong to no entry, and go with it.
+    ///   - now: nanoseconds of the monotonic clock.
     /// - Returns: what the store is to be given.
-    mutating func begin(with notes: [StoreEffect]) -> Batch {
+    mutating func begin(with notes: [StoreEffect], at now: UInt64) -> Batch {
         precondition(flight == .none, "a batch beside another")
+        nextBegin = now + pace
         open.batch.effects.append(contentsOf: notes)
         inFlight = takeOpen()
         flight = .underway
         return inFlight.batch
     }
 
-    /// An empty batch goes on its way; what is open waits.
+    /// An empty batch goes on its way, at no pace; what is open waits.
     mutating func beginEmpty() -> Batch {
         precondition(flight == .none, "a batch beside another")
         flight = .underway

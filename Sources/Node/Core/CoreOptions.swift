@@ -17,6 +17,8 @@ struct CoreOptions: Sendable {
     var retention: UInt64 = 0
     /// How long the key of a send is remembered at least, in milliseconds.
     var keyWindow: UInt64 = 0
+    /// Nanoseconds between the beginnings of two commits at least; 0: none.
+    var commitPace: UInt64 = 0
     var documents = DocumentLimits()
     /// How many of the newest entries of each log stay as they are, whoever has them: for clients that resume, and for
     /// peers that are a little behind. Older document writes that everybody has are folded into their documents.

@@ -54,12 +54,13 @@ final class CoreThread: Sendable {
             waitForLoops()
             let begin = SystemClock.monotonic()
             let nextTick = lastTick + min(tickPeriod, core.longestTick * 1_000_000)
-            _ = poller.wait(timeout: nextTick <= begin ? 0 : Int32((nextTick - begin) / 1_000_000 + 1))
+            let wake = min(nextTick, core.nextCommit ?? .max)
+            _ = poller.wait(nanoseconds: wake - min(wake, begin))
             let oldest = mailbox.drain(into: &events)
             times.begin(oldest: oldest, outcome: Self.outcome(events))
             let now = SystemClock.wallMilliseconds()
             let monotonic = SystemClock.monotonic()
-            core.turn(monotonic: monotonic / 1_000_000)
+            core.turn(nanoseconds: monotonic)
             if monotonic >= nextTick {
                 lastTick = monotonic
                 core.handle(CoreEvent.tick, at: now, into: &effects)

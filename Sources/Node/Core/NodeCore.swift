@@ -40,7 +40,7 @@ struct NodeCore: ~Copyable {
     var storeTrouble: StoreError.Kind?
 
     /// What is gathered and on its way to the store, and the end of the log.
-    var pipeline = CommitPipeline()
+    var pipeline: CommitPipeline
     var retention = Retention()
     var staging = Staging()
     var shared = SharedStore()
@@ -64,6 +64,8 @@ struct NodeCore: ~Copyable {
 
     /// Milliseconds of a clock that never jumps, as of this turn.
     var monotonic: UInt64 = 0
+    /// The same in nanoseconds.
+    private var nanoseconds: UInt64 = 0
     var presence: Presence
     var attendance: Attendance
     var replicator: Replicator
@@ -87,6 +89,7 @@ struct NodeCore: ~Copyable {
 
     init(_ options: CoreOptions) {
         self.options = options
+        pipeline = CommitPipeline(pace: options.commitPace)
         rooms = Rooms(loopCount: options.loopCount)
         documents = Documents(limits: options.documents, planted: options.planted)
         frameIDs = FrameIDs(seed: options.frameSeed)
@@ -110,7 +113,13 @@ struct NodeCore: ~Copyable {
 
     /// Begins a turn: the events that came together follow, then `endTurn`.
     /// - Parameter monotonic: milliseconds of a clock that never jumps.
-    mutating func turn(monotonic: UInt64) { self.monotonic = max(self.monotonic, monotonic) }
+    mutating func turn(monotonic: UInt64) { turn(nanoseconds: monotonic * 1_000_000) }
+
+    /// - Parameter nanoseconds: of the same clock.
+    mutating func turn(nanoseconds: UInt64) {
+        self.nanoseconds = max(self.nanoseconds, nanoseconds)
+        monotonic = self.nanoseconds / 1_000_000
+    }
 
     /// Takes one event. `endTurn` must follow when those that came together have been taken.
     /// - Parameter now: wall time in milliseconds.
@@ -185,13 +194,22 @@ struct NodeCore: ~Copyable {
                 batchWaits: !pipeline.open.isEmpty)
         {
             effects.append(.prune(pruning))
-        } else if !pipeline.open.isEmpty || !memberNotes.isEmpty {
-            let batch = pipeline.begin(with: memberNotes.take())
+        } else if hasOpenBatch, pipeline.mayBegin(at: nanoseconds) {
+            let batch = pipeline.begin(with: memberNotes.take(), at: nanoseconds)
             effects.append(.commit(batch))
             shared.commits(batch, of: log?.replica, at: monotonic)
             retention.batchPassed()
             if options.planted.has(.shownWithCommit) { deliverUnstored(into: &effects) }
         }
+    }
+
+    private var hasOpenBatch: Bool { !pipeline.open.isEmpty || !memberNotes.isEmpty }
+
+    /// When the next turn is due though nothing happens, in nanoseconds of the monotonic clock: a batch waits for its pace.
+    var nextCommit: UInt64? {
+        let waits =
+            store == .ready && pipeline.flight == .none && hasOpenBatch && !retention.isPruning && !staging.isBusy
+        return waits ? pipeline.nextBegin : nil
     }
 
     /// Planted: gives the frames of the batch out beside it.

@@ -92,6 +92,9 @@ extension Setting {
             "CONVERGE_STORE_TIMEOUT", .storage, "how long a store operation may take", \.options.storeTimeout,
             in: .milliseconds(1)...hour),
         .duration(
+            "CONVERGE_COMMIT_PACE", .storage, "how long after a commit began the next may begin; 0: as soon as it can",
+            \.options.commitPace, in: .microseconds(50)...second, zero: "as soon as it can"),
+        .duration(
             "CONVERGE_RETENTION", .storage, "how long messages and document writes are kept; 0: for ever",
             \.options.retention, in: second...(hour * 876_000), zero: "for ever"),
         .duration(

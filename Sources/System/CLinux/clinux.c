@@ -2,12 +2,26 @@
 #include "clinux.h"
 #include <pthread.h>
 #include <sched.h>
+#include <errno.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 int clinux_accept(int listener) { return accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC); }
+
+/* By number, like close_range below. */
+int clinux_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t timeout) {
+#ifdef SYS_epoll_pwait2
+  struct timespec wait = {timeout / 1000000000, timeout % 1000000000};
+  long found = syscall(SYS_epoll_pwait2, epoll, events, count, timeout < 0 ? NULL : &wait, NULL, 0);
+  if (found >= 0 || errno != ENOSYS) return (int)found;
+#endif
+  int64_t rounded = timeout < 0 ? -1 : (timeout + 999999) / 1000000;
+  return epoll_wait(epoll, events, count, rounded > INT_MAX ? INT_MAX : (int)rounded);
+}
 
 int clinux_usable_cores(void) {
   cpu_set_t set;

@@ -22,6 +22,26 @@ import Testing
         #expect(line.pipeline.flight == .none && !line.pipeline.isCarrying)
     }
 
+    @Test("an idle node begins a batch at once, and the next no sooner than the pace allows")
+    func pace() {
+        let line = PipelineUnderTest(pace: 1_000)
+        line.place(1)
+        #expect(line.mayBegin(at: 0) && line.mayBegin(at: 5_000))
+        _ = line.begin(at: 5_000)
+        line.place(1)
+        _ = line.store()
+        #expect(!line.mayBegin(at: 5_999) && line.mayBegin(at: 6_000))
+        #expect(line.pipeline.nextBegin == 6_000)
+        // What only shows that this node lives has no pace, and takes none from others.
+        _ = line.pipeline.beginEmpty()
+        #expect(line.store() == [] && line.pipeline.nextBegin == 6_000)
+        // Nor has a pipeline without one.
+        let other = PipelineUnderTest()
+        other.place(1)
+        _ = other.begin(at: 5_000)
+        #expect(other.mayBegin(at: 5_000))
+    }
+
     @Test("of a failed batch, and what stood behind it, the numbers are used again")
     func failed() {
         let line = PipelineUnderTest()
@@ -185,11 +205,14 @@ private final class PipelineUnderTest {
 
     enum Place { case open, inFlight, none }
 
-    var pipeline = CommitPipeline()
+    var pipeline: CommitPipeline
     private var time: UInt64 = 0
     private var moves = FrameBatchBuilder()
 
-    init() { pipeline.restart(LogHead(replica: Self.own, seq: 0, hash: .zero)) }
+    init(pace: UInt64 = 0) {
+        pipeline = CommitPipeline(pace: pace)
+        pipeline.restart(LogHead(replica: Self.own, seq: 0, hash: .zero))
+    }
 
     func dot(_ seq: UInt64) -> Dot { Dot(replica: Self.own, seq: seq) }
 
@@ -210,7 +233,9 @@ private final class PipelineUnderTest {
                 room: "r", payload: []))
     }
 
-    func begin() -> Batch { pipeline.begin(with: []) }
+    func begin(at now: UInt64 = 0) -> Batch { pipeline.begin(with: [], at: now) }
+
+    func mayBegin(at now: UInt64) -> Bool { pipeline.mayBegin(at: now) }
 
     /// - Returns: the numbers of this replica's that are stored now.
     func store() -> [UInt64] {

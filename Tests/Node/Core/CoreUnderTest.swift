@@ -55,7 +55,7 @@ final class CoreUnderTest {
     init(
         store: MemoryStore = MemoryStore(), loops: Int = 2, saveBuffer: Int = 64,
         systemEvents: SystemEvents = .stored, elementsPerDocument: Int = 1_000, retention: UInt64 = 0,
-        opened: Bool = true
+        commitPace: UInt64 = 0, opened: Bool = true
     ) {
         self.store = store
         loopCount = loops
@@ -64,6 +64,7 @@ final class CoreUnderTest {
             frameSeed: 77)
         options.documents.elementsPerDocument = elementsPerDocument
         options.retention = retention
+        options.commitPace = commitPace
         core = NodeCore(options)
         var effects: [CoreEffect] = []
         core.start(into: &effects)

@@ -53,6 +53,26 @@ import Testing
         #expect(node.violations == [])
     }
 
+    @Test("at a pace, what comes soon after a commit waits, is one batch, and is woken for")
+    func paced() {
+        let node = CoreUnderTest(commitPace: 5_000_000)
+        let ann = node.enter("ann")
+        node.settle()
+        node.now += 100
+        let before = node.batches.count
+        node.say(ann, "at once")
+        #expect(node.batches.count == before + 1 && node.core.nextCommit == nil)
+        node.commit()
+        node.now += 1
+        for number in 1...3 { node.say(ann, "\(number)") }
+        #expect(node.committing == nil && node.core.nextCommit == (node.now + 4) * 1_000_000)
+        node.now += 4
+        node.turn()
+        #expect(node.committing?.entries.count == 3 && node.core.nextCommit == nil)
+        node.commit()
+        #expect(node.history().suffix(4) == ["at once", "1", "2", "3"] && node.violations == [])
+    }
+
     @Test("what comes in one turn is one batch")
     func oneTurn() {
         let node = CoreUnderTest()

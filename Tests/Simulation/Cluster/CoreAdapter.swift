@@ -13,6 +13,7 @@ extension World {
             systemEvents: .stored, frameSeed: process)
         options.documents.elementsPerDocument = scenario.elementsPerDocument
         options.retention = scenario.retention
+        options.commitPace = scenario.commitPace * 1_000
         options.planted = scenario.planted
         options.foldTail = scenario.foldTail
         options.presence.planted = scenario.planted
@@ -52,7 +53,7 @@ extension World {
     /// One turn of a core: all that has come, then the end.
     func runCore(_ node: SimulatedNode, _ events: [CoreEvent]) {
         let wall = node.clock.wall(at: now)
-        node.core.turn(monotonic: now / 1_000)
+        node.core.turn(nanoseconds: now * 1_000)
         let before = standing(of: node)
         for event in events { node.core.handle(event, at: wall, into: &node.effects) }
         for room in node.unknownWrites { node.core.writeUnknownKind(in: room, at: wall) }
@@ -62,7 +63,7 @@ extension World {
     }
 
     func startCore(_ node: SimulatedNode) {
-        node.core.turn(monotonic: now / 1_000)
+        node.core.turn(nanoseconds: now * 1_000)
         node.core.start(into: &node.effects)
     }
 

@@ -46,6 +46,14 @@ extension World {
         runCore(node, events)
         checkBounds(node)
         carryOut(node)
+        wakeForCommit(node)
+    }
+
+    /// A batch that waits for its pace goes in a turn in which nothing else need happen.
+    private func wakeForCommit(_ node: SimulatedNode) {
+        guard node.isUp, let next = node.core.nextCommit else { return }
+        if next <= now * 1_000 { violate(.contract, node.index, "a batch waits, and may go") }
+        queue.schedule(.turn(node.index, life: node.life), at: (next + 999) / 1_000)
     }
 
     func tick(_ node: SimulatedNode) {

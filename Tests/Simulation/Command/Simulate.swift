@@ -17,6 +17,7 @@ struct Simulate {
     private var fullDisks = false
     private var farClocks = false
     private var maps = false
+    private var paced = false
 
     private enum Mode {
         case runs
@@ -33,6 +34,7 @@ struct Simulate {
         … --generation G                                            by the rules of an earlier generation of seeds
         … --full-disks                                              with disks that have no room at times
         … --maps                                                    with documents of all kinds
+        … --paced                                                   with commits at a pace
         … --far-clocks                                              with wall clocks that are hours and years ahead
         simulate --trace SEED [--nodes N] [--lines N]               one run, told from the beginning
         simulate --hash SEED [--nodes N]                            the hash of one run's trace
@@ -62,6 +64,10 @@ struct Simulate {
             }
             if option == "--far-clocks" {
                 farClocks = true
+                continue
+            }
+            if option == "--paced" {
+                paced = true
                 continue
             }
             if option == "--maps" {
@@ -105,6 +111,7 @@ struct Simulate {
             seed: seed, nodes: nodes, rewinds: rewinds, shared: shared ?? (farClocks ? false : nil),
             fullDisks: fullDisks, generation: generation)
         if maps { scenario = scenario.withMaps() }
+        if paced { scenario = scenario.withPace() }
         return farClocks ? scenario.withFarClocks() : scenario
     }
 

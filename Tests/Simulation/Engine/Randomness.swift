@@ -28,6 +28,7 @@ enum Concern: UInt64 {
     case farClocks = 101
     case maps = 201
     case manyRooms
+    case pace = 211
 }
 
 extension SplitMix64 {

@@ -60,6 +60,8 @@ struct Scenario {
     var hasFullDisks = false
     /// Wall clocks are hours and years ahead for a while, and entries dated so come from nowhere; see `World+FarClocks`.
     var hasFarClocks = false
+    /// Microseconds between the beginnings of two commits at least.
+    var commitPace: Microseconds = 0
     /// Small bounds in the cores.
     var isTight = false
     /// Share of the vectors at which states are compared: one in so many.
@@ -159,6 +161,14 @@ struct Scenario {
         return scenario
     }
 
+    /// The same with commits at a pace. Which one comes from a generator of its own.
+    func withPace() -> Scenario {
+        var scenario = self
+        var random = SplitMix64(seed, .pace)
+        scenario.commitPace = random.pick([500, 1_000, 5_000, 100_000])
+        return scenario
+    }
+
     /// The same run with clocks that are far off besides. Its choices come from a generator of their own.
     func withFarClocks() -> Scenario {
         var scenario = self
@@ -194,7 +204,8 @@ struct Scenario {
             + (manyRoomsClients > 0 ? ", \(manyRoomsClients) in many rooms" : "") + (hasMaps ? ", maps" : "")
             + (hasNewerNodes ? ", newer nodes" : "")
             + (hasFullDisks ? ", full disks" : "")
-            + (isTight ? ", tight bounds" : "") + (hasFarClocks ? ", far clocks" : "")
+            + (isTight ? ", tight bounds" : "") + (commitPace > 0 ? ", a commit in \(commitPace) µs" : "")
+            + (hasFarClocks ? ", far clocks" : "")
             + "; faults: " + kinds.joined(separator: ", ")
     }
 

@@ -67,6 +67,20 @@ import Testing
         #expect(world.counts.convergence < .seconds(8))
     }
 
+    @Test("commits at a pace keep every promise, and all are begun")
+    func paced() {
+        var failures: [String] = []
+        var counts = World.Counts()
+        for seed in UInt64(1)...6 {
+            let scenario = Scenario(seed: seed).withPace()
+            let outcome = Runner.run(scenario)
+            counts.add(outcome.counts)
+            failures += outcome.violations.prefix(1).map { "seed \(seed): \($0)" }
+        }
+        #expect(failures == [])
+        #expect(counts.acknowledged > 500)
+    }
+
     @Test("maps are what their entries make, too")
     func maps() {
         var failures: [String] = []

@@ -3,6 +3,7 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 #include <malloc.h>
+#include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -11,6 +12,9 @@
 
 /// accept4(2) with SOCK_NONBLOCK | SOCK_CLOEXEC; the peer's address is not asked for.
 int clinux_accept(int listener);
+/// epoll_wait(2) with a timeout in nanoseconds (-1: for ever): epoll_pwait2, and where the kernel has none, epoll_wait for as
+/// many milliseconds, rounded up.
+int clinux_epoll_wait(int epoll, struct epoll_event *events, int count, int64_t timeout);
 /// How many processors this process may run on (sched_getaffinity), at least 1.
 int clinux_usable_cores(void);
 /// Names the calling thread (at most 15 bytes), for ps, top and perf.
