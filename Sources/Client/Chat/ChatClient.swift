@@ -1,8 +1,12 @@
 import ConvergeTransport
 import ConvergeWire
 
-/// A chat client that never loses its place: it follows rooms over any number of connections, on whichever of its servers
-/// is there, and shows each message once, in order, or says where something may be missing.
+/// A chat client that never loses its place: it follows rooms on whichever of its servers is there, and shows each message
+/// once, in order, or says where something may be missing.
+///
+/// All its rooms are on one connection, as far as the server's limit of rooms goes; those beyond it are on a further one.
+/// With a server of a build that knows only the first generation of the protocol each room has a connection of its own.
+/// Nothing else is different then.
 ///
 /// ```swift
 /// let client = try ChatClient(urls: [ServerURL("wss://a.example"), ServerURL("wss://b.example")], token: token)
@@ -16,7 +20,7 @@ import ConvergeWire
 /// One thread of its own does all the work. All of this may be used from any task or thread. Let go of, a client closes.
 public final class ChatClient: Sendable {
     public struct Options: Sendable {
-        /// How many rooms may be followed at once; each has a connection of its own.
+        /// How many rooms may be followed at once.
         public var maxRooms = 32
         /// How many messages may wait to be stored, in all rooms.
         public var maxUnsent = 1_000
@@ -118,9 +122,20 @@ public final class ChatClient: Sendable {
 
     /// The names of the rooms with somebody in them, by any server that there is a connection to.
     public func rooms() async throws(RequestFailure) -> [String] {
-        guard case .rooms(let names) = try await hub.ask(.rooms, room: nil) else { throw .refused("another answer") }
+        var names: [String] = []
+        var page: String?
+        repeat {
+            guard case .rooms(let more, let next) = try await hub.ask(.rooms(after: page), room: nil) else {
+                throw .refused("another answer")
+            }
+            names += more
+            page = more.isEmpty ? nil : next
+        } while page != nil && names.count < Self.listLimit
         return names
     }
+
+    /// How many names of rooms or members are gathered from pages, at most.
+    static let listLimit = 1_000_000
 
     /// How many messages wait to be stored.
     public var unsentCount: Int { hub.unsent.load(ordering: .relaxed) }

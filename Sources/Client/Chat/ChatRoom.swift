@@ -14,7 +14,8 @@ public final class ChatRoom: Sendable {
     public var name: String { desk.name }
 
     /// What happens in this room from now on; each time it is asked for, a stream of its own. One that is kept and not
-    /// read holds up the room when `Options.eventBuffer` events wait. Ends when the room does.
+    /// read holds up the room, and those on the same connection, when `Options.eventBuffer` events wait. Ends when the room
+    /// does.
     public var events: EventStream<RoomEvent> { desk.listen() }
 
     /// Sends a message: it is queued at once, and sent when there is a connection, behind what was sent before it, until a
@@ -38,9 +39,20 @@ public final class ChatRoom: Sendable {
 
     /// Who is in the room; `limit` cuts the list, not the count.
     public func members(limit: Int? = nil) async throws(RequestFailure) -> MemberList {
-        guard case .members(let list) = try await desk.ask(.members(limit: limit)) else {
+        guard case .members(var list) = try await desk.ask(.members(limit: limit)) else {
             throw .refused("another answer")
         }
+        let most = min(limit ?? .max, ChatClient.listLimit)
+        while let page = list.next, list.userIDs.count < most {
+            let rest = limit.map { $0 - list.userIDs.count }
+            guard case .members(let more) = try await desk.ask(.members(limit: rest, after: page)) else {
+                throw .refused("another answer")
+            }
+            list.userIDs += more.userIDs
+            list.members += more.members
+            list.next = more.userIDs.isEmpty ? nil : more.next
+        }
+        list.next = nil
         return list
     }
 
@@ -65,8 +77,13 @@ public final class ChatRoom: Sendable {
         SharedCounter(desk: desk.document(DocumentKey(name: name, sort: .counter)))
     }
 
+    /// A shared map of the room.
+    public func map(_ name: String) -> SharedMap {
+        SharedMap(desk: desk.document(DocumentKey(name: name, sort: .map)))
+    }
+
     /// Does not wait for the next attempt to connect, and asks for a fresh token where the last was refused; a connection
-    /// that stands is made anew.
+    /// that stands is made anew, for all rooms that are on it.
     public func reconnect() { client.hub.post(.reconnect(room: desk.id)) }
 
     /// Follows the room no longer. What is unsent stays, and goes out when the room is joined again.

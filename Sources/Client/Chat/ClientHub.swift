@@ -15,8 +15,8 @@ enum LoopMessage: Sendable {
     case unsent(Promise<[UnsentMessage], RequestFailure>)
     /// - Parameter failed: it could not be had.
     case token(String?, failed: Bool)
-    case connected(room: Int, number: Int, LinkBox)
-    case connectFailed(room: Int, number: Int, reason: String)
+    case connected(link: Int, number: Int, LinkBox)
+    case connectFailed(link: Int, number: Int, reason: String)
     case close(Promise<Void, RequestFailure>)
 }
 

@@ -1,34 +1,6 @@
 import ConvergeTransport
 import ConvergeWire
 
-/// One followed room in the client's thread: its core and the connection that it has just now.
-final class LoopRoom {
-    let desk: RoomDesk
-    var core: FollowedRoom
-    /// What is to be said first on the connection that is being made.
-    var handshake: ClientHandshake?
-    var connection: ChatConnection?
-    /// What happened in this turn.
-    var events: [RoomEvent] = []
-    var isPaused = false
-    /// Where in `Readiness` its socket is; nil where it has none.
-    var place: Int?
-    /// How many look at each document.
-    var lookers: [DocumentKey: Int] = [:]
-
-    init(desk: RoomDesk, core: FollowedRoom) {
-        self.desk = desk
-        self.core = core
-    }
-
-    /// Ends the connection.
-    func hangUp() {
-        handshake = nil
-        connection?.hangUp()
-        connection = nil
-    }
-}
-
 /// Where tokens come from.
 enum TokenSource: Sendable {
     /// Nil: the servers want none.
@@ -36,37 +8,39 @@ enum TokenSource: Sendable {
     case asked(@Sendable () async throws -> String?)
 }
 
-/// The client's thread: it reads, writes, waits and asks the clocks; what to do is decided by the rooms' cores.
+/// The client's thread: it reads, writes, waits and asks the clocks; what to do is decided by `RoomLinks` and what it has.
 ///
 /// Invariants: nothing in it blocks but the one wait (resolving, connecting and shaking hands are done by threads of
 /// their own, at most `connectors` at once); where a listener's queue is full, the sockets that feed it are not read; the
-/// events of a room are handed out in order.
+/// events of a room are handed out in order. Connecting and reading are in `ClientLoop+Connections.swift`.
 final class ClientLoop {
     private enum Reply {
         case answer(Promise<RoomAnswer, RequestFailure>)
         case write(SendTracker)
     }
 
-    private static let connectors = 4
+    static let connectors = 4
 
-    private let hub: ClientHub
-    private let urls: [ServerURL]
-    private let tokenSource: TokenSource
+    let hub: ClientHub
+    let urls: [ServerURL]
+    let tokenSource: TokenSource
     private let outboxFile: OutboxFile?
-    private var rooms: [LoopRoom] = []
-    private var outbox: Outbox
-    private var tokens = TokenHolder()
+    var links: RoomLinks
+    /// The connections, by the links that they are of.
+    var connections: [Int: LoopLink] = [:]
+    private var rooms: [String: LoopRoom] = [:]
+    var outbox: Outbox
+    var tokens = TokenHolder()
     private var trackers: [String: SendTracker] = [:]
     private var replies: [Int: Reply] = [:]
     private var nextReply = 0
-    private var connects: [(room: Int, number: Int, server: Int)] = []
-    private var connecting = 0
+    var connects: [(link: Int, number: Int, server: Int)] = []
+    var connecting = 0
     private var events: [ClientEvent] = []
     /// Keys of messages that need not be kept any longer.
     private var finished: [String] = []
     private var isFileFailing = false
     private var readiness = Readiness()
-    private var generator: SeededGenerator
     private var closing: [Promise<Void, RequestFailure>] = []
     private var isClosing = false
 
@@ -78,7 +52,11 @@ final class ClientLoop {
         self.urls = urls
         tokenSource = token
         self.outboxFile = outboxFile
-        generator = SeededGenerator(seed: SecureRandom.word())
+        var generator = SeededGenerator(seed: SecureRandom.word())
+        var linkOptions = RoomLink.Options()
+        linkOptions.reconnect = hub.options.reconnect
+        linkOptions.session = hub.options.session
+        links = RoomLinks(urls: urls, options: linkOptions, generator: SeededGenerator(seed: generator.next()))
         var options = hub.options.outbox
         // Counted already where they are sent.
         options.limit = .max
@@ -92,20 +70,20 @@ final class ClientLoop {
         while true {
             let now = SystemClock.monotonic()
             for message in hub.take() { handle(message, at: now) }
-            for room in rooms {
-                if room.isPaused { room.core.paused(at: now) }
-                step(room, at: now) { room, effects in room.core.tick(at: now, &outbox, into: &effects) }
+            for (id, connection) in connections where connection.isPaused {
+                step(id, at: now) { link, _, _ in link.paused(at: now) }
             }
+            act(at: now) { links, outbox, effects in links.tick(at: now, &outbox, into: &effects) }
             startConnecting()
-            for room in rooms where !(room.connection?.flush() ?? true) { broken(room, buffer, at: now) }
+            flush(buffer, at: now)
             handOut()
             if isClosing { return finish() }
             wait(at: now)
             let later = SystemClock.monotonic()
-            for room in rooms {
-                guard let place = room.place, !room.isPaused else { continue }
-                if readiness.isReadable(place) || room.connection?.mayHaveMore ?? false {
-                    receive(room, buffer, at: later)
+            for link in connections.values {
+                guard let place = link.place, !link.isPaused else { continue }
+                if readiness.isReadable(place) || link.connection?.mayHaveMore ?? false {
+                    receive(link, buffer, at: later)
                 }
             }
         }
@@ -113,18 +91,17 @@ final class ClientLoop {
 
     private func wait(at now: UInt64) {
         let isFull = hub.events.isFull
-        var wait = UInt64.max
+        let tick = links.nextTick(outbox)
+        var wait = tick == .max ? UInt64.max : tick > now ? tick - now : 0
         readiness.clear()
         let waker = readiness.add(hub.wakeUp.descriptor, reads: true, writes: false)
-        for room in rooms {
-            room.isPaused = isFull || room.desk.isFull
-            let tick = room.core.nextTick(outbox)
-            if tick < .max { wait = min(wait, tick > now ? tick - now : 0) }
-            room.place = nil
-            guard let descriptor = room.connection?.descriptor else { continue }
-            let writes = room.connection?.wantsWrite ?? false
-            room.place = readiness.add(descriptor, reads: !room.isPaused, writes: writes)
-            if !room.isPaused, room.connection?.mayHaveMore ?? false { wait = 0 }
+        for link in connections.values {
+            link.place = nil
+            guard let descriptor = link.connection?.descriptor else { continue }
+            link.isPaused = isFull || links.rooms(on: link.id).contains { rooms[$0]?.desk.isFull ?? false }
+            let writes = link.connection?.wantsWrite ?? false
+            link.place = readiness.add(descriptor, reads: !link.isPaused, writes: writes)
+            if !link.isPaused, link.connection?.mayHaveMore ?? false { wait = 0 }
         }
         readiness.wait(nanoseconds: wait)
         if readiness.isReadable(waker) { hub.wakeUp.silence() }
@@ -132,25 +109,28 @@ final class ClientLoop {
 
     // MARK: Messages
 
-    private func room(_ id: Int) -> LoopRoom? { rooms.first { $0.desk.id == id } }
+    private func room(_ id: Int) -> LoopRoom? { rooms.values.first { $0.desk.id == id } }
 
     private func handle(_ message: LoopMessage, at now: UInt64) {
         switch message {
         case .join(let desk): join(desk, at: now)
         case .leave(let id):
-            guard let room = room(id) else { return }
-            step(room, at: now) { room, effects in room.core.leave(at: now, &outbox, into: &effects) }
+            guard let name = room(id)?.desk.name else { return }
+            act(at: now) { links, outbox, effects in links.leave(name, at: now, &outbox, into: &effects) }
         case .reconnect(let id):
-            guard let room = room(id) else { return }
-            step(room, at: now) { room, effects in room.core.reconnect(at: now, &outbox, into: &effects) }
+            step(room(id), at: now) { link, room, outbox, effects in
+                link.reconnect(room, at: now, &outbox, into: &effects)
+            }
         case .send(let message, let tracker):
             outbox.restore(message)
             trackers[message.key] = tracker
-            guard let room = rooms.first(where: { $0.desk.name == message.room }) else { return }
+            guard let room = rooms[message.room] else { return }
             tell(room, .sending(key: message.key, .queued))
-            step(room, at: now) { room, effects in room.core.pump(at: now, &outbox, into: &effects) }
+            step(room, at: now) { link, room, outbox, effects in
+                link.pump(room, at: now, &outbox, into: &effects)
+            }
         case .ask(let request, let id, let promise):
-            let asked = id.map { room($0) } ?? rooms.first { $0.core.isLive }
+            let asked = id.map { room($0) } ?? links.liveRoom.flatMap { rooms[$0] }
             guard let asked else { return promise.resolve(.failure(id == nil ? .notConnected : .closed)) }
             ask(asked, request, .answer(promise), at: now)
         case .write(let request, let id, let tracker):
@@ -161,21 +141,21 @@ final class ClientLoop {
             guard let room = room(id) else { return }
             room.lookers[key, default: 0] += 1
             guard room.lookers[key] == 1 else { return }
-            step(room, at: now) { room, effects in room.core.follow(key, into: &effects) }
+            step(room, at: now) { link, room, outbox, effects in
+                link.follow(key, in: room, at: now, &outbox, into: &effects)
+            }
         case .unfollow(let id, let key):
             guard let room = room(id), let count = room.lookers[key] else { return }
             room.lookers[key] = count > 1 ? count - 1 : nil
-            if count == 1 { room.core.unfollow(key) }
+            guard count == 1 else { return }
+            step(room, at: now) { link, room, _, _ in link.unfollow(key, in: room) }
         case .unsent(let promise):
             promise.resolve(.success(outbox.rooms.flatMap { outbox.messages(in: $0) }))
         case .token(let token, let failed): take(token, failed: failed, at: now)
         case .connected(let id, let number, let box): connected(id, number, box, at: now)
         case .connectFailed(let id, let number, let reason):
             connecting -= 1
-            guard let room = room(id) else { return }
-            step(room, at: now) { room, effects in
-                room.core.connectFailed(number, reason, at: now, into: &effects)
-            }
+            step(id, at: now) { link, _, effects in link.connectFailed(number, reason, at: now, into: &effects) }
         case .close(let promise):
             closing.append(promise)
             isClosing = true
@@ -183,157 +163,58 @@ final class ClientLoop {
     }
 
     private func join(_ desk: RoomDesk, at now: UInt64) {
-        var options = FollowedRoom.Options()
-        options.reconnect = hub.options.reconnect
-        options.session = hub.options.session
-        // Rooms begin with the same server: a client's sessions are on one node as long as that is there.
-        let core = FollowedRoom(
-            room: desk.name, urls: urls, options: options, generator: SeededGenerator(seed: generator.next()))
-        let room = LoopRoom(desk: desk, core: core)
-        rooms.append(room)
+        let room = LoopRoom(desk: desk)
+        rooms[desk.name] = room
         for message in outbox.messages(in: desk.name) { tell(room, .sending(key: message.key, .queued)) }
-        step(room, at: now) { room, effects in room.core.start(at: now, into: &effects) }
+        act(at: now) { links, outbox, effects in links.join(desk.name, at: now, &outbox, into: &effects) }
     }
 
     private func ask(_ room: LoopRoom, _ request: RoomRequest, _ reply: Reply, at now: UInt64) {
         nextReply += 1
         replies[nextReply] = reply
-        step(room, at: now) { room, effects in
-            room.core.request(nextReply, request, outbox, into: &effects)
-        }
-    }
-
-    // MARK: Connections
-
-    private func take(_ token: String?, failed: Bool, at now: UInt64) {
-        let waiting = failed ? tokens.failed() : tokens.came(token)
-        for id in waiting {
-            guard let room = room(id) else { continue }
-            step(room, at: now) { room, effects in
-                if failed {
-                    // Not its own words: somebody may have put the token into them.
-                    room.core.tokenFailed("the token could not be had", at: now, into: &effects)
-                } else {
-                    room.core.take(token: tokens.number, at: now, into: &effects)
-                }
-            }
-        }
-    }
-
-    private func wantToken(_ room: LoopRoom, refused: Int?, at now: UInt64) {
-        let seconds = Double(SystemClock.wallMilliseconds()) / 1_000
-        let (isThere, mustAsk) = tokens.want(for: room.desk.id, refused: refused, at: seconds)
-        if isThere {
-            step(room, at: now) { room, effects in
-                room.core.take(token: tokens.number, at: now, into: &effects)
-            }
-        } else if mustAsk {
-            switch tokenSource {
-            case .fixed(let token): hub.post(.token(token, failed: false))
-            case .asked(let ask):
-                // Every room waits for it.
-                Task(priority: .high) { [hub] in
-                    do {
-                        hub.post(.token(try await ask(), failed: false))
-                    } catch {
-                        hub.post(.token(nil, failed: true))
-                    }
-                }
-            }
-        }
-    }
-
-    private func connect(_ room: LoopRoom, _ number: Int, _ server: Int, _ cursor: String?, at now: UInt64) {
-        let key = Base64.encode(SecureRandom.bytes(16))
-        var sha1 = Digester.sha1()
-        let accept = Base64.encode(
-            (key + Array(UpgradeRequest.acceptSuffix.description.utf8)).withUnsafeBytes { sha1.hash($0) })
-        guard
-            let handshake = ClientHandshake(
-                url: urls[server], room: room.desk.name, cursor: cursor, token: tokens.token, key: key, accept: accept)
-        else {
-            step(room, at: now) { room, effects in
-                room.core.connectFailed(
-                    number, "the token has characters that no token has", at: now, into: &effects)
-            }
-            return
-        }
-        room.handshake = handshake
-        connects.append((room.desk.id, number, server))
-    }
-
-    /// Starts as many of the waiting connections as may be made at once.
-    private func startConnecting() {
-        while connecting < Self.connectors, !connects.isEmpty {
-            let (id, number, server) = connects.removeFirst()
-            guard let room = room(id), room.core.number == number else { continue }
-            connecting += 1
-            let (url, options) = (urls[server], hub.options)
-            do throws(SystemError) {
-                let thread = try WorkerThread(name: "chat-connect") { [hub] in
-                    do throws(ServerLink.Failure) {
-                        let link = try ServerLink.connect(
-                            to: url, authorityFile: options.authorityFile, timeout: options.connectTimeout)
-                        hub.post(.connected(room: id, number: number, LinkBox(link)))
-                    } catch {
-                        hub.post(.connectFailed(room: id, number: number, reason: error.message))
-                    }
-                }
-                thread.detach()
-            } catch {
-                hub.post(.connectFailed(room: id, number: number, reason: error.description))
-            }
-        }
-    }
-
-    private func connected(_ id: Int, _ number: Int, _ box: LinkBox, at now: UInt64) {
-        connecting -= 1
-        guard let room = room(id), room.core.connected(number, at: now), let handshake = room.handshake else { return }
-        room.handshake = nil
-        guard let link = box.take() else { return }
-        room.connection = ChatConnection(ConnectionMachine(handshake: handshake), over: link)
-    }
-
-    private func receive(_ room: LoopRoom, _ buffer: UnsafeMutableRawBufferPointer, at now: UInt64) {
-        let number = room.core.number
-        guard let happened = room.connection?.receive(buffer) ?? nil else { return }
-        room.core.heard(at: now)
-        step(room, at: now) { room, effects in
-            for event in happened { room.core.handle(event, of: number, at: now, &outbox, into: &effects) }
-        }
-    }
-
-    /// The socket takes nothing any more: what it still has to say comes first.
-    private func broken(_ room: LoopRoom, _ buffer: UnsafeMutableRawBufferPointer, at now: UInt64) {
-        let number = room.core.number
-        for _ in 0..<16 where room.core.number == number { receive(room, buffer, at: now) }
-        guard room.core.number == number, let happened = room.connection?.endOfStream() else { return }
-        step(room, at: now) { room, effects in
-            for event in happened { room.core.handle(event, of: number, at: now, &outbox, into: &effects) }
+        let id = nextReply
+        step(room, at: now) { link, room, outbox, effects in
+            link.request(id, request, in: room, at: now, &outbox, into: &effects)
         }
     }
 
     // MARK: Effects
 
-    private func step(_ room: LoopRoom, at now: UInt64, _ body: (LoopRoom, inout [FollowedRoom.Effect]) -> Void) {
-        var effects: [FollowedRoom.Effect] = []
-        body(room, &effects)
-        for effect in effects { carryOut(effect, room, at: now) }
+    /// Lets the links do something, and does what they want.
+    private func act(at now: UInt64, _ body: (inout RoomLinks, inout Outbox, inout [RoomLinks.Effect]) -> Void) {
+        var effects: [RoomLinks.Effect] = []
+        body(&links, &outbox, &effects)
+        for effect in effects { carryOut(effect.effect, of: effect.link, at: now) }
     }
 
-    private func carryOut(_ effect: FollowedRoom.Effect, _ room: LoopRoom, at now: UInt64) {
+    /// Lets one link do something.
+    func step(_ id: Int, at now: UInt64, _ body: (inout RoomLink, inout Outbox, inout [RoomLink.Effect]) -> Void) {
+        act(at: now) { links, outbox, effects in links.step(id, at: now, &outbox, into: &effects, body) }
+    }
+
+    /// Lets the link that a room is on do something for it.
+    private func step(
+        _ room: LoopRoom?, at now: UInt64,
+        _ body: (inout RoomLink, String, inout Outbox, inout [RoomLink.Effect]) -> Void
+    ) {
+        guard let name = room?.desk.name, let id = links.home(of: name) else { return }
+        step(id, at: now) { link, outbox, effects in body(&link, name, &outbox, &effects) }
+    }
+
+    private func carryOut(_ effect: RoomLink.Effect, of id: Int, at now: UInt64) {
         switch effect {
-        case .wantToken(let refused): wantToken(room, refused: refused, at: now)
-        case .connect(let number, let server, let cursor): connect(room, number, server, cursor, at: now)
-        case .send(let command): room.connection?.send(command)
-        case .ping(let number): room.connection?.ping(number)
-        case .close: room.hangUp()
-        case .event(let event): tell(room, event)
+        case .wantToken(let refused): wantToken(id, refused: refused, at: now)
+        case .connect(let number, let server, let room, let cursor):
+            connect(id, number, server, room, cursor, at: now)
+        case .send(let command): connections[id]?.connection?.send(command)
+        case .ping(let number): connections[id]?.connection?.ping(number)
+        case .close: connections.removeValue(forKey: id)?.hangUp()
+        case .event(let event, let room): if let room = rooms[room] { tell(room, event) }
         case .answer(let id, let answer): reply(id, .success(answer))
         case .failed(let id, let failure): reply(id, .failure(failure))
         case .sending(let key, let state): sending(key, state)
-        case .document(let key, let content): room.desk.put(key, content)
-        case .end: end(room)
+        case .document(let key, let content, let room): rooms[room]?.desk.put(key, content)
+        case .end(_, let room): end(room)
         }
     }
 
@@ -366,10 +247,10 @@ final class ClientLoop {
     }
 
     /// The room is over: nothing happens in it any more.
-    private func end(_ room: LoopRoom) {
+    private func end(_ name: String) {
+        guard let room = rooms.removeValue(forKey: name) else { return }
         // Its messages stay, for when it is joined again; whoever waits for them waits for nothing now.
         for message in outbox.messages(in: room.desk.name) { trackers.removeValue(forKey: message.key)?.fail(.closed) }
-        rooms.removeAll { $0 === room }
         hub.forget(room.desk)
         room.desk.put(room.events)
         room.events = []
@@ -379,7 +260,7 @@ final class ClientLoop {
     private func handOut() {
         hub.events.put(events)
         events.removeAll(keepingCapacity: true)
-        for room in rooms {
+        for room in rooms.values {
             room.desk.put(room.events)
             room.events.removeAll(keepingCapacity: true)
         }
@@ -396,7 +277,7 @@ final class ClientLoop {
         } catch {
             guard !isFileFailing else { return }
             isFileFailing = true
-            for room in rooms {
+            for room in rooms.values {
                 tell(room, .complaint("stored messages can't be taken out of the outbox's file: \(error.reason)"))
             }
         }
@@ -406,8 +287,8 @@ final class ClientLoop {
 
     private func finish() {
         let now = SystemClock.monotonic()
-        for room in rooms {
-            step(room, at: now) { room, effects in room.core.leave(at: now, &outbox, into: &effects) }
+        for name in rooms.keys {
+            act(at: now) { links, outbox, effects in links.leave(name, at: now, &outbox, into: &effects) }
         }
         handOut()
         for message in hub.close() {

@@ -105,3 +105,48 @@ public struct SharedCounter: Sendable {
         if case .counter(let value) = content { value } else { nil }
     }
 }
+
+/// Fields with a value each, which all of a room share. Of values that were written to one field at once the latest counts;
+/// one that was written while somebody else, who had not seen it, took the field away stands.
+///
+/// It follows the room as long as this value, or a sequence of its values, is kept. Servers of builds that know no maps
+/// leave it unknown.
+public struct SharedMap: Sendable {
+    let desk: DocumentDesk
+
+    public var name: String { desk.key.name }
+
+    /// The fields, sorted by the bytes of their names; nil until the first answer has come. While there is no connection,
+    /// what was there last.
+    public var fields: [MapField]? { Self.fields(of: desk.content) }
+
+    /// What stands under a field; nil where nothing does, or it is not known yet. O(n).
+    public subscript(field: String) -> SharedValue? {
+        fields?.first { $0.name.utf8.elementsEqual(field.utf8) }?.value
+    }
+
+    /// The fields now, where they are known, and after each change. Changes that come faster than they are taken are
+    /// taken together. Ends with the room.
+    public var values: EventStream<[MapField]> { desk.values { Self.fields(of: $0) } }
+
+    /// Writes a field. It can be repeated without harm where nobody knows whether it was stored.
+    @discardableResult
+    public func set(_ field: String, to value: SharedValue) throws(SendFailure) -> Sending {
+        guard value.isWritable else { throw .refused("the value is no JSON, or is null or a text written as JSON") }
+        return try desk.write(.mapSet(field, value, doc: name))
+    }
+
+    /// Writes a text into a field.
+    @discardableResult
+    public func set(_ field: String, to text: String) throws(SendFailure) -> Sending { try set(field, to: .text(text)) }
+
+    /// Takes a field away, as far as the node has seen it.
+    @discardableResult
+    public func remove(_ field: String) throws(SendFailure) -> Sending {
+        try desk.write(.mapSet(field, nil, doc: name))
+    }
+
+    private static func fields(of content: DocumentContent?) -> [MapField]? {
+        if case .map(let fields) = content { fields } else { nil }
+    }
+}

@@ -6,8 +6,8 @@ import ConvergeWire
 /// follows it; after the connection's end no event follows, and the end is told once.
 public struct ConnectionMachine: ~Copyable {
     public enum Event: Hashable, Sendable {
-        /// The handshake is done.
-        case opened
+        /// The handshake is done, and this is what is spoken.
+        case opened(ProtocolGeneration)
         case chat(ChatEvent)
         /// A frame that isn't a chat event; the connection goes on.
         case unreadable
@@ -103,16 +103,17 @@ public struct ConnectionMachine: ~Copyable {
             case .needMore: break
             case .malformed: end(.notWebSocket("what answers there is not an HTTP server"), &events)
             case .response(let head):
-                if let refused = handshake.judge(head) {
+                switch handshake.judge(head) {
+                case .ended(let refused):
                     guard !handshake.isSecure, var refusal = PlainRefusal(head) else {
                         end(refused, &events)
                         break
                     }
                     refusal.take(UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(bytes)[consumed...]))
                     settle(refusal, refused, &events)
-                } else {
+                case .open(let generation):
                     phase = .open
-                    events.append(.opened)
+                    events.append(.opened(generation))
                     readFrames(UnsafeMutableRawBufferPointer(rebasing: bytes[consumed...]), &events)
                 }
             }

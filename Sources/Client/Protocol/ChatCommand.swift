@@ -23,8 +23,17 @@ public struct ChatCommand: Hashable, Sendable {
     public var amount: Int?
     /// For `crdt_lww_set`: the body is null, which clears the register.
     public var clears = false
-    /// For `resume`.
+    /// For `resume` and `subscribe`.
     public var cursor: VersionVector?
+    /// For `subscribe`; false: to read without being seen.
+    public var member: Bool?
+    /// For a question that is answered in pages: where the page before said to go on.
+    public var page: String?
+    /// For `doc` and `doc_get`, which are about documents of any kind.
+    public var kind: String?
+    public var operation: String?
+    public var field: String?
+    public var value: SharedValue?
 
     public init(type: String, room: String? = nil, body: String? = nil, doc: String? = nil, ref: String? = nil) {
         self.type = type
@@ -41,15 +50,20 @@ public struct ChatCommand: Hashable, Sendable {
     }
 
     public static func join(_ room: String, ref: String? = nil) -> Self { .init(type: "join", room: room, ref: ref) }
-    public static func rooms(ref: String? = nil) -> Self { .init(type: "rooms", ref: ref) }
+    public static func rooms(after page: String? = nil, ref: String? = nil) -> Self {
+        var command = ChatCommand(type: "rooms", ref: ref)
+        command.page = page
+        return command
+    }
     public static func documents(ref: String? = nil) -> Self { .init(type: "docs", ref: ref) }
 
     public static func users(
-        room: String? = nil, detail: Bool? = nil, limit: Int? = nil, ref: String? = nil
+        room: String? = nil, detail: Bool? = nil, limit: Int? = nil, after page: String? = nil, ref: String? = nil
     ) -> Self {
         var command = ChatCommand(type: "users", room: room, ref: ref)
         command.detail = detail
         command.limit = limit
+        command.page = page
         return command
     }
 
@@ -68,6 +82,17 @@ public struct ChatCommand: Hashable, Sendable {
         return command
     }
 
+    /// Second generation: the room's frames from the cursor on, or from now where there is none.
+    public static func subscribe(_ room: String, from cursor: VersionVector? = nil, ref: String? = nil) -> Self {
+        var command = ChatCommand(type: "subscribe", room: room, ref: ref)
+        command.cursor = cursor
+        return command
+    }
+
+    public static func unsubscribe(_ room: String, ref: String? = nil) -> Self {
+        .init(type: "unsubscribe", room: room, ref: ref)
+    }
+
     /// Appends the JSON text. O(n).
     public func encode(into buffer: inout ByteBuffer) {
         buffer.append("{\"type\":")
@@ -77,13 +102,21 @@ public struct ChatCommand: Hashable, Sendable {
         if clears { buffer.append(",\"body\":null") }
         append(",\"doc\":", doc, &buffer)
         append(",\"before\":", before?.text.string, &buffer)
-        append(",\"after\":", after?.text.string, &buffer)
+        append(",\"after\":", after?.text.string ?? page, &buffer)
+        append(",\"kind\":", kind, &buffer)
+        append(",\"op\":", operation, &buffer)
+        append(",\"field\":", field, &buffer)
         append(",\"ref\":", ref, &buffer)
         append(",\"key\":", key, &buffer)
         append(",\"limit\":", limit, &buffer)
         append(",\"copies\":", copies, &buffer)
         append(",\"amount\":", amount, &buffer)
-        if let detail { buffer.append(detail ? ",\"detail\":true" : ",\"detail\":false") }
+        append(",\"detail\":", detail, &buffer)
+        append(",\"member\":", member, &buffer)
+        if let value {
+            buffer.append(",\"value\":")
+            value.append(to: &buffer)
+        }
         if let cursor {
             buffer.append(",\"cursor\":")
             cursor.appendCursor(to: &buffer)
@@ -101,6 +134,12 @@ public struct ChatCommand: Hashable, Sendable {
         guard let value else { return }
         buffer.append(name)
         buffer.appendDecimal(value)
+    }
+
+    private func append(_ name: StaticString, _ value: Bool?, _ buffer: inout ByteBuffer) {
+        guard let value else { return }
+        buffer.append(name)
+        buffer.append(value ? "true" : "false")
     }
 }
 

@@ -8,7 +8,8 @@ public enum ChatEvent: Hashable, Sendable {
     case message(ChatLine)
     /// Somebody joined or left.
     case system(ChatLine)
-    case rooms([String], ref: String?)
+    /// - Parameter next: where the next page goes on; nil where this is the last.
+    case rooms([String], next: String? = nil, ref: String?)
     case users(MemberList, ref: String?)
     /// Messages and system events, oldest first: asked for, or a page of a resume.
     case history(HistoryFrame)
@@ -17,8 +18,14 @@ public enum ChatEvent: Hashable, Sendable {
     /// A write is stored durably.
     case ack(Receipt, ref: String?)
     case joined(room: String, cursor: VersionVector?, ref: String?)
+    /// Second generation: the room's frames follow, those that were missed first.
+    case subscribed(Subscribed)
+    /// Second generation: no more of the room's frames follow.
+    case unsubscribed(Unsubscribed)
+    /// Second generation: what of its rooms a session has been shown, at least.
+    case cursors([RoomCursor])
     case documents([DocumentName], room: String, ref: String?)
-    case error(String, ref: String?)
+    case error(ServerError)
     case document(DocumentEvent)
     /// A kind that this client doesn't know; newer servers may have such.
     case unknown(type: String, ref: String?)
@@ -26,30 +33,43 @@ public enum ChatEvent: Hashable, Sendable {
     /// What the request that this answers was marked with.
     public var ref: String? {
         switch self {
-        case .rooms(_, let ref), .users(_, let ref), .ack(_, let ref), .joined(_, _, let ref),
-            .documents(_, _, let ref), .error(_, let ref), .unknown(_, let ref):
+        case .rooms(_, _, let ref), .users(_, let ref), .ack(_, let ref), .joined(_, _, let ref),
+            .documents(_, _, let ref), .unknown(_, let ref):
             ref
         case .history(let page): page.ref
         case .resumed(let end): end.ref
+        case .subscribed(let beginning): beginning.ref
+        case .unsubscribed(let end): end.ref
+        case .error(let error): error.ref
         case .document(let event): event.ref
-        case .welcome, .message, .system: nil
+        case .welcome, .message, .system, .cursors: nil
         }
     }
 }
 
-/// The beginning of a session: in which room, as whom, and from where its live frames begin.
+/// The beginning of a session: as whom, and in the first generation in which room, and from where its live frames begin.
 public struct Welcome: Hashable, Sendable {
+    /// Empty in the second generation.
     public var room: String
     public var userID: String
     public var displayName: String
-    /// Nil from servers that can't resume.
+    /// Nil from servers that can't resume, and in the second generation.
     public var cursor: VersionVector?
+    /// The replica that serves, as 16 hexadecimal digits; nil in the first generation, and while it is not known.
+    public var node: String?
+    /// How many rooms a session may have at once; nil where the server does not say.
+    public var roomLimit: Int?
 
-    public init(room: String, userID: String, displayName: String, cursor: VersionVector? = nil) {
+    public init(
+        room: String = "", userID: String, displayName: String, cursor: VersionVector? = nil, node: String? = nil,
+        roomLimit: Int? = nil
+    ) {
         self.room = room
         self.userID = userID
         self.displayName = displayName
         self.cursor = cursor
+        self.node = node
+        self.roomLimit = roomLimit
     }
 }
 
@@ -139,6 +159,8 @@ public struct MemberList: Hashable, Sendable {
     public var count: Int
     /// The same users with what is known of them, where that was asked for.
     public var members: [Member]
+    /// Where the next page goes on; nil where this is the last.
+    var next: String?
 
     public init(room: String, userIDs: [String], count: Int? = nil, members: [Member] = []) {
         self.room = room

@@ -1,11 +1,21 @@
 import ConvergeCRDT
 import ConvergeWire
 
-/// The kinds of shared documents. A set, a register and a counter of one name are three documents.
+/// The kinds of shared documents. A set, a register, a counter and a map of one name are four documents.
 public enum DocumentSort: String, Hashable, Sendable, CaseIterable {
     case set = "orset"
     case register = "lww"
     case counter
+    case map
+
+    /// As the list of a room's documents calls it, and as the frames do that are the same for all kinds.
+    init?(wire word: String) {
+        switch word {
+        case "set": self = .set
+        case "register": self = .register
+        default: self.init(rawValue: word)
+        }
+    }
 }
 
 /// A document of a room, as `documents()` lists it.
@@ -21,8 +31,11 @@ public struct DocumentName: Hashable, Sendable {
 }
 
 /// A document was changed, or asked for.
+///
+/// It is the same whichever frame told it: what comes as `doc` or `doc_value` of a set, a register or a counter has the type
+/// that the kind's own frames have.
 public struct DocumentEvent: Hashable, Sendable {
-    /// As on the wire: `crdt_orset_added`, `crdt_lww_value` …
+    /// `crdt_orset_added`, `crdt_lww_value` …; of maps, which have no frames of their own, `doc` and `doc_value`.
     public var type: String
     public var room: String
     public var document: String
@@ -36,6 +49,14 @@ public struct DocumentEvent: Hashable, Sendable {
     public var amount: Int?
     /// What a counter stands at.
     public var value: Int?
+    /// Of a map's change: which field.
+    public var field: String?
+    /// Of a map's change: what stands there now; nil where the field is gone.
+    public var fieldValue: SharedValue?
+    /// A map's fields, sorted by the bytes of their names.
+    public var fields: [MapField] = []
+    /// Where the next page of what was asked for goes on; nil where this is the last.
+    var next: String?
     public var id: String
     public var timestamp: String
     public var position: Position?

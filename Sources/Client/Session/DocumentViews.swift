@@ -10,6 +10,8 @@ enum DocumentContent: Hashable, Sendable {
     case set([String])
     case register(String?)
     case counter(Int)
+    /// Sorted by the bytes of the names.
+    case map([MapField])
 }
 
 /// The documents of a room that somebody here looks at, as the room shows them.
@@ -17,7 +19,8 @@ enum DocumentContent: Hashable, Sendable {
 /// A core. Invariant: once all has come that the node has sent, a view holds what the document holds there. That needs no
 /// merging: a node shows of each change its effect (docs/protocol.md, "Documents"), and answers about documents stand in
 /// one order with these. So a view is asked for once, then follows, and is asked for again when something was missed: after
-/// a resume, and where a counter's change comes without its value. (To a client that reads too slowly an answer may come
+/// a resume, and where a counter's change comes without its value. An answer may come in pages, all of one moment: where the
+/// document changed between two of them the server says `conflict`, and it is read from the beginning. (To a client that reads too slowly an answer may come
 /// before changes that it has in it already; these are shown again then, and end where the answer was.)
 struct DocumentViews: Sendable {
     private struct View {
@@ -26,17 +29,25 @@ struct DocumentViews: Sendable {
         var asked: String?
         /// What comes back is out of date already, or was refused for now.
         var isStale = false
+        /// The pages that have come of the answer.
+        var pages: DocumentContent?
+        /// The server knows no such documents: asked for again over the next connection.
+        var isUnknownThere = false
     }
 
     private var views: [DocumentKey: View] = [:]
     /// In the order in which they came, which is that of asking.
     private var order: [DocumentKey] = []
+    /// Tells the refs from those of other rooms.
+    private let number: Int
     private var counter = 0
     /// Nothing that was refused is asked for again before.
     private(set) var retryAt: UInt64 = .max
 
     static let limit = 1_000
     private static let patience: UInt64 = 1_000_000_000
+
+    init(number: Int = 0) { self.number = number }
 
     /// False where there are as many as may be.
     mutating func follow(_ key: DocumentKey) -> Bool {
@@ -54,7 +65,11 @@ struct DocumentViews: Sendable {
 
     /// Nothing that was asked for will be answered.
     mutating func connectionLost() {
-        for key in order { views[key]?.asked = nil }
+        for key in order {
+            views[key]?.asked = nil
+            views[key]?.pages = nil
+            views[key]?.isUnknownThere = false
+        }
         retryAt = .max
     }
 
@@ -76,21 +91,32 @@ struct DocumentViews: Sendable {
     }
 
     private mutating func ask(_ key: DocumentKey) -> ChatCommand? {
-        guard views[key]?.asked == nil else {
+        guard let view = views[key], !view.isUnknownThere else { return nil }
+        guard view.asked == nil else {
             views[key]?.isStale = true
             return nil
         }
-        counter += 1
-        let ref = "d\(counter)"
-        views[key]?.asked = ref
         views[key]?.isStale = false
+        return question(key, after: nil)
+    }
+
+    /// The question that every server knows, as far as there is one.
+    private mutating func question(_ key: DocumentKey, after page: String?) -> ChatCommand {
+        counter += 1
+        let ref = "d\(number).\(counter)"
+        views[key]?.asked = ref
+        if page == nil { views[key]?.pages = nil }
         let type =
             switch key.sort {
             case .set: "crdt_orset_values"
             case .register: "crdt_lww_get"
             case .counter: "crdt_counter_get"
+            case .map: "doc_get"
             }
-        return ChatCommand(type: type, doc: key.name, ref: ref)
+        var command = ChatCommand(type: type, doc: key.name, ref: ref)
+        if key.sort == .map { command.kind = "map" }
+        command.page = page
+        return command
     }
 
     /// It answers one of the questions here, and nobody else's.
@@ -100,23 +126,36 @@ struct DocumentViews: Sendable {
     }
 
     /// Takes an `error`; true where it answers one of the questions here.
-    mutating func refused(_ ref: String, at now: UInt64) -> Bool {
-        guard let key = order.first(where: { views[$0]?.asked == ref }) else { return false }
+    mutating func refused(_ error: ServerError, at now: UInt64) -> Bool {
+        guard let ref = error.ref, let key = order.first(where: { views[$0]?.asked == ref }) else { return false }
         views[key]?.asked = nil
-        views[key]?.isStale = true
-        retryAt = min(retryAt, now + Self.patience)
+        views[key]?.pages = nil
+        if error.code == "unknown_type" {
+            views[key]?.isUnknownThere = true
+        } else {
+            views[key]?.isStale = true
+            retryAt = min(retryAt, now + Self.patience)
+        }
         return true
     }
 
     /// Takes an event of the room: the view that changed, if any did, and what to ask for because of it.
     mutating func handle(_ event: DocumentEvent) -> (changed: (DocumentKey, DocumentContent)?, ask: ChatCommand?) {
         guard let key = Self.key(of: event), let view = views[key] else { return (nil, nil) }
-        if let ref = event.ref, ref == view.asked { views[key]?.asked = nil }
+        let isAnswer = event.ref != nil && event.ref == view.asked
+        if isAnswer { views[key]?.asked = nil }
         let content: DocumentContent
         switch (event.type, view.content) {
-        case ("crdt_orset_values", _): content = .set(event.items)
+        case ("crdt_orset_values", _): content = .set(Self.sorted(event.items))
         case ("crdt_lww_value", _): content = .register(event.body)
         case ("crdt_counter_value", _): content = .counter(event.value ?? 0)
+        case ("doc_value", _):
+            let pages = Self.joined(isAnswer ? view.pages : nil, event.fields)
+            if isAnswer, let next = event.next {
+                views[key]?.pages = pages
+                return (nil, question(key, after: next))
+            }
+            content = pages
         // Until the answer has come, which has these in it.
         case (_, nil): return (nil, nil)
         case ("crdt_orset_added", .set(let items)): content = .set(Self.adding(event.body ?? "", to: items))
@@ -125,6 +164,7 @@ struct DocumentViews: Sendable {
         case ("crdt_counter_changed", _):
             guard let value = event.value else { return (nil, ask(key)) }
             content = .counter(value)
+        case ("doc", .map(let fields)): content = .map(Self.changing(fields, event.field ?? "", event.fieldValue))
         default: return (nil, nil)
         }
         let isStale = views[key]?.isStale ?? false
@@ -140,34 +180,65 @@ struct DocumentViews: Sendable {
         case _ where event.type.hasPrefix("crdt_orset_"): sort = .set
         case _ where event.type.hasPrefix("crdt_lww_"): sort = .register
         case _ where event.type.hasPrefix("crdt_counter_"): sort = .counter
+        case "doc", "doc_value": sort = .map
         default: return nil
         }
         return DocumentKey(name: event.document, sort: sort)
     }
 
+    // MARK: Lists in the order of their bytes
+
     private static func adding(_ element: String, to items: [String]) -> [String] {
-        let at = place(of: element, in: items)
-        if at < items.count, items[at].utf8.elementsEqual(element.utf8) { return items }
+        let (at, isThere) = place(of: element, in: items) { $0 }
+        if isThere { return items }
         var items = items
         items.insert(element, at: at)
         return items
     }
 
     private static func removing(_ element: String, from items: [String]) -> [String] {
-        let at = place(of: element, in: items)
-        guard at < items.count, items[at].utf8.elementsEqual(element.utf8) else { return items }
+        let (at, isThere) = place(of: element, in: items) { $0 }
+        guard isThere else { return items }
         var items = items
         items.remove(at: at)
         return items
     }
 
+    /// - Parameter value: nil: the field is gone.
+    private static func changing(_ fields: [MapField], _ name: String, _ value: SharedValue?) -> [MapField] {
+        let (at, isThere) = place(of: name, in: fields, \.name)
+        var fields = fields
+        switch (value, isThere) {
+        case (let value?, true): fields[at].value = value
+        case (let value?, false): fields.insert(MapField(name, value), at: at)
+        case (nil, true): fields.remove(at: at)
+        case (nil, false): break
+        }
+        return fields
+    }
+
+    private static func joined(_ before: DocumentContent?, _ page: [MapField]) -> DocumentContent {
+        guard case .map(let fields) = before else { return .map(page) }
+        return .map(fields + page)
+    }
+
+    /// A node sorts elements by what it keeps of them: those that are no strings, shown as their JSON, come first there.
+    private static func sorted(_ items: [String]) -> [String] {
+        func isBefore(_ a: String, _ b: String) -> Bool { a.utf8.lexicographicallyPrecedes(b.utf8) }
+        return zip(items, items.dropFirst()).contains { isBefore($1, $0) } ? items.sorted(by: isBefore) : items
+    }
+
     /// Where an element stands, or would: O(log n).
-    private static func place(of element: String, in items: [String]) -> Int {
+    private static func place<E>(of name: String, in items: [E], _ nameOf: (E) -> String) -> (Int, isThere: Bool) {
         var (low, high) = (0, items.count)
         while low < high {
             let middle = (low + high) / 2
-            if items[middle].utf8.lexicographicallyPrecedes(element.utf8) { low = middle + 1 } else { high = middle }
+            if nameOf(items[middle]).utf8.lexicographicallyPrecedes(name.utf8) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
-        return low
+        return (low, low < items.count && nameOf(items[low]).utf8.elementsEqual(name.utf8))
     }
 }

@@ -141,11 +141,11 @@ public struct Outbox: Sendable {
     }
 
     /// A node has answered with an error: it is gone, or will be sent again after a while.
-    mutating func refused(_ key: String, _ reason: String, in room: String, at now: UInt64) -> Verdict {
+    mutating func refused(_ key: String, _ error: ServerError, in room: String, at now: UInt64) -> Verdict {
         guard let at = place(key, in: room), var queue = queues[room] else { return .again }
-        guard Self.mayPass(reason) else {
+        guard error.saysNothingAgainstWrite else {
             remove(at, in: room)
-            return .refused(reason)
+            return .refused(error.words)
         }
         // What is in flight behind it goes on: its answers are on their way. It comes to stand behind that, in its order
         // among what is not in flight.
@@ -160,6 +160,11 @@ public struct Outbox: Sendable {
         }
         queues[room] = queue
         return .again
+    }
+
+    /// How many bytes the largest body has that is in flight; nil where none is.
+    func largestInFlight(in room: String) -> Int? {
+        queues[room].flatMap { $0.messages[..<$0.inFlight].map(\.message.body.utf8.count).max() }
     }
 
     /// The server has ended the connection because of what it was sent: of what is in flight the largest goes, since it
@@ -190,10 +195,5 @@ public struct Outbox: Sendable {
         queues[room]?.inFlight -= 1
         count -= 1
         if queues[room]?.messages.isEmpty ?? false { queues[room] = nil }
-    }
-
-    /// Errors that say nothing against the message itself (docs/protocol.md, "Errors").
-    private static func mayPass(_ reason: String) -> Bool {
-        ["busy", "storage unavailable", "clock out of bounds"].contains(reason)
     }
 }

@@ -80,6 +80,12 @@ public struct ReconnectMachine: Sendable {
 
     public var isOver: Bool { phase == .over }
 
+    /// From an attempt's beginning until the server's welcome, or the attempt's end.
+    public var isConnecting: Bool { phase == .connecting }
+
+    /// Which attempt it is, or was, since there last was a lasting connection: from 1.
+    public var attempt: Int { failures + 1 }
+
     /// When `tick` is to be called; `.max` for never.
     public var nextTick: UInt64 {
         if case .waiting(let until) = phase { return until }

@@ -3,20 +3,22 @@ import ConvergeWire
 /// A question that a node answers, or a write to a document.
 enum RoomRequest: Hashable, Sendable {
     case history(before: Position?, limit: Int?)
-    case members(limit: Int?)
-    case rooms
+    case members(limit: Int?, after: String? = nil)
+    case rooms(after: String? = nil)
     case documents
     case setAdd(String, doc: String)
     case setRemove(String, doc: String)
     case registerSet(String?, doc: String)
     case counterAdd(Int, doc: String)
+    /// Nil takes the field away.
+    case mapSet(String, SharedValue?, doc: String)
 
     /// - Parameter highest: what is written stands after it.
     func command(ref: String, after highest: Position?) -> ChatCommand {
         switch self {
         case .history(let before, let limit): return .history(limit: limit, before: before, ref: ref)
-        case .members(let limit): return .users(detail: true, limit: limit, ref: ref)
-        case .rooms: return .rooms(ref: ref)
+        case .members(let limit, let page): return .users(detail: true, limit: limit, after: page, ref: ref)
+        case .rooms(let page): return .rooms(after: page, ref: ref)
         case .documents: return .documents(ref: ref)
         case .setAdd(let element, let doc): return write("crdt_orset_add", element, doc, ref, highest)
         case .setRemove(let element, let doc): return write("crdt_orset_remove", element, doc, ref, highest)
@@ -27,6 +29,13 @@ enum RoomRequest: Hashable, Sendable {
         case .counterAdd(let amount, let doc):
             var command = write("crdt_counter_add", nil, doc, ref, highest)
             command.amount = amount
+            return command
+        case .mapSet(let field, let value, let doc):
+            var command = write("doc", nil, doc, ref, highest)
+            command.kind = "map"
+            command.operation = value == nil ? "remove" : "set"
+            command.field = field
+            command.value = value
             return command
         }
     }
@@ -44,7 +53,7 @@ enum RoomRequest: Hashable, Sendable {
 enum RoomAnswer: Hashable, Sendable {
     case history(HistoryPage)
     case members(MemberList)
-    case rooms([String])
+    case rooms([String], next: String?)
     case documents([DocumentName])
     case stored(Receipt)
 
@@ -53,7 +62,7 @@ enum RoomAnswer: Hashable, Sendable {
         switch event {
         case .history(let frame) where !frame.isResume: self = .history(HistoryPage(frame))
         case .users(let list, _): self = .members(list)
-        case .rooms(let rooms, _): self = .rooms(rooms)
+        case .rooms(let rooms, let next, _): self = .rooms(rooms, next: next)
         case .documents(let documents, _, _): self = .documents(documents)
         case .ack(let receipt, _): self = .stored(receipt)
         default: return nil

@@ -3,10 +3,11 @@ import ConvergeWire
 
 /// One followed room over many connections: what the client has been shown of it, what it has asked, and what it is told.
 ///
-/// A core: what a connection brings and the time go in, effects come out. The cursor is kept as docs/protocol.md ("Resume")
-/// says. Invariants: a line is handed out once; lines are handed out in the order in which the room showed them, and what
-/// was missed before what is live; `resumed` stands where the connection was away, and says whether anything may be
-/// missing there; a request has one answer, or fails when its connection goes.
+/// A core: what a connection brings of the room goes in, effects come out. The same for both generations of the protocol,
+/// which differ in how the room is entered: by the connection's welcome, or by a subscription on it. The cursor is kept as
+/// docs/protocol.md ("Resume") says. Invariants: a line is handed out once; lines are handed out in the order in which the
+/// room showed them, and what was missed before what is live; `resumed` stands where the room was away, and says whether
+/// anything may be missing there; a request has one answer, or fails when its connection goes.
 public struct RoomSession: Sendable {
     public struct Options: Hashable, Sendable {
         /// How long a server may take for its welcome.
@@ -24,7 +25,6 @@ public struct RoomSession: Sendable {
 
     enum Effect: Hashable {
         case send(ChatCommand)
-        case ping(UInt64)
         /// The connection is no good.
         case drop(reason: String)
         case event(RoomEvent)
@@ -33,14 +33,15 @@ public struct RoomSession: Sendable {
         /// A message that the outbox holds has got on; it is told as an event, too.
         case sending(key: String, SendState)
         case document(DocumentKey, DocumentContent)
-        /// The welcome: the connection is good.
-        case live(Welcome)
-        case serves(node: ReplicaID)
+        /// The room has been entered.
+        case live
+        case serves(node: String)
     }
 
     enum Phase: Hashable {
         case away
-        case welcoming(until: UInt64)
+        /// There is a connection; it is not known yet whether it brings the room.
+        case entering
         case resuming
         case live
     }
@@ -51,13 +52,15 @@ public struct RoomSession: Sendable {
     static let heldLimit = 1_000
 
     public let room: String
+    /// Tells its refs from those of other rooms on the same connection.
+    private let number: Int
     private let options: Options
     private(set) var phase = Phase.away
     /// What was shown of the room; nil where that is not known: before the first welcome, and with servers that don't say.
     private(set) var cursor: VersionVector?
     private var hasBegun = false
     private var seen: SeenIDs
-    private(set) var documents = DocumentViews()
+    private(set) var documents: DocumentViews
     private var missed = 0
     private var isRecovered = true
     private var held: [ChatEvent] = []
@@ -65,16 +68,15 @@ public struct RoomSession: Sendable {
     private var requests: [String: Int] = [:]
     private var counter = 0
 
-    private var heard: UInt64 = 0
-    private var nextPing: UInt64 = 0
-    private var pings: UInt64 = 0
-    /// The number of the last ping and when it was sent; nil once it is answered.
-    private var pinged: (number: UInt64, at: UInt64)?
-    private var node: ReplicaID?
+    /// Who serves it, where that is known.
+    private var node: String?
 
-    public init(room: String, options: Options = .init()) {
+    /// - Parameter number: another one for each room of a client.
+    public init(room: String, number: Int = 0, options: Options = .init()) {
         self.room = room
+        self.number = number
         self.options = options
+        documents = DocumentViews(number: number)
         seen = SeenIDs(capacity: options.seenIDs)
     }
 
@@ -82,7 +84,7 @@ public struct RoomSession: Sendable {
     var isLive: Bool {
         switch phase {
         case .resuming, .live: true
-        case .away, .welcoming: false
+        case .away, .entering: false
         }
     }
 
@@ -94,12 +96,11 @@ public struct RoomSession: Sendable {
 
     // MARK: The connection
 
-    /// The WebSocket is open.
-    mutating func opened(at now: UInt64) {
-        phase = .welcoming(until: now + options.patience.wholeNanoseconds)
-        heard = now
-        pinged = nil
-        node = nil
+    /// There is a connection that the room will be entered on.
+    /// - Parameter node: who serves it, where that is known already.
+    mutating func opened(by node: String? = nil) {
+        phase = .entering
+        self.node = node
         missed = 0
         isRecovered = true
         held = []
@@ -116,54 +117,29 @@ public struct RoomSession: Sendable {
         for message in outbox.connectionLost(in: room) { tell(message.key, .queued, &effects) }
     }
 
-    /// Something came, whatever it was.
-    mutating func heard(at now: UInt64) { heard = now }
-
-    /// Nothing is read just now, so silence means nothing.
-    mutating func paused(at now: UInt64) {
-        heard = now
-        pinged = nil
+    /// The server has ended the subscription, not the connection: the next one goes on from where this one ended, and what
+    /// has been asked is answered all the same.
+    mutating func interrupted(isRecovered: Bool) {
+        switch phase {
+        case .away, .entering: return
+        case .live:
+            phase = .resuming
+            missed = 0
+            held = []
+            self.isRecovered = isRecovered
+        case .resuming: self.isRecovered = self.isRecovered && isRecovered
+        }
     }
 
     /// When `tick` is to be called, at the latest.
     func nextTick(_ outbox: Outbox) -> UInt64 {
-        switch phase {
-        case .away: return .max
-        case .welcoming(let until): return until
-        case .resuming, .live:
-            let lost = heard + options.lostAfter.wholeNanoseconds
-            return min(nextPing, lost, outbox.retryTime(in: room) ?? .max, documents.retryAt)
-        }
+        isLive ? min(outbox.retryTime(in: room) ?? .max, documents.retryAt) : .max
     }
 
     mutating func tick(at now: UInt64, _ outbox: inout Outbox, into effects: inout [Effect]) {
-        switch phase {
-        case .away: return
-        case .welcoming(let until):
-            if now >= until { effects.append(.drop(reason: "the server does not answer")) }
-        case .resuming, .live:
-            guard now < heard + options.lostAfter.wholeNanoseconds else {
-                effects.append(.drop(reason: "the server has fallen silent"))
-                return
-            }
-            if now >= nextPing { ping(at: now, &effects) }
-            for command in documents.tick(at: now) { effects.append(.send(command)) }
-            pump(at: now, &outbox, into: &effects)
-        }
-    }
-
-    private mutating func ping(at now: UInt64, _ effects: inout [Effect]) {
-        pings &+= 1
-        pinged = (pings, now)
-        nextPing = now + options.pingEvery.wholeNanoseconds
-        effects.append(.ping(pings))
-    }
-
-    mutating func pong(_ number: UInt64, at now: UInt64, into effects: inout [Effect]) {
-        heard = now
-        guard let pinged, pinged.number == number else { return }
-        self.pinged = nil
-        effects.append(.event(.latency(.nanoseconds(Int64(clamping: now - min(pinged.at, now))))))
+        guard isLive else { return }
+        for command in documents.tick(at: now) { effects.append(.send(command)) }
+        pump(at: now, &outbox, into: &effects)
     }
 
     // MARK: What is asked and sent
@@ -172,9 +148,14 @@ public struct RoomSession: Sendable {
         guard isLive else { return effects.append(.failed(id, .notConnected)) }
         guard requests.count < options.requests else { return effects.append(.failed(id, .tooMany)) }
         counter += 1
-        let ref = "q\(counter)"
+        let ref = "q\(number).\(counter)"
         requests[ref] = id
         effects.append(.send(request.command(ref: ref, after: outbox.highest)))
+    }
+
+    /// An answer or error with this mark is for this room.
+    func owns(_ ref: String, _ outbox: Outbox) -> Bool {
+        requests[ref] != nil || documents.isOwn(ref) || outbox.isInFlight(ref, in: room)
     }
 
     mutating func follow(_ key: DocumentKey, into effects: inout [Effect]) -> Bool {
@@ -210,9 +191,9 @@ public struct RoomSession: Sendable {
     // MARK: What comes
 
     mutating func handle(_ event: ChatEvent, at now: UInt64, _ outbox: inout Outbox, into effects: inout [Effect]) {
-        heard = now
         switch event {
         case .welcome(let welcome): begin(welcome, at: now, &outbox, &effects)
+        case .subscribed(let beginning): begin(beginning, at: now, &outbox, &effects)
         case _ where !isLive: break
         case .message(let line), .system(let line):
             if case .resuming = phase, held.count < Self.heldLimit, cursor.map({ !covers($0, line.dot) }) ?? true {
@@ -224,29 +205,57 @@ public struct RoomSession: Sendable {
         case .resumed(let end): resumed(end, &outbox, &effects)
         case .document(let document): take(document, &outbox, &effects)
         case .ack(let receipt, let ref): acknowledged(receipt, ref, at: now, &outbox, &effects)
-        case .error(let reason, let ref): refused(reason, ref, at: now, &outbox, &effects)
+        case .error(let error): refused(error, at: now, &outbox, &effects)
         case .rooms, .users, .history, .documents: answer(event, &effects)
-        case .joined, .unknown: break
+        case .joined, .unsubscribed, .cursors, .unknown: break
         }
     }
 
+    /// First generation: the connection is in the room.
     private mutating func begin(
         _ welcome: Welcome, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]
     ) {
-        guard case .welcoming = phase else { return }
-        effects.append(.live(welcome))
-        ping(at: now, &effects)
+        guard case .entering = phase else { return }
+        effects.append(.live)
         if hasBegun, let cursor, welcome.cursor != nil {
             phase = .resuming
             if urlCursor == nil { effects.append(.send(.resume(from: cursor, ref: "resume"))) }
         } else {
-            phase = .live
-            cursor = welcome.cursor
-            if hasBegun { effects.append(.event(.resumed(recovered: false, missed: 0, documents: []))) }
-            refresh(nil, &effects)
+            goOn(from: welcome.cursor, &effects)
         }
         hasBegun = true
         pump(at: now, &outbox, into: &effects)
+    }
+
+    /// Second generation: the subscription has begun, with the cursor that there is.
+    private mutating func begin(
+        _ beginning: Subscribed, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]
+    ) {
+        switch phase {
+        case .away, .live: return
+        case .entering:
+            effects.append(.live)
+            if cursor == nil { goOn(from: beginning.cursor, &effects) } else { phase = .resuming }
+        case .resuming:
+            effects.append(.live)
+            if cursor == nil { goOn(from: beginning.cursor, &effects) }
+        }
+        hasBegun = true
+        pump(at: now, &outbox, into: &effects)
+    }
+
+    /// Live frames follow; what was before them, if anything, is not known.
+    private mutating func goOn(from cursor: VersionVector?, _ effects: inout [Effect]) {
+        phase = .live
+        self.cursor = cursor
+        if hasBegun { effects.append(.event(.resumed(recovered: false, missed: 0, documents: []))) }
+        refresh(nil, &effects)
+    }
+
+    /// What the server says that the room was shown: it covers frames of other rooms, too, and so stays young where this
+    /// room is quiet. While a resume is under way its pages say how far it has come.
+    mutating func join(_ cursor: VersionVector) {
+        if phase == .live { self.cursor?.merge(cursor) }
     }
 
     private func covers(_ cursor: VersionVector, _ dot: Dot?) -> Bool { dot.map(cursor.covers) ?? false }
@@ -349,8 +358,8 @@ public struct RoomSession: Sendable {
         if let position = receipt.position {
             outbox.saw(position)
             if node == nil, !receipt.isDuplicate {
-                node = position.dot.replica
-                effects.append(.serves(node: position.dot.replica))
+                node = "\(position.dot.replica)"
+                effects.append(.serves(node: "\(position.dot.replica)"))
             }
         }
         if let id = requests.removeValue(forKey: ref) {
@@ -363,21 +372,21 @@ public struct RoomSession: Sendable {
     }
 
     private mutating func refused(
-        _ reason: String, _ ref: String?, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]
+        _ error: ServerError, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]
     ) {
-        guard let ref else { return effects.append(.event(.complaint(reason))) }
+        guard let ref = error.ref else { return effects.append(.event(.complaint(error.reason))) }
         if let id = requests.removeValue(forKey: ref) {
-            effects.append(.failed(id, .refused(reason)))
+            effects.append(.failed(id, .refused(error.words)))
         } else if outbox.isInFlight(ref, in: room) {
-            switch outbox.refused(ref, reason, in: room, at: now) {
+            switch outbox.refused(ref, error, in: room, at: now) {
             case .again: tell(ref, .queued, &effects)
             case .refused(let reason): tell(ref, .refused(reason), &effects)
             }
             pump(at: now, &outbox, into: &effects)
         } else if ref == "resume" {
-            effects.append(.drop(reason: "the server refuses to resume: \(reason)"))
-        } else if !documents.refused(ref, at: now) {
-            effects.append(.event(.complaint(reason)))
+            effects.append(.drop(reason: "the server refuses to resume: \(error.reason)"))
+        } else if !documents.refused(error, at: now) {
+            effects.append(.event(.complaint(error.reason)))
         }
     }
 

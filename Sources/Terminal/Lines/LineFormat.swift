@@ -40,7 +40,7 @@ public struct LineFormat: Sendable {
             return [notice("you are \(name) in \(welcome.room); /help shows the commands")]
         case .message(let line): return [message(line)]
         case .system(let line): return [system(line)]
-        case .rooms(let rooms, _): return [list("rooms", rooms)]
+        case .rooms(let rooms, _, _): return [list("rooms", rooms)]
         case .users(let list, _):
             return [self.list(list.room.isEmpty ? "users" : "users in \(list.room)", list.userIDs)]
         case .history(let page):
@@ -49,7 +49,7 @@ public struct LineFormat: Sendable {
         case .joined(let room, _, _): return [notice("you are in \(room)")]
         case .document(let event): return [document(event)]
         case .documents(let documents, _, _): return [list("documents", documents.map(\.words))]
-        case .ack, .error, .resumed, .unknown: return []
+        case .ack, .error, .resumed, .subscribed, .unsubscribed, .cursors, .unknown: return []
         }
     }
 
@@ -92,6 +92,10 @@ public struct LineFormat: Sendable {
         case "crdt_counter_value": return notice(DocumentReading.counter(event.value ?? 0).words(event.document))
         case "crdt_counter_changed":
             return notice("\(event.type) \(event.document): \(event.value ?? event.amount ?? 0)")
+        case "doc_value": return notice(DocumentReading.map(event.fields).words(event.document))
+        case "doc":
+            let change = MapWords.change(event.field ?? "", event.fieldValue)
+            return notice("\(event.document): \(change)")
         default: break
         }
         let value = event.items.isEmpty ? event.body ?? "" : event.items.joined(separator: ", ")

@@ -25,7 +25,7 @@ struct LineJSON: ~Copyable {
         case .message(let line): return [self.line("message", line, isMissed ? "missed" : nil)]
         case .system(let line): return [self.line("system", line, isMissed ? "missed" : nil)]
         case .history(let page): return page.entries.flatMap { entry(in: $0) }
-        case .rooms(let rooms, _): return [object("rooms") { $0.add("rooms", rooms) }]
+        case .rooms(let rooms, _, _): return [object("rooms") { $0.add("rooms", rooms) }]
         case .users(let list, _):
             return [
                 object("users") {
@@ -43,7 +43,7 @@ struct LineJSON: ~Copyable {
                     $0.add("docs", documents)
                 }
             ]
-        case .ack, .error, .resumed, .unknown: return []
+        case .ack, .error, .resumed, .subscribed, .unsubscribed, .cursors, .unknown: return []
         }
     }
 
@@ -119,6 +119,17 @@ struct LineJSON: ~Copyable {
             if event.type == "crdt_orset_values" { $0.add("items", event.items) }
             if let amount = event.amount { $0.add("amount", amount) }
             if let value = event.value { $0.add("value", value) }
+            switch event.type {
+            case "doc":
+                $0.add("kind", "map")
+                $0.add("op", event.fieldValue == nil ? "remove" : "set")
+                $0.add("field", value: .text(event.field ?? ""))
+                if let value = event.fieldValue { $0.add("value", value: value) }
+            case "doc_value":
+                $0.add("kind", "map")
+                $0.add("value", event.fields)
+            default: break
+            }
             $0.add("timestamp", event.timestamp)
         }
     }
@@ -161,6 +172,31 @@ struct LineJSON: ~Copyable {
     private mutating func add(_ key: String, _ value: Int) {
         name(key)
         text.appendDecimal(value)
+    }
+
+    private mutating func add(_ key: String, value: SharedValue) {
+        name(key)
+        append(value)
+    }
+
+    private mutating func add(_ key: String, _ fields: [MapField]) {
+        name(key)
+        text.append("{")
+        for (index, field) in fields.enumerated() {
+            if index > 0 { text.append(",") }
+            text.appendJSONString(Text(field.name))
+            text.append(":")
+            append(field.value)
+        }
+        text.append("}")
+    }
+
+    private mutating func append(_ value: SharedValue) {
+        switch value {
+        case .text(let words): text.appendJSONString(Text(words))
+        // What stands between its members may be the end of a line.
+        case .json(let json): for byte in json.utf8 { text.append(byte < 0x20 ? 0x20 : byte) }
+        }
     }
 
     private mutating func add(_ key: String, _ value: Bool) {

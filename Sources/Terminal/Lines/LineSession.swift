@@ -41,7 +41,7 @@ struct LineSession {
     /// After a question that the loss of the connection has answered.
     static let askAgainAfter = second / 5
     /// What a node says of documents when the library asks; what a person asks for is answered to the question.
-    static let answers = ["crdt_orset_values", "crdt_lww_value", "crdt_counter_value"]
+    static let answers = ["crdt_orset_values", "crdt_lww_value", "crdt_counter_value", "doc_value"]
 
     var phase = Phase.connecting
     private(set) var room: String

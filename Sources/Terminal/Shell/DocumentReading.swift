@@ -6,6 +6,7 @@ enum DocumentReading: Hashable, Sendable {
     /// Nil: it is clear.
     case register(String?)
     case counter(Int)
+    case map([MapField])
 
     /// For a person: `tags (2): alpha, beta`.
     func words(_ name: String) -> String {
@@ -14,6 +15,8 @@ enum DocumentReading: Hashable, Sendable {
         case .register(let text?): "\(name) is \"\(text)\""
         case .register(nil): "\(name) is clear"
         case .counter(let value): "\(name) stands at \(value)"
+        case .map(let fields):
+            "\(name) (\(fields.count)): \(fields.map { MapWords.field($0.name, $0.value) }.joined(separator: ", "))"
         }
     }
 
@@ -21,10 +24,30 @@ enum DocumentReading: Hashable, Sendable {
     func event(_ name: String, room: String) -> DocumentEvent {
         switch self {
         case .set(let elements):
-            DocumentEvent(type: "crdt_orset_values", room: room, document: name, items: elements)
-        case .register(let text): DocumentEvent(type: "crdt_lww_value", room: room, document: name, body: text)
-        case .counter(let value): DocumentEvent(type: "crdt_counter_value", room: room, document: name, value: value)
+            return DocumentEvent(type: "crdt_orset_values", room: room, document: name, items: elements)
+        case .register(let text): return DocumentEvent(type: "crdt_lww_value", room: room, document: name, body: text)
+        case .counter(let value):
+            return DocumentEvent(type: "crdt_counter_value", room: room, document: name, value: value)
+        case .map(let fields):
+            var event = DocumentEvent(type: "doc_value", room: room, document: name)
+            event.fields = fields
+            return event
         }
+    }
+}
+
+/// How a map's fields are shown to a person: `colour: "red"`, `size: 3`.
+enum MapWords {
+    static func field(_ name: String, _ value: SharedValue) -> String {
+        switch value {
+        case .text(let text): "\(name): \"\(text)\""
+        case .json(let json): "\(name): \(json)"
+        }
+    }
+
+    /// - Parameter value: nil: the field is gone.
+    static func change(_ name: String, _ value: SharedValue?) -> String {
+        value.map { field(name, $0) } ?? "\(name) is gone"
     }
 }
 
@@ -35,6 +58,7 @@ extension DocumentSort {
         case .set: "set"
         case .register: "register"
         case .counter: "counter"
+        case .map: "map"
         }
     }
 }
@@ -79,6 +103,7 @@ extension ChatRoom {
                 }
             case .counter:
                 if let value = await Self.first(counter(document).values) { readings.append(.counter(value)) }
+            case .map: if let fields = await Self.first(map(document).values) { readings.append(.map(fields)) }
             }
         }
         return readings

@@ -81,6 +81,9 @@ struct ScreenEvents {
         case "crdt_orset_removed": kind = .removed(event.body ?? "")
         case "crdt_lww_set": kind = event.body.map { .set($0) } ?? .cleared
         case "crdt_counter_changed": kind = .counted(by: event.amount ?? 0, value: event.value)
+        case "doc":
+            let field = event.field ?? ""
+            kind = event.fieldValue.map { .put(MapWords.field(field, $0)) } ?? .dropped(field)
         default: return nil
         }
         return DocumentChange(

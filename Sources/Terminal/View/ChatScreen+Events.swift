@@ -197,6 +197,8 @@ extension ChatScreen {
         case .counted(let amount, let value):
             let sign = amount >= 0 ? "+" : ""
             return "\(change.name) counted \(change.document) \(sign)\(amount)\(value.map { ", now \($0)" } ?? "")"
+        case .put(let field): return "\(change.name) put \(field) into \(change.document)"
+        case .dropped(let field): return "\(change.name) dropped \(field) from \(change.document)"
         }
     }
 }

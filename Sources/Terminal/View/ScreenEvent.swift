@@ -67,6 +67,8 @@ struct DocumentChange: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
         case added(String), removed(String), set(String), cleared
         case counted(by: Int, value: Int?)
+        /// Of a map: the field with its value, in words; the field that is gone.
+        case put(String), dropped(String)
     }
 
     var userID: String

@@ -67,7 +67,41 @@ struct ConnectionMachineTests {
         let text = String(decoding: machine.unsent, as: UTF8.self)
         #expect(text.hasPrefix("GET /ws?room=my%20room HTTP/1.1\r\nHost: h:9\r\n"))
         #expect(text.contains("\r\nSec-WebSocket-Key: KEY\r\n") && text.contains("\r\nAuthorization: Bearer a.b.c\r\n"))
-        #expect(text.hasSuffix("\r\n\r\n"))
+        #expect(text.contains("\r\nSec-WebSocket-Protocol: converge.2\r\n") && text.hasSuffix("\r\n\r\n"))
+    }
+
+    @Test("without a token nothing is offered, and what was not offered is not agreed on")
+    func withoutToken() throws {
+        let handshake = try #require(
+            ClientHandshake(
+                url: ServerURL("ws://h:9"), room: "r", token: nil, key: Array("KEY".utf8),
+                accept: Array("ACCEPT".utf8)))
+        #expect(!String(decoding: handshake.request, as: UTF8.self).contains("Sec-WebSocket-Protocol"))
+        var machine = ConnectionMachine(handshake: handshake)
+        let answer = "\(Self.response.dropLast())Sec-WebSocket-Protocol: converge.2\r\n\r\n"
+        guard case .ended(.notWebSocket) = feed(&machine, Array(answer.utf8)).last else {
+            return #expect(Bool(false))
+        }
+    }
+
+    @Test("what is spoken is what the server agrees to: the second generation, or by silence the first")
+    func generations() throws {
+        // The last end of a line, which is one character.
+        let answer = Self.response.dropLast()
+        var machine = try machine()
+        #expect(feed(&machine, Array(Self.response.utf8)) == [.opened(.first)])
+        machine = try self.machine()
+        #expect(feed(&machine, Array("\(answer)sec-websocket-protocol: converge.2\r\n\r\n".utf8)) == [.opened(.second)])
+        for header in [
+            "Sec-WebSocket-Protocol: converge.3", "Sec-WebSocket-Protocol: converge.2, converge.3",
+            "Sec-WebSocket-Extensions: permessage-deflate",
+            "Sec-WebSocket-Protocol: converge.2\r\nSec-WebSocket-Extensions: permessage-deflate",
+        ] {
+            machine = try self.machine()
+            guard case .ended(.notWebSocket) = feed(&machine, Array("\(answer)\(header)\r\n\r\n".utf8)).last else {
+                return #expect(Bool(false), "\(header)")
+            }
+        }
     }
 
     @Test("a token can't smuggle a header in", arguments: ["a\r\nX: y", "a b", "é"])
@@ -81,7 +115,7 @@ struct ConnectionMachineTests {
             Array(Self.response.utf8)
             + frames([#"{"type":"rooms","rooms":["a"]}"#, "nonsense"], close: .policyViolation)
         let expected: [ConnectionMachine.Event] = [
-            .opened, .chat(.rooms(["a"], ref: nil)), .unreadable,
+            .opened(.first), .chat(.rooms(["a"], ref: nil)), .unreadable,
             .ended(.closed(.policyViolation, reason: "unauthorized", byUs: false)),
         ]
         for size in [1, 2, 3, 7, 50, .max] {
@@ -142,7 +176,7 @@ struct ConnectionMachineTests {
             (response.replacing("Upgrade: websocket\r\n", with: ""), .notWebSocket("it does not upgrade")),
             (
                 response.replacing("\r\n\r\n", with: "\r\nSec-WebSocket-Extensions: x\r\n\r\n"),
-                .notWebSocket("it wants an extension that was not asked for")
+                .notWebSocket("it wants an extension or a subprotocol that was not asked for")
             ),
         ])
     func refused(text: String, end: ConnectionEnd) throws {

@@ -38,7 +38,7 @@ struct ChatEventDecoderTests {
             try decode(#"{"type":"ack","ref":"r","id":"1","pos":"p","duplicate":true}"#)
                 == .ack(Receipt(id: "1", isDuplicate: true), ref: "r"))
         #expect(try decode(#"{"type":"joined","room":"x","ref":"r"}"#) == .joined(room: "x", cursor: nil, ref: "r"))
-        #expect(try decode(#"{"type":"error","body":"message too large"}"#) == .error("message too large", ref: nil))
+        #expect(try decode(#"{"type":"error","body":"message too large"}"#) == .error(ServerError("message too large")))
         #expect(
             try decode(#"{"type":"crdt_orset_values","room":"dev","doc":"d","items":["x"]}"#)
                 == .document(DocumentEvent(type: "crdt_orset_values", room: "dev", document: "d", items: ["x"])))
@@ -172,5 +172,119 @@ struct ChatEventDecoderTests {
         let event = try decode(
             #"{"id":"1","type":"message","user_id":"a","body":"b","node":"x","seq":-5,"pos":"nowhere"}"#)
         #expect(event == .message(ChatLine(id: "1", room: "", userID: "a", displayName: "a", body: "b")))
+    }
+
+    // MARK: The second generation
+
+    @Test func `what a live frame leaves out is in its pos`() throws {
+        let text = "01a204b5ec2200004ca20ee587ab9f0905"
+        let event = try decode(#"{"type":"message","room":"dev","user_id":"ann","body":"hi","pos":"\#(text)"}"#)
+        let dot = Dot(replica: Self.node, seq: 5)
+        let line = ChatLine(
+            id: "4ca20ee587ab9f090000000000000005", room: "dev", userID: "ann", displayName: "ann", body: "hi",
+            timestamp: "2026-11-22T19:22:41.058Z", position: Position(Text(text)), dot: dot)
+        #expect(event == .message(line))
+        let page = try decode(
+            #"{"type":"history","room":"dev","resume":true,"cursor":{"4ca20ee587ab9f09":5},"history":[{"type":"message","room":"dev","user_id":"ann","body":"hi","pos":"\#(text)"}]}"#
+        )
+        guard case .history(let frame) = page else { return #expect(Bool(false)) }
+        #expect(frame.entries == [.message(line)])
+        // Its own id is not this place.
+        let keyed = try decode(#"{"id":"k","type":"message","room":"dev","user_id":"ann","pos":"\#(text)"}"#)
+        guard case .message(let other) = keyed else { return #expect(Bool(false)) }
+        #expect(other.id == "k" && other.dot == dot)
+    }
+
+    @Test func `a place that says two things, or nothing that can be read, is none`() throws {
+        for members in [#""pos":"zz""#, #""pos":"01a204b5ec2200004ca20ee587ab9f0905","node":"?","seq":5"#] {
+            let event = try decode(#"{"type":"message","room":"dev",\#(members)}"#)
+            guard case .message(let line) = event else { return #expect(Bool(false)) }
+            #expect(line.dot == nil)
+        }
+    }
+
+    @Test func `a session begins with who serves it and what it may have`() throws {
+        let event = try decode(
+            #"{"id":"x","type":"welcome","user_id":"ann","timestamp":"t","session":"0123456789abcdef0123456789abcdef","node":"4ca20ee587ab9f09","limits":{"rooms":128,"body":2000,"new":[1]}}"#
+        )
+        #expect(
+            event
+                == .welcome(
+                    Welcome(userID: "ann", displayName: "ann", node: "4ca20ee587ab9f09", roomLimit: 128)))
+    }
+
+    @Test func `subscriptions begin and end, and cursors are told room by room`() throws {
+        let cursor = VersionVector([Dot(replica: Self.node, seq: 12)])
+        #expect(
+            try decode(
+                #"{"id":"x","type":"subscribed","room":"dev","timestamp":"t","ref":"s1","count":3,"can":["read"],"cursor":{"4ca20ee587ab9f09":12}}"#
+            ) == .subscribed(Subscribed(room: "dev", cursor: cursor, ref: "s1")))
+        #expect(
+            try decode(#"{"type":"unsubscribed","room":"dev","reason":"history is gone","recovered":false}"#)
+                == .unsubscribed(Unsubscribed(room: "dev", reason: "history is gone", isRecovered: false)))
+        #expect(
+            try decode(#"{"type":"unsubscribed","room":"dev","ref":"s2"}"#)
+                == .unsubscribed(Unsubscribed(room: "dev", ref: "s2")))
+        #expect(
+            try decode(#"{"type":"cursors","rooms":{"dev":{"4ca20ee587ab9f09":12},"ops":{}}}"#)
+                == .cursors([RoomCursor(room: "dev", cursor: cursor), RoomCursor(room: "ops", cursor: .init())]))
+        #expect(
+            try decode(#"{"type":"rooms","rooms":["a"],"next":"n","ref":"r"}"#)
+                == .rooms(["a"], next: "n", ref: "r"))
+    }
+
+    @Test func `an error has a code, with servers that send none the one of its words`() throws {
+        #expect(
+            try decode(#"{"type":"error","code":"busy","body":"come back later","room":"dev","ref":"1"}"#)
+                == .error(ServerError("come back later", code: "busy", room: "dev", ref: "1")))
+        for (words, code) in [("storage unavailable", "storage_unavailable"), ("unknown type: x y", "unknown_type")] {
+            guard case .error(let error) = try decode(#"{"type":"error","body":"\#(words)"}"#) else {
+                return #expect(Bool(false))
+            }
+            #expect(error.code == code && error.reason == words)
+        }
+    }
+
+    private func document(_ text: String) throws(JSONError) -> DocumentEvent? {
+        if case .document(let event) = try decode(text) { event } else { nil }
+    }
+
+    @Test func `changes of documents are told alike, whichever frame says them`() throws {
+        func change(_ members: String) throws(JSONError) -> DocumentEvent? {
+            try document(#"{"type":"doc","room":"dev","doc":"d","user_id":"ann",\#(members)}"#)
+        }
+        let added = try change(#""kind":"set","op":"add","value":"x""#)
+        #expect(added?.type == "crdt_orset_added" && added?.body == "x" && added?.document == "d")
+        let removed = try change(#""kind":"set","op":"remove","value":{"a": [1]}"#)
+        #expect(removed?.type == "crdt_orset_removed" && removed?.body == #"{"a": [1]}"#)
+        let set = try change(#""kind":"register","op":"set","value":1.5"#)
+        #expect(set?.type == "crdt_lww_set" && set?.body == "1.5")
+        let cleared = try change(#""kind":"register","op":"clear""#)
+        #expect(cleared?.type == "crdt_lww_set" && cleared?.body == nil)
+        let counted = try change(#""total":7,"value":-2,"op":"increment","kind":"counter""#)
+        #expect(counted?.type == "crdt_counter_changed" && counted?.amount == -2 && counted?.value == 7)
+        #expect(throws: JSONError.self) { try change(#""kind":"counter","op":"increment","value":"x""#) }
+        let put = try change(#""kind":"map","op":"set","field":"f","value":null"#)
+        #expect(put?.type == "doc" && put?.field == "f" && put?.fieldValue == .json("null"))
+        let gone = try change(#""kind":"map","op":"remove","field":"""#)
+        #expect(gone?.field == "" && gone?.fieldValue == nil)
+        #expect(try decode(#"{"type":"doc","kind":"text","op":"insert","ref":"r"}"#) == .unknown(type: "doc", ref: "r"))
+    }
+
+    @Test func `what a document stands at is told alike, whichever frame says it`() throws {
+        func value(_ members: String) throws(JSONError) -> DocumentEvent? {
+            try document(#"{"type":"doc_value","room":"dev","doc":"d","ref":"g",\#(members)}"#)
+        }
+        let set = try value(#""kind":"set","value":["a",{"b":1}],"next":"n""#)
+        #expect(set?.type == "crdt_orset_values" && set?.items == ["a", #"{"b":1}"#] && set?.next == "n")
+        #expect(try value(#""kind":"register","value":null"#)?.body == nil)
+        #expect(try value(#""kind":"counter","value":5"#)?.value == 5)
+        let map = try value(#""kind":"map","value":{"a":"x","b":{"c":null},"d":null}"#)
+        #expect(
+            map?.fields == [
+                MapField("a", .text("x")), MapField("b", .json(#"{"c":null}"#)), MapField("d", .json("null")),
+            ])
+        #expect(throws: JSONError.self) { try value(#""kind":"map","value":[]"#) }
+        #expect(throws: JSONError.self) { try value(#""kind":"set""#) }
     }
 }

@@ -82,7 +82,9 @@ struct DocumentViewsTests {
     @Test func `a refused question is asked again after a while`() {
         var views = views()
         let ref = views.refresh(nil)[0].ref ?? ""
-        #expect(views.refused(ref, at: 5) && !views.refused(ref, at: 5) && !views.refused("other", at: 5))
+        #expect(views.refused(ServerError("busy", ref: ref), at: 5) == true)
+        #expect(views.refused(ServerError("busy", ref: ref), at: 5) == false)
+        #expect(views.refused(ServerError("busy", ref: "other"), at: 5) == false)
         #expect(views.tick(at: 6).isEmpty && views.retryAt == 1_000_000_005)
         #expect(views.tick(at: views.retryAt).map(\.doc) == ["tags"])
     }
@@ -95,5 +97,70 @@ struct DocumentViewsTests {
         #expect(views.follow(tags) == false)
         views.unfollow(DocumentKey(name: "0", sort: .set))
         #expect(views.follow(tags) == true)
+    }
+
+    @Test func `elements that a node sorts by another measure are found all the same`() {
+        var views = views()
+        _ = views.handle(event("crdt_orset_values", "tags", items: [#"{"a":1}"#, "b"]))
+        #expect(views.handle(event("crdt_orset_added", "tags", body: "b")).changed == nil)
+        let rest = views.handle(event("crdt_orset_removed", "tags", body: #"{"a":1}"#)).changed
+        #expect(rest?.1 == .set(["b"]))
+    }
+
+    // MARK: Maps
+
+    private let config = DocumentKey(name: "config", sort: .map)
+
+    private func fields(_ fields: [MapField], next: String? = nil, ref: String? = nil) -> DocumentEvent {
+        var event = event("doc_value", "config", ref: ref)
+        event.fields = fields
+        event.next = next
+        return event
+    }
+
+    private func change(_ field: String, _ value: SharedValue?) -> DocumentEvent {
+        var event = event("doc", "config")
+        event.field = field
+        event.fieldValue = value
+        return event
+    }
+
+    @Test func `a map follows its changes, field by field`() {
+        var views = DocumentViews()
+        #expect(views.follow(config) == true)
+        let ask = views.refresh(nil)[0]
+        #expect(ask.type == "doc_get" && ask.kind == "map" && ask.doc == "config")
+        #expect(views.handle(change("a", .text("1"))).changed == nil, "the answer has it")
+        let first = views.handle(fields([MapField("a", .text("1")), MapField("c", .json("3"))], ref: ask.ref))
+        #expect(first.changed?.1 == .map([MapField("a", .text("1")), MapField("c", .json("3"))]))
+        _ = views.handle(change("b", .json("null")))
+        _ = views.handle(change("a", .text("2")))
+        let last = views.handle(change("c", nil))
+        #expect(last.changed?.1 == .map([MapField("a", .text("2")), MapField("b", .json("null"))]))
+        #expect(views.handle(change("c", nil)).changed == nil)
+    }
+
+    @Test func `an answer in pages is whole when the last has come, and begun anew where the document has changed`() {
+        var views = DocumentViews()
+        #expect(views.follow(config) == true)
+        let first = views.refresh(nil)[0]
+        let second = views.handle(fields([MapField("a", .text("1"))], next: "x", ref: first.ref))
+        #expect(second.changed == nil && second.ask?.page == "x" && second.ask?.type == "doc_get")
+        #expect(views.refused(ServerError("conflict", ref: second.ask?.ref), at: 5) == true)
+        let anew = views.tick(at: views.retryAt)
+        #expect(anew.count == 1 && anew[0].page == nil)
+        let page = views.handle(fields([MapField("a", .text("2"))], next: "y", ref: anew[0].ref))
+        let whole = views.handle(fields([MapField("b", .text("3"))], ref: page.ask?.ref))
+        #expect(whole.changed?.1 == .map([MapField("a", .text("2")), MapField("b", .text("3"))]) && whole.ask == nil)
+    }
+
+    @Test func `a server that knows no maps is asked once a connection`() {
+        var views = DocumentViews()
+        #expect(views.follow(config) == true)
+        let ref = views.refresh(nil)[0].ref
+        #expect(views.refused(ServerError("unknown type: doc_get", ref: ref), at: 5) == true)
+        #expect(views.retryAt == .max && views.refresh(nil).isEmpty)
+        views.connectionLost()
+        #expect(views.refresh(nil).count == 1)
     }
 }

@@ -4,7 +4,7 @@ import ConvergeWire
 
 @testable import ConvergeClient
 
-/// A cluster as docs/protocol.md promises it to a client of one room, in a few lines: each node has a log of its own and
+/// A cluster as docs/protocol.md promises it to a client, in a few lines: each node has a log of its own and
 /// a prefix of each other's, shows what comes to it, and answers resumes from what it has. Keys are known where their
 /// message has come, so one that is sent to two nodes may be stored on both, under one id.
 struct ModelCluster {
@@ -12,6 +12,7 @@ struct ModelCluster {
         let dot: Dot
         let position: Position
         let id: String
+        let room: String
         let body: String
         let key: String?
     }
@@ -45,13 +46,15 @@ struct ModelCluster {
     func cursor(_ node: Int) -> VersionVector { nodes[node].vector }
 
     /// Stores a message: the entry, or the one that the key has already.
-    mutating func write(_ body: String, key: String?, at node: Int) -> (entry: Entry, isDuplicate: Bool) {
+    mutating func write(_ body: String, in room: String, key: String?, at node: Int) -> (
+        entry: Entry, isDuplicate: Bool
+    ) {
         if let key, let old = nodes[node].entries.first(where: { $0.key == key }) { return (old, true) }
         clock += 1
         let dot = Dot(replica: replica(node), seq: UInt64(logs[node].count) + 1)
         let position = Position(timestamp: HybridTimestamp(rawValue: clock << 16), dot: dot)
         let id = key.map(Self.id) ?? Self.hexadecimal(dot.replica.rawValue) + Self.hexadecimal(dot.seq)
-        let entry = Entry(dot: dot, position: position, id: id, body: body, key: key)
+        let entry = Entry(dot: dot, position: position, id: id, room: room, body: body, key: key)
         logs[node].append(entry)
         nodes[node].entries.append(entry)
         nodes[node].vector.advance(to: dot)
@@ -76,8 +79,12 @@ struct ModelCluster {
     }
 
     /// The pages and the end that answer a resume.
-    func resume(from cursor: VersionVector, at node: Int, limit: Int, ref: String?) -> [ChatEvent] {
-        let missed = nodes[node].entries.filter { !cursor.covers($0.dot) }.sorted { $0.position < $1.position }
+    func resume(
+        from cursor: VersionVector, in room: String, at node: Int, limit: Int, ref: String?
+    ) -> [ChatEvent] {
+        let missed = nodes[node].entries.filter { $0.room == room && !cursor.covers($0.dot) }.sorted {
+            $0.position < $1.position
+        }
         let recovered = cursor.covers(nodes[node].floor)
         var events: [ChatEvent] = []
         var reached = cursor
@@ -88,7 +95,7 @@ struct ModelCluster {
             events.append(
                 .history(
                     HistoryFrame(
-                        room: "dev", entries: rest.prefix(limit).map(Self.frame), limit: limit, isResume: true,
+                        room: room, entries: rest.prefix(limit).map(Self.frame), limit: limit, isResume: true,
                         cursor: reached, isRecovered: recovered)))
             rest = rest.dropFirst(limit)
         }
@@ -97,17 +104,17 @@ struct ModelCluster {
             events.append(
                 .history(
                     HistoryFrame(
-                        room: "dev", entries: rest.map(Self.frame), limit: limit, isResume: true, cursor: reached)))
+                        room: room, entries: rest.map(Self.frame), limit: limit, isResume: true, cursor: reached)))
         }
         reached.merge(nodes[node].vector)
-        events.append(.resumed(Resumed(room: "dev", isRecovered: recovered, cursor: reached, ref: ref)))
+        events.append(.resumed(Resumed(room: room, isRecovered: recovered, cursor: reached, ref: ref)))
         return events
     }
 
     static func frame(_ entry: Entry) -> ChatEvent {
         .message(
             ChatLine(
-                id: entry.id, room: "dev", userID: "ann", displayName: "Ann", body: entry.body,
+                id: entry.id, room: entry.room, userID: "ann", displayName: "Ann", body: entry.body,
                 position: entry.position, dot: entry.dot))
     }
 

@@ -43,7 +43,7 @@ struct OutboxTests {
         var outbox = outbox()
         for key in ["1", "2", "3"] { outbox.add(message(key)) }
         #expect(sendAll(&outbox) == ["1"])
-        #expect(outbox.refused("1", "busy", in: "a", at: 1) == .again)
+        #expect(outbox.refused("1", ServerError("busy"), in: "a", at: 1) == .again)
         #expect(sendAll(&outbox).isEmpty)
         let retry = outbox.retryTime(in: "a") ?? 0
         #expect(retry > 1 && sendAll(&outbox, at: retry) == ["1"])
@@ -59,7 +59,7 @@ struct OutboxTests {
         for _ in 0..<12 {
             let now = outbox.retryTime(in: "a") ?? 1
             _ = sendAll(&outbox, at: now)
-            _ = outbox.refused("1", "storage unavailable", in: "a", at: now)
+            _ = outbox.refused("1", ServerError("storage unavailable"), in: "a", at: now)
             waits.append((outbox.retryTime(in: "a") ?? 0) - now)
         }
         #expect(waits[0] <= 100_000_000 && waits[3] >= 400_000_000)
@@ -84,7 +84,7 @@ struct OutboxTests {
         var outbox = outbox(window: 3)
         for key in ["1", "2", "3"] { outbox.add(message(key)) }
         #expect(sendAll(&outbox) == ["1"])
-        #expect(outbox.refused("1", "storage unavailable", in: "a", at: 1) == .again)
+        #expect(outbox.refused("1", ServerError("storage unavailable"), in: "a", at: 1) == .again)
         let retry = outbox.retryTime(in: "a") ?? 0
         #expect(sendAll(&outbox, at: retry) == ["1"])
         outbox.stored("1", in: "a")
@@ -102,7 +102,7 @@ struct OutboxTests {
         var outbox = proven(window: 3)
         for key in ["1", "2", "3", "4"] { outbox.add(message(key)) }
         #expect(sendAll(&outbox) == ["1", "2", "3"])
-        for key in ["1", "2", "3"] { #expect(outbox.refused(key, "busy", in: "a", at: 1) == .again) }
+        for key in ["1", "2", "3"] { #expect(outbox.refused(key, ServerError("busy"), in: "a", at: 1) == .again) }
         #expect(outbox.messages(in: "a").map(\.key) == ["1", "2", "3", "4"])
         let retry = outbox.retryTime(in: "a") ?? .max
         #expect(retry <= 1 + 100_000_000)
@@ -116,7 +116,7 @@ struct OutboxTests {
         outbox.add(message("1"))
         outbox.add(message("2"))
         _ = sendAll(&outbox)
-        #expect(outbox.refused("1", "message too large", in: "a", at: 1) == .refused("message too large"))
+        #expect(outbox.refused("1", ServerError("message too large"), in: "a", at: 1) == .refused("message too large"))
         #expect(sendAll(&outbox) == ["2"] && outbox.count == 1)
     }
 
@@ -124,7 +124,7 @@ struct OutboxTests {
         var outbox = outbox()
         outbox.add(message("1"))
         outbox.stored("1", in: "a")
-        #expect(outbox.refused("1", "no", in: "a", at: 1) == .again)
+        #expect(outbox.refused("1", ServerError("no"), in: "a", at: 1) == .again)
         outbox.stored("9", in: "nowhere")
         #expect(outbox.count == 1 && outbox.tooBig(in: "a") == nil)
     }

@@ -7,15 +7,13 @@ import Testing
 
 @Suite("A room over its connections")
 struct RoomSessionTests {
-    private static let second: UInt64 = 1_000_000_000
-
     private struct Driver {
         var session = RoomSession(room: "dev")
         var outbox = Outbox(generator: SeededGenerator(seed: 1))
         var now: UInt64 = 1
 
         mutating func open() -> [RoomSession.Effect] {
-            session.opened(at: now)
+            session.opened()
             return []
         }
 
@@ -31,13 +29,6 @@ struct RoomSessionTests {
             return effects
         }
 
-        mutating func tick(at time: UInt64) -> [RoomSession.Effect] {
-            now = time
-            var effects: [RoomSession.Effect] = []
-            session.tick(at: now, &outbox, into: &effects)
-            return effects
-        }
-
         mutating func ask(_ id: Int, _ request: RoomRequest) -> [RoomSession.Effect] {
             var effects: [RoomSession.Effect] = []
             session.request(id, request, outbox, into: &effects)
@@ -46,7 +37,7 @@ struct RoomSessionTests {
 
         /// Connected and welcome, with a cursor that covers so much of node 1.
         mutating func begin(_ seq: UInt64 = 0) -> [RoomSession.Effect] {
-            session.opened(at: now)
+            session.opened()
             return take(.welcome(RoomSessionTests.welcome(seq)))
         }
     }
@@ -195,22 +186,22 @@ struct RoomSessionTests {
 
     @Test func `requests are answered by their ref, or fail with their connection`() {
         var driver = Driver()
-        #expect(driver.ask(1, .rooms) == [.failed(1, .notConnected)])
+        #expect(driver.ask(1, .rooms()) == [.failed(1, .notConnected)])
         _ = driver.begin()
-        guard case .send(let command) = driver.ask(2, .rooms)[0] else { return #expect(Bool(false)) }
+        guard case .send(let command) = driver.ask(2, .rooms())[0] else { return #expect(Bool(false)) }
         _ = driver.ask(3, .documents)
-        #expect(driver.take(.rooms(["a"], ref: command.ref)) == [.answer(2, .rooms(["a"]))])
+        #expect(driver.take(.rooms(["a"], next: "b", ref: command.ref)) == [.answer(2, .rooms(["a"], next: "b"))])
         #expect(driver.take(.rooms(["a"], ref: command.ref)).isEmpty)
-        _ = driver.ask(4, .members(limit: 1))
-        #expect(driver.take(.error("busy", ref: "q3")) == [.failed(4, .refused("busy"))])
+        guard case .send(let other) = driver.ask(4, .members(limit: 1))[0] else { return #expect(Bool(false)) }
+        #expect(driver.take(.error(ServerError("busy", ref: other.ref))) == [.failed(4, .refused("busy"))])
         #expect(driver.end() == [.failed(3, .connectionLost)])
     }
 
     @Test func `only so many requests wait`() {
         var driver = Driver()
         _ = driver.begin()
-        for id in 0..<256 { _ = driver.ask(id, .rooms) }
-        #expect(driver.ask(256, .rooms) == [.failed(256, .tooMany)])
+        for id in 0..<256 { _ = driver.ask(id, .rooms()) }
+        #expect(driver.ask(256, .rooms()) == [.failed(256, .tooMany)])
     }
 
     @Test func `a message goes when there is a connection, after what was seen anywhere, and again on the next one`() {
@@ -226,26 +217,53 @@ struct RoomSessionTests {
         let receipt = Receipt(id: "1", position: Self.line(78, of: 5).position)
         let end = driver.take(.ack(receipt, ref: "k"))
         #expect(end.contains(.sending(key: "k", .stored(receipt))) && driver.outbox.count == 0)
-        #expect(end.contains(.serves(node: ReplicaID(rawValue: 5))))
+        #expect(end.contains(.serves(node: "0000000000000005")))
     }
 
-    @Test func `silence is a loss, unless nothing is read`() {
-        var driver = Driver()
-        _ = driver.begin()
-        #expect(driver.tick(at: 16 * Self.second) == [.ping(2)])
-        var effects: [RoomSession.Effect] = []
-        driver.session.pong(2, at: driver.now + 5_000_000, into: &effects)
-        #expect(effects == [.event(.latency(.milliseconds(5)))])
-        #expect(driver.tick(at: 40 * Self.second).count == 1)
-        driver.session.paused(at: 50 * Self.second)
-        #expect(!driver.tick(at: 80 * Self.second).contains { if case .drop = $0 { true } else { false } })
-        #expect(driver.tick(at: 91 * Self.second) == [.drop(reason: "the server has fallen silent")])
+    // MARK: The second generation
+
+    private static func cursor(_ seq: UInt64) -> VersionVector { VersionVector([Dot(replica: node, seq: seq)]) }
+
+    private static func subscribed(_ seq: UInt64) -> ChatEvent {
+        .subscribed(Subscribed(room: "dev", cursor: cursor(seq)))
     }
 
-    @Test func `a server without a welcome is left`() {
+    @Test func `a subscription begins live, and one that follows another resumes`() {
         var driver = Driver()
         _ = driver.open()
-        #expect(driver.session.nextTick(driver.outbox) == 10 * Self.second + 1)
-        #expect(driver.tick(at: 10 * Self.second + 1) == [.drop(reason: "the server does not answer")])
+        #expect(driver.take(Self.subscribed(4)) == [.live])
+        #expect(driver.session.phase == .live && driver.session.cursor == Self.cursor(4))
+        _ = driver.end()
+        _ = driver.open()
+        #expect(driver.take(.message(Self.line(5))).isEmpty, "before the subscription nothing is of it")
+        #expect(driver.take(Self.subscribed(9)) == [.live])
+        #expect(driver.session.phase == .resuming && driver.session.cursor == Self.cursor(4))
+        let end = driver.take(.resumed(Resumed(room: "dev", isRecovered: true, cursor: Self.cursor(9))))
+        #expect(end == [.event(.resumed(recovered: true, missed: 0, documents: []))])
+    }
+
+    @Test func `a subscription that the server ends is resumed, and what was asked is answered meanwhile`() {
+        var driver = Driver()
+        _ = driver.open()
+        _ = driver.take(Self.subscribed(4))
+        guard case .send(let command) = driver.ask(1, .documents)[0] else { return #expect(Bool(false)) }
+        driver.session.interrupted(isRecovered: false)
+        #expect(driver.session.phase == .resuming && driver.session.isLive)
+        #expect(driver.take(.documents([], room: "dev", ref: command.ref)) == [.answer(1, .documents([]))])
+        #expect(driver.take(Self.subscribed(9)) == [.live])
+        let end = driver.take(.resumed(Resumed(room: "dev", isRecovered: true, cursor: Self.cursor(9))))
+        #expect(end == [.event(.resumed(recovered: false, missed: 0, documents: []))], "the end said so")
+    }
+
+    @Test func `cursors that the server tells are joined, save while pages are under way`() {
+        var driver = Driver()
+        _ = driver.open()
+        _ = driver.take(Self.subscribed(4))
+        driver.session.join(Self.cursor(7))
+        driver.session.join(Self.cursor(6))
+        #expect(driver.session.cursor == Self.cursor(7))
+        driver.session.interrupted(isRecovered: true)
+        driver.session.join(Self.cursor(9))
+        #expect(driver.session.cursor == Self.cursor(7))
     }
 }

@@ -145,8 +145,9 @@ import Testing
                 let slow = try ChatClient(
                     urls: [ServerURL("ws://127.0.0.1:\(node.port)")], token: Tokens.of("slow"), options: options)
                 let stream = slow.events
-                _ = try slow.join("dev")
                 let writer = try node.client("writer", room: "dev")
+                _ = try slow.join("dev")
+                _ = try writer.next("system") { $0.user == "slow" && $0.body == "slow joined" }
                 try Talk.write(count, String(repeating: "x", count: 200) + " ", by: writer)
                 // Nothing was taken: what waits is the buffer, and what one more read has brought.
                 try #require(slow.waitingEvents >= 200 && slow.waitingEvents < 200 + 1_000)

@@ -91,9 +91,20 @@ final class ClientLog: Sendable {
         }
     }
 
+    /// Waits until rooms have come to be live so often, each time after they were not.
     func waitUntilLive(times: Int = 1) throws {
-        try wait("live") { events in
-            events.count { if case .connection(.live(_, nil, _, _)) = $0 { true } else { false } } >= times
+        try wait("live") { _ in
+            var live: Set<String> = []
+            var count = 0
+            for event in all {
+                guard case .connection(let state) = event.event else { continue }
+                if case .live = state {
+                    if live.insert(event.room).inserted { count += 1 }
+                } else {
+                    live.remove(event.room)
+                }
+            }
+            return count >= times
         }
     }
 

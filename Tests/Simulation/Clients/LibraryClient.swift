@@ -8,7 +8,8 @@ import ConvergeWire
 /// is what of that is checked: each line once and in the order of its log, nothing left out that was not told, each of its
 /// own messages stored once, in order.
 final class LibraryClient {
-    var core: FollowedRoom
+    /// With one room on it, as with a node of the first generation.
+    var core: RoomLink
     var outbox: Outbox
     var choices: SplitMix64
     let room: Text
@@ -34,17 +35,21 @@ final class LibraryClient {
     init(index: Int, room: Text, nodes: Int, seed: UInt64) {
         self.room = room
         choices = SplitMix64(seed &+ UInt64(index), .library)
-        var options = FollowedRoom.Options()
+        var options = RoomLink.Options()
         // In the end all must be well within the cluster's own patience.
         options.session.pingEvery = .seconds(2)
         options.session.lostAfter = .seconds(6)
         options.session.patience = .seconds(3)
         options.reconnect.backoff.greatest = .seconds(2)
-        core = FollowedRoom(
-            room: room.string, urls: (0..<nodes).map { try! ServerURL("ws://n\($0)") },  // a literal
+        core = RoomLink(
+            urls: (0..<nodes).map { try! ServerURL("ws://n\($0)") },  // a literal
             first: choices.below(nodes), options: options, generator: SeededGenerator(seed: choices.next()))
+        var unstarted: [RoomLink.Effect] = []
+        core.add(RoomSession(room: room.string, options: options.session), at: 0, into: &unstarted)
         outbox = Outbox(generator: SeededGenerator(seed: choices.next()))
     }
+
+    var session: RoomSession? { core.session(of: room.string) }
 
     // MARK: What it says
 
@@ -89,14 +94,14 @@ final class LibraryClient {
 
     /// It has begun where the cursor is now, and is owed nothing before that.
     func begin(excusing vector: VersionVector) {
-        guard origin == nil, let cursor = core.session.cursor else { return }
+        guard origin == nil, let cursor = session?.cursor else { return }
         origin = cursor
         origin?.merge(vector)
     }
 
     /// It was told that something may be missing up to here.
     func forgive() {
-        guard let cursor = core.session.cursor else { return }
+        guard let cursor = session?.cursor else { return }
         origin?.merge(cursor)
     }
 
@@ -105,14 +110,14 @@ final class LibraryClient {
 
     /// What was on the disk before its node had opened it came before, and will not come live; a resume has it.
     func excuse(_ vector: VersionVector) {
-        if core.session.phase == .live, !hasResumed { origin?.merge(vector) }
+        if session?.phase == .live, !hasResumed { origin?.merge(vector) }
     }
 
     private func words(_ dot: Dot?) -> String? { dot.map { "\($0), which its cursor covers, was never handed out" } }
 
     /// What is missing of what its cursor covers, if anything is.
     func missing(_ ledger: Ledger) -> String? {
-        guard let origin, let cursor = core.session.cursor, !ledger.isForked(within: cursor) else { return nil }
+        guard let origin, let cursor = session?.cursor, !ledger.isForked(within: cursor) else { return nil }
         defer { checked = cursor }
         return words(ledger.firstUnshown(in: room, after: checked, through: cursor, origin: origin, shown: ids))
     }
@@ -144,7 +149,7 @@ extension ShownFrame {
                     room: room, isRecovered: recovered ?? false, cursor: cursor, documents: docs ?? [], ref: ref))
         case "ack":
             return .ack(Receipt(id: id, position: position, copies: copies, isDuplicate: isDuplicate), ref: ref)
-        case "error": return .error(body, ref: ref)
+        case "error": return .error(ServerError(body, ref: ref))
         case _ where type.hasPrefix("crdt_"):
             return .document(
                 DocumentEvent(

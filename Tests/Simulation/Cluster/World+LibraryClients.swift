@@ -45,16 +45,16 @@ extension World {
         if library.choices.chance(3), library.outbox.count < 30 {
             for _ in 0..<(1 + library.choices.below(3)) { library.outbox.add(library.newMessage(client.index)) }
             step(client, library) { library, effects in
-                library.core.pump(at: at, &library.outbox, into: &effects)
+                library.core.pump(library.room.string, at: at, &library.outbox, into: &effects)
             }
         }
         if library.choices.once(in: 300), let connection = client.connection { breakOff(client, connection) }
     }
 
     private func step(
-        _ client: Client, _ library: LibraryClient, _ body: (LibraryClient, inout [FollowedRoom.Effect]) -> Void
+        _ client: Client, _ library: LibraryClient, _ body: (LibraryClient, inout [RoomLink.Effect]) -> Void
     ) {
-        var effects: [FollowedRoom.Effect] = []
+        var effects: [RoomLink.Effect] = []
         body(library, &effects)
         for effect in effects { carryOut(effect, client, library) }
     }
@@ -66,10 +66,10 @@ extension World {
         }
     }
 
-    private func carryOut(_ effect: FollowedRoom.Effect, _ client: Client, _ library: LibraryClient) {
+    private func carryOut(_ effect: RoomLink.Effect, _ client: Client, _ library: LibraryClient) {
         switch effect {
         case .wantToken: library.wantsToken = true
-        case .connect(let number, let server, let cursor): library.connecting = (number, server, cursor)
+        case .connect(let number, let server, _, let cursor): library.connecting = (number, server, cursor)
         case .send(let command): send(command, client, library)
         case .ping(let number): library.pings.append(number)
         case .close:
@@ -77,13 +77,13 @@ extension World {
             guard let connection = library.connection else { return }
             library.connection = nil
             letGo(connection, client, library)
-        case .event(let event): take(event, client, library)
+        case .event(let event, _): take(event, client, library)
         case .sending(let key, .stored(let receipt)): stored(key, receipt, client, library)
         case .sending(let key, .refused(let reason)):
             violate(.answers, -1, "\(key) is refused for good: \(reason)")
         case .sending, .document: break
         case .answer, .failed: violate(.answers, -1, "client \(client.index) has asked nothing")
-        case .end(let reason): violate(.answers, -1, "client \(client.index) has given up: \(reason)")
+        case .end(let reason, _): violate(.answers, -1, "client \(client.index) has given up: \(reason)")
         }
     }
 
@@ -110,7 +110,7 @@ extension World {
             .session(connection.session, .entered(user: client.user, displayName: client.user, room: client.room)),
             to: node)
         step(client, library) { library, effects in
-            library.core.handle(.opened, of: number, at: at, &library.outbox, into: &effects)
+            library.core.handle(.opened(.first), of: number, at: at, &library.outbox, into: &effects)
         }
     }
 
@@ -208,7 +208,7 @@ extension World {
                 problems.append(
                     Problem(rule: .resume, node: node, words: "client \(client.index), the library: \(words)"))
             }
-            guard let connection = client.connection, connection.isOpen, library.core.session.phase == .live else {
+            guard let connection = client.connection, connection.isOpen, library.session?.phase == .live else {
                 wrong("is not back")
                 continue
             }
