@@ -28,7 +28,7 @@ enum EnteredCommand: Hashable, Sendable {
         ("rooms", "", "which rooms there are"),
         ("users", "", "who is in this room"),
         ("history", "[N]", "N older messages, as many as 20,000"),
-        ("doc", "[NAME [add|remove|set|clear|+N|-N …]]", "shared documents: /doc tags add alpha"),
+        ("doc", "[NAME [add|remove|set|clear|put|drop|+N|-N …]]", "shared documents: /doc tags add alpha"),
         ("status", "", "the connections"),
         ("help", "", "this"),
         ("quit", "", "leave"),
@@ -100,13 +100,24 @@ enum EnteredCommand: Hashable, Sendable {
             return .document(.init(name: name, action: .remove(value)))
         case "set" where !value.isEmpty: return .document(.init(name: name, action: .set(value)))
         case "clear" where value.isEmpty: return .document(.init(name: name, action: .clear))
+        case "put":
+            var rest = Substring(value)
+            let field = word(&rest)
+            let text = trimmed(rest)
+            guard !field.isEmpty, !text.isEmpty else { return .mistake("/doc \(name) put FIELD VALUE") }
+            return .document(.init(name: name, action: .put(field: field, text)))
+        case "drop":
+            var rest = Substring(value)
+            let field = word(&rest)
+            guard !field.isEmpty, trimmed(rest).isEmpty else { return .mistake("/doc \(name) drop FIELD") }
+            return .document(.init(name: name, action: .drop(field: field)))
         case _ where verb.hasPrefix("+") || verb.hasPrefix("-"):
             guard value.isEmpty, let amount = Int(verb), amount.magnitude <= 1 << 53 else {
                 return .mistake("a counter takes a whole number: /doc \(name) +1")
             }
             return .document(.init(name: name, action: .count(amount)))
         default:
-            return .mistake("/doc NAME, then add, remove, set, clear, or +N: /doc tags add alpha")
+            return .mistake("/doc NAME, then add, remove, set, clear, put, drop, or +N: /doc tags add alpha")
         }
     }
 
@@ -141,6 +152,8 @@ struct DocumentRequest: Hashable, Sendable {
         case set(String), clear
         /// Of a counter.
         case count(Int)
+        /// Of a map.
+        case put(field: String, String), drop(field: String)
     }
 
     var name: String

@@ -13,7 +13,7 @@ enum LineRequest: Hashable, Sendable {
         "/rooms         which rooms there are",
         "/users         who is in this room",
         "/history [N]   the last messages of this room, as many as 20,000",
-        "/doc [NAME [add|remove|set|clear|+N|-N …]]   shared documents: /doc tags add alpha",
+        "/doc [NAME [add|remove|set|clear|put|drop|+N|-N …]]   shared documents: /doc tags add alpha",
         "/status        how the connection stands",
         "/reconnect     connect now, or anew",
         "/quit          leave (or end of input: Ctrl-D)",

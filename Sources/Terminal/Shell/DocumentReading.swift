@@ -83,6 +83,8 @@ extension ChatRoom {
         case .set(let text): _ = try await register(document).set(text).stored()
         case .clear: _ = try await register(document).set(nil).stored()
         case .count(let amount): _ = try await counter(document).increment(by: amount).stored()
+        case .put(let field, let text): _ = try await map(document).set(field, to: text).stored()
+        case .drop(let field): _ = try await map(document).remove(field).stored()
         }
     }
 

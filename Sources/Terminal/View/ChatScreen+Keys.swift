@@ -156,7 +156,8 @@ extension ChatScreen {
             let names = Set(knownRooms).union(rooms.map(\.name)).subtracting([room.name])
             return .init(words: names.sorted(), suffix: "")
         case "/doc" where words.count == 1: return .init(words: room.documents.sorted(), suffix: " ")
-        case "/doc" where words.count == 2: return .init(words: ["add", "clear", "remove", "set"], suffix: " ")
+        case "/doc" where words.count == 2:
+            return .init(words: ["add", "clear", "drop", "put", "remove", "set"], suffix: " ")
         default:
             guard !word.isEmpty else { return nil }
             let at = word.hasPrefix("@") ? "@" : ""

@@ -25,6 +25,13 @@ struct EnteredCommandTests {
             ("/doc tags add alpha beta", .document(.init(name: "tags", action: .add("alpha beta")))),
             ("/doc topic set a  b", .document(.init(name: "topic", action: .set("a  b")))),
             ("/doc topic clear", .document(.init(name: "topic", action: .clear))),
+            (
+                #"/doc config put "two words" dark  red"#,
+                .document(.init(name: "config", action: .put(field: "two words", "dark  red")))
+            ),
+            ("/doc config drop colour", .document(.init(name: "config", action: .drop(field: "colour")))),
+            ("/doc config put colour", .mistake("/doc config put FIELD VALUE")),
+            ("/doc config drop two words", .mistake("/doc config drop FIELD")),
             ("/doc votes -3", .document(.init(name: "votes", action: .count(-3)))),
             ("/nope", .mistake("there is no command /nope: /help shows them")),
             ("/doc v +x", .mistake("a counter takes a whole number: /doc v +1")),

@@ -8,6 +8,19 @@ struct LineFormatTests {
     private let plain = LineFormat(hasColours: false) { _ in "12:03" }
     private let line = ChatLine(room: "dev", userID: "ana", displayName: "Ana\u{1B}[2J", body: "hi\u{7}")
 
+    @Test("a map is shown field by field, and what changed in it")
+    func maps() {
+        let format = LineFormat(hasColours: false, time: { _ in "" })
+        var event = DocumentEvent(type: "doc_value", room: "dev", document: "config")
+        event.fields = [MapField("colour", .text("red")), MapField("size", .json("3"))]
+        #expect(format.lines(.document(event)) == [#"-- config (2): colour: "red", size: 3"#])
+        event = DocumentEvent(type: "doc", room: "dev", document: "config")
+        event.field = "size"
+        #expect(format.lines(.document(event)) == ["-- config: size is gone"])
+        event.fieldValue = .json("4")
+        #expect(format.lines(.document(event)) == ["-- config: size: 4"])
+    }
+
     @Test("a message is time, name and body, and one's own has a mark")
     func messages() {
         #expect(plain.lines(.message(line)) == ["12:03 Ana\\e[2J: hi\\u{7}"])

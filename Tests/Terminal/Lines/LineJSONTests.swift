@@ -54,6 +54,21 @@ struct LineJSONTests {
             LineJSON.lines(.document(change)) == [
                 #"{"type":"crdt_counter_changed","room":"dev","doc":"votes","user_id":"ana","amount":-2,"value":5}"#
             ])
+        var put = DocumentEvent(type: "doc", room: "dev", document: "config", userID: "ana")
+        put.field = "colour"
+        put.fieldValue = .json("{\"a\":\n1}")
+        #expect(
+            LineJSON.lines(.document(put)) == [
+                #"{"type":"doc","room":"dev","doc":"config","user_id":"ana","kind":"map","op":"set","field":"colour","value":{"a": 1}}"#
+            ], "a line's end in somebody's JSON is none of the line's")
+        put.fieldValue = nil
+        #expect(LineJSON.lines(.document(put))[0].hasSuffix(#""op":"remove","field":"colour"}"#))
+        var whole = DocumentEvent(type: "doc_value", room: "dev", document: "config")
+        whole.fields = [MapField("a", .text("\u{9B}")), MapField("b", .json("true"))]
+        #expect(
+            LineJSON.lines(.document(whole)) == [
+                #"{"type":"doc_value","room":"dev","doc":"config","kind":"map","value":{"a":"\u009b","b":true}}"#
+            ])
         #expect(LineJSON.notice("x") == #"{"type":"notice","body":"x"}"#)
     }
 }
