@@ -10,8 +10,8 @@ import ConvergeWire
 /// What moves rooms:
 /// - a connection turns out to carry fewer rooms than it has: those that are over get links of their own with a node of the
 ///   first generation, one together with one of the second;
-/// - a connection with a node of the second generation has come to be: rooms of links that have none yet move to it, as far
-///   as it has room for a whole link.
+/// - there is a connection with a node of the second generation, and a link that has none, or has none any more: its rooms
+///   move to the one that there is, where all of them fit.
 struct RoomLinks: Sendable {
     struct Effect: Hashable {
         var link: Int
@@ -70,12 +70,11 @@ struct RoomLinks: Sendable {
         _ body: (inout RoomLink, inout Outbox, inout [RoomLink.Effect]) -> Void
     ) {
         guard let at = index(id) else { return }
-        let wasShared = entries[at].link.isShared
         act(at, &outbox, &effects, body)
         let surplus = entries[at].link.takeSurplus()
         if !surplus.isEmpty { settle(surplus, from: at, at: now, &outbox, &effects) }
-        if entries[at].link.isShared, !wasShared { gather(to: id, at: now, &outbox, &effects) }
         entries.removeAll { $0.link.members.isEmpty }
+        if entries.count > 1 { gather(at: now, &outbox, &effects) }
     }
 
     private mutating func act(
@@ -105,12 +104,11 @@ struct RoomLinks: Sendable {
         }
     }
 
-    /// A connection for many has come to be: whoever has none comes to it.
-    private mutating func gather(to id: Int, at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]) {
-        for other in ids where other != id {
-            guard let from = index(other), let to = index(id), entries[from].link.phase != .live,
-                entries[from].link.members.count <= entries[to].link.spare
-            else { continue }
+    /// Whoever has no connection comes to one for many.
+    private mutating func gather(at now: UInt64, _ outbox: inout Outbox, _ effects: inout [Effect]) {
+        for from in entries.indices where entries[from].link.phase != .live {
+            let count = entries[from].link.members.count
+            guard let to = entries.firstIndex(where: { $0.link.isShared && $0.link.spare >= count }) else { continue }
             var sessions: [RoomSession] = []
             act(from, &outbox, &effects) { link, outbox, effects in
                 sessions = link.dissolve(at: now, &outbox, into: &effects)
@@ -119,6 +117,7 @@ struct RoomLinks: Sendable {
                 for session in sessions { link.add(session, at: now, into: &effects) }
             }
         }
+        entries.removeAll { $0.link.members.isEmpty }
     }
 
     @discardableResult
