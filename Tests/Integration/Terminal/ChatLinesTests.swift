@@ -52,6 +52,26 @@ struct ChatLinesTests {
         #expect(Set(errors.compactMap { $0["line"] as? Int }) == [3, 4])
     }
 
+    @Test("a map is changed and shown, to people and to programs")
+    func maps() throws {
+        let folder = try TemporaryFolder()
+        let node = try NodeProcess.serve(database: folder.path("c.db"))
+        let input =
+            #"printf '/doc config put "two words" dark red\n/doc config put size 3\n/doc config drop size\n/doc config\n/doc\n'"#
+        let (status, text) = try run(node, input, "")
+        #expect(status == 0 && text.contains(#"-- config: two words: "dark red""#), "\(text)")
+        #expect(text.contains("-- config: size is gone"), "\(text)")
+        #expect(text.contains(#"-- config (1): two words: "dark red""#), "\(text)")
+        #expect(text.contains("-- documents (1): config (map)"), "\(text)")
+        let (jsonStatus, json) = try run(node, "echo /doc config", "--json")
+        #expect(
+            jsonStatus == 0
+                && json.contains(
+                    #"{"type":"doc_value","room":"lobby","doc":"config","kind":"map","value":{"two words":"dark red"}}"#
+                ),
+            "\(json)")
+    }
+
     @Test("without a server's address it speaks to the node that the environment would start")
     func ownNode() throws {
         let folder = try TemporaryFolder()

@@ -96,6 +96,43 @@ struct FullScreenTests {
         }
     }
 
+    @Test("rooms are side by side on one connection, and all are back when the node is")
+    func rooms() throws {
+        try withCluster(ClusterOptions(count: 1)) { cluster in
+            func sessions() throws -> Int? {
+                try HTTPReply.get("/metrics", port: cluster[0].port).body.split(separator: "\n")
+                    .first { $0.hasPrefix("converge_sessions ") }.flatMap { Int($0.split(separator: " ")[1]) }
+            }
+            let tmux = try Tmux()
+            let ann = try tmux.pane()
+            try start(ann, "Ann", servers: [cluster[0].port])
+            for room in ["dev", "ops"] {
+                try ann.enter("/join \(room)")
+                try ann.wait(for: "\(room)>")
+                try ann.enter("hello \(room)")
+                try ann.wait(for: "✓ hello \(room)")
+            }
+            #expect(try sessions() == 1)
+            try cluster.kill(0)
+            try ann.wait(for: "not connected")
+            try ann.enter("into the void of ops")
+            try ann.type("a draft")
+            try cluster.start(0)
+            try ann.wait(for: "✓ into the void of ops")
+            #expect(try sessions() == 1)
+            let bob = try cluster[0].client("bob", room: "dev")
+            try bob.send(#"{"type":"message","body":"@ann are you there"}"#)
+            try ann.wait("the mention of another room") { $0.contains { $0.contains("dev") && $0.contains("@1") } }
+            try ann.press("M-a")
+            try ann.wait(for: "are you there")
+            try ann.enter("/doc config put colour dark red")
+            try ann.wait(for: "Ann put colour: \"dark red\" into config")
+            try ann.enter("/doc config")
+            try ann.wait(for: "config (1): colour: \"dark red\"")
+            #expect(try sessions() == 2)
+        }
+    }
+
     @Test(
         "the terminal is restored after SIGTERM and after a crash",
         arguments: [SIGTERM, SIGHUP, SIGSEGV, SIGILL, SIGABRT])
