@@ -156,7 +156,7 @@ struct RoomLinkTests {
         #expect(driver.take(.chat(Self.line(1, in: "elsewhere"))).isEmpty)
         let asked = try #require(
             sent(driver.act { $0.link.request(7, .rooms(), in: "ops", at: 1, &$0.outbox, into: &$0.effects) }).first)
-        #expect(asked.room == nil)
+        #expect(asked.room == nil && asked.limit == 1_000)
         #expect(driver.take(.chat(.rooms(["a"], ref: asked.ref))) == [.answer(7, .rooms(["a"], next: nil))])
         let other = try #require(
             sent(driver.act { $0.link.request(8, .documents, in: "dev", at: 1, &$0.outbox, into: &$0.effects) }).first)
@@ -274,6 +274,10 @@ struct RoomLinkTests {
         #expect(driver.link.takeSurplus().map(\.room) == ["ops", "lobby"] && driver.link.rooms == ["dev"])
         let effects = driver.take(.chat(.welcome(Welcome(room: "dev", userID: "ann", displayName: "Ann"))))
         #expect(sent(effects).isEmpty && driver.link.session(of: "dev")?.phase == .live)
+        let asked = driver.act {
+            $0.link.request(1, .members(limit: nil), in: "dev", at: 1, &$0.outbox, into: &$0.effects)
+        }
+        #expect(sent(asked).map(\.limit) == [nil] && sent(asked).map(\.room) == [nil], "a limit would cut the list")
     }
 
     @Test("where the room that the URL named was left meanwhile, a node of the first generation is connected to anew")

@@ -154,6 +154,22 @@ import Testing
         }
     }
 
+    @Test func `lists that come in pages are whole`() async throws {
+        try await onOwnThread {
+            try withNode { node in
+                // More than are given at once.
+                let (ann, _) = try client("ann", at: [node.port])
+                let count = 1_050
+                let crowd = try client("crowd", at: [node.port]) { $0.maxRooms = 2_000 }
+                for number in 0..<count - Self.names.count { _ = try crowd.0.client.join("room \(number)") }
+                try crowd.0.waitUntilLive(times: count)
+                let rooms = try settle { try await ann.client.rooms() }
+                try #require(rooms.count == count && Set(rooms).count == count)
+                for log in [ann, crowd.0] { try log.close() }
+            }
+        }
+    }
+
     @Test func `a map is the same for all, through any number of reconnects`() async throws {
         try await onOwnThread {
             try withNode { node in
