@@ -71,7 +71,7 @@ import Testing
             #expect(error.type == "error")
             #expect(error.body == "message too large")
             #expect(error.ref == "r")
-            #expect(error.names == ["id", "type", "body", "timestamp", "ref"])
+            #expect(error.names == ["id", "type", "body", "timestamp", "ref", "code"])
             #expect(try ann.framesUntilNow().map(\.text) == [])
         }
     }
