@@ -26,15 +26,17 @@ extension ReplicatorNetwork {
             handle(.snapshotRead(ticket: ticket, chunk), at: index)
         case .staged(let index, let life, let chunk, let isLast):
             guard nodes[index].life == life, nodes[index].isStaging else { return }
-            nodes[index].isStaging = false
             if isLast {
                 nodes[index].disk.install(chunk)
                 let disk = nodes[index].disk
                 nodes[index].applied = disk.vector
                 for entry in nodes[index].open { nodes[index].applied.advance(to: entry.dot) }
                 handle(.installed(vector: disk.vector, ends: disk.ends, floors: disk.floors), at: index)
+                // As in a core: before the writer takes what is open, or nobody knows any more that it is applied.
                 for entry in nodes[index].open { nodes[index].replicator.place(entry) }
+                nodes[index].isStaging = false
             } else {
+                nodes[index].isStaging = false
                 nodes[index].disk.stage(chunk)
                 handle(.staged, at: index)
             }
