@@ -6,37 +6,48 @@ import ConvergeWire
 /// An origin pushes its own entries. Who stores another's entry passes it on to those of its peers that have no link to
 /// the origin: so everybody gets it once, along links that exist. What was repaired is not passed on: after a partition all
 /// repair the same at once, and each would send it to every other. A peer that does not keep up is not pushed any more
-/// until it has taken what it was sent; what it misses meanwhile it asks for.
+/// until it has taken what it was sent; what it misses meanwhile it asks for. Peers that are to get the same are named
+/// together, so that it is encoded once.
 extension Replicator {
     mutating func push(_ entries: [Entry], wantsStored: Bool, into effects: inout [ReplicatorEffect]) {
         guard !entries.isEmpty else { return }
+        var pushes: [(to: [ReplicaID], entries: [Entry])] = []
         for at in peers.indices {
             guard let peer = peers[at].replica else { continue }
-            var piece: [Entry] = []
+            let pushed = takePush(of: entries, at)
+            guard !pushed.isEmpty else { continue }
+            let same = pushes.firstIndex { $0.entries.elementsEqual(pushed) { $0.dot == $1.dot } }
+            if let same { pushes[same].to.append(peer) } else { pushes.append(([peer], pushed)) }
+        }
+        for push in pushes {
+            var piece = 0
             var bytes = 0
-            for entry in entries where wants(entry, peers[at]) {
-                if peers[at].paused {
-                    counters.pushesSkipped += 1
-                    continue
-                }
-                if entry.dot.replica == replica { counters.pushed += 1 } else { counters.relayed += 1 }
-                piece.append(entry)
-                let size = entry.waitingBytes
-                bytes += size
-                peers[at].pushed += UInt64(size)
-                if peers[at].pushed - min(peers[at].pushed, peers[at].taken) > UInt64(options.pushWindow) {
-                    peers[at].paused = true
-                }
-                if bytes >= options.rangeBytes {
-                    effects.append(.send(peer, .entries(piece, wantsStored: wantsStored), bulk: false))
-                    piece = []
-                    bytes = 0
-                }
-            }
-            if !piece.isEmpty {
-                effects.append(.send(peer, .entries(piece, wantsStored: wantsStored), bulk: false))
+            for (index, entry) in push.entries.enumerated() {
+                bytes += entry.waitingBytes
+                guard bytes >= options.rangeBytes || index == push.entries.count - 1 else { continue }
+                effects.append(.push(to: push.to, Array(push.entries[piece...index]), wantsStored: wantsStored))
+                piece = index + 1
+                bytes = 0
             }
         }
+    }
+
+    /// Those of these entries that a peer is pushed now, counted as such.
+    private mutating func takePush(of entries: [Entry], _ at: Int) -> [Entry] {
+        var pushed: [Entry] = []
+        for entry in entries where wants(entry, peers[at]) {
+            if peers[at].paused {
+                counters.pushesSkipped += 1
+                continue
+            }
+            if entry.dot.replica == replica { counters.pushed += 1 } else { counters.relayed += 1 }
+            pushed.append(entry)
+            peers[at].pushed += UInt64(entry.waitingBytes)
+            if peers[at].pushed - min(peers[at].pushed, peers[at].taken) > UInt64(options.pushWindow) {
+                peers[at].paused = true
+            }
+        }
+        return pushed
     }
 
     private func wants(_ entry: Entry, _ peer: Peer) -> Bool {

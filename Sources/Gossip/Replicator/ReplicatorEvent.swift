@@ -84,6 +84,8 @@ public enum ReplicatorEffect: Sendable {
     /// Put this into the batch that is being gathered: it is applied.
     case apply(Entry)
     case send(ReplicaID, PeerFrame, bulk: Bool)
+    /// Push these entries to all of these peers: the same bytes.
+    case push(to: [ReplicaID], [Entry], wantsStored: Bool)
     /// What a node would be sent, for the store that is shared: a want of entries, or of a snapshot, which means that it is
     /// to be read as a whole.
     case askSharedStore(PeerFrame)

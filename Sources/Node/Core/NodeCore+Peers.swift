@@ -183,6 +183,15 @@ extension NodeCore {
         effects.append(.send(link, frame.encoded(), bulk: bulk))
     }
 
+    /// Sends one frame to several: it is encoded once.
+    private mutating func send(_ frame: PeerFrame, to peers: [ReplicaID], into effects: inout [CoreEffect]) {
+        let reached = peers.compactMap { links.link(to: $0) }
+        guard !reached.isEmpty else { return }
+        counters.peerFramesOut &+= reached.count
+        let bytes = frame.encoded()
+        for link in reached { effects.append(.send(link, bytes, bulk: false)) }
+    }
+
     // MARK: Members
 
     /// For reports; empty for one that is not known. O(members), and asked seldom.
@@ -231,6 +240,8 @@ extension NodeCore {
             switch effect {
             case .apply(let entry): apply(entry, at: now)
             case .send(let peer, let frame, let bulk): send(frame, to: peer, bulk: bulk, into: &effects)
+            case .push(let peers, let entries, let wantsStored):
+                send(.entries(entries, wantsStored: wantsStored), to: peers, into: &effects)
             case .askSharedStore(let frame): askSharedStore(frame, into: &effects)
             case .read(let ticket, let ranges, let bytes):
                 effects.append(.read(.range(ticket: ticket, ranges, bytes: bytes)))

@@ -132,6 +132,10 @@ extension ReplicatorNetwork {
             nodes[index].applied.advance(to: entry.dot)
             nodes[index].clock.observe(entry.timestamp, wall: now, limit: .max)
             nodes[index].open.append(entry)
+        case .push(let peers, let entries, let wantsStored):
+            for peer in peers {
+                perform(.send(peer, .entries(entries, wantsStored: wantsStored), bulk: false), index)
+            }
         case .send(let peer, let frame, bulk: _):
             guard let to = nodes.firstIndex(where: { $0.replica == peer && $0.isUp }), isLinked(index, to) else {
                 return

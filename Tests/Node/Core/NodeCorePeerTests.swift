@@ -306,4 +306,26 @@ struct NodeCorePeerTests {
         cluster.run(100)
         #expect(cluster.nodes[0].core.links.link(to: cluster.replica(1)) != nil)
     }
+
+    @Test("what is pushed to several is encoded once")
+    func pushedOnce() throws {
+        let cluster = Self.started(3)
+        let ann = cluster.enter(0, "ann")
+        cluster.run(5)
+        var pushes: [(link: LinkID, bytes: [UInt8])] = []
+        cluster.onTurn = { index, effects in
+            for case .send(let link, let bytes, _) in effects where index == 0 && bytes.count > 100 {
+                pushes.append((link, bytes))
+            }
+        }
+        cluster.send(0, ann, .say(String(repeating: "x", count: 200)))
+        try #require(pushes.count == 2)
+        #expect(pushes[0].link != pushes[1].link && pushes[0].bytes == pushes[1].bytes)
+        let places = pushes.map { push in push.bytes.withUnsafeBytes { UInt(bitPattern: $0.baseAddress) } }
+        #expect(places[0] == places[1])
+        cluster.onTurn = nil
+        cluster.run(1)
+        let ends = cluster.nodes.map { $0.vector[cluster.replica(0)] }
+        #expect(ends[1] == ends[0] && ends[2] == ends[0])
+    }
 }
