@@ -204,8 +204,9 @@ struct OwnSide {
     /// The payload with what it names where that stands now.
     private func payload(of entry: Entry, _ totals: inout [DocumentID: CounterTotals]) -> [UInt8] {
         switch entry.meaning {
-        case .message(var payload):
-            payload.id = payload.id ?? MessageID(entry.dot)
+        case .message(nil):
+            guard var payload = entry.payload.withUnsafeBytes({ try? MessagePayload(decoding: $0) }) else { break }
+            payload.id = MessageID(entry.dot)
             return payload.encoded
         case .system(var payload):
             payload.id = payload.id ?? MessageID(entry.dot)
@@ -217,8 +218,9 @@ struct OwnSide {
             payload.delta.observed = payload.delta.observed.map { places[$0] ?? $0 }.sorted()
             count(&payload.delta, of: payload.document(in: entry.room), &totals)
             return payload.encoded
-        case .erased, .none: return entry.payload
+        case .message, .erased, .none: break
         }
+        return entry.payload
     }
 
     /// A counter's totals are those of the new replica, from nothing on.

@@ -173,6 +173,12 @@ struct MessagePayloadView {
         body = try reader.counted()
         try reader.finish()
     }
+
+    /// The same, if all of its texts are UTF-8.
+    init(checked bytes: UnsafeRawBufferPointer) throws(EntryCodecError) {
+        try self.init(bytes)
+        guard user.isUTF8, displayName.isUTF8, body.isUTF8 else { throw .invalidText }
+    }
 }
 
 /// The fields of a system event's payload where they lie.

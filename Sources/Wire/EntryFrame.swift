@@ -15,8 +15,7 @@ extension ServerFrameEncoder {
         try entry.payload.span.withUnsafeBytes { bytes throws(EntryCodecError) in
             switch entry.kind {
             case .message:
-                let payload = try MessagePayloadView(bytes)
-                guard payload.user.isUTF8, payload.displayName.isUTF8, payload.body.isUTF8 else { throw .invalidText }
+                let payload = try MessagePayloadView(checked: bytes)
                 message(
                     id: payload.id ?? MessageID(entry.dot), room: entry.room, user: payload.user,
                     displayName: payload.displayName, body: payload.body, position: entry.position, to: &out)

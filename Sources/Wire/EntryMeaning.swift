@@ -2,7 +2,8 @@ import ConvergeCRDT
 
 /// What an entry says, read once, for all who do something with it.
 public enum EntryMeaning: Hashable, Sendable {
-    case message(MessagePayload)
+    /// Its texts are where they lie: the frame is made from there (`ServerFrameEncoder.appendFrame`).
+    case message(id: MessageID?)
     case system(SystemPayload)
     case document(DocumentPayload)
     case redaction(RedactionPayload)
@@ -14,7 +15,7 @@ public enum EntryMeaning: Hashable, Sendable {
     /// The id that two entries may have in common: a message's that was sent with a key, a numbered event's.
     public var keyID: MessageID? {
         switch self {
-        case .message(let payload): payload.id
+        case .message(let id): id
         case .system(let payload): payload.id
         case .erased(let id): id
         case .document, .redaction, .none: nil
@@ -23,14 +24,14 @@ public enum EntryMeaning: Hashable, Sendable {
 }
 
 extension Entry {
-    /// O(payload): texts are copied.
+    /// O(payload), without copies of a message: of all kinds it comes most.
     public var meaning: EntryMeaning {
         guard namespace == 0 else { return .none(.unknownKind(kind)) }
         if flags.contains(.redacted) { return .erased(redactedMessageID) }
         return payload.withUnsafeBytes { bytes in
             do throws(EntryCodecError) {
                 switch kind {
-                case .message: return .message(try MessagePayload(decoding: bytes))
+                case .message: return .message(id: try MessagePayloadView(checked: bytes).id)
                 case .system: return .system(try SystemPayload(decoding: bytes))
                 case .document: return .document(try DocumentPayload(decoding: bytes))
                 case .redaction: return .redaction(try RedactionPayload(decoding: bytes))

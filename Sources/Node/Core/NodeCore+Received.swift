@@ -13,11 +13,15 @@ extension NodeCore {
         pipeline.open.batch.entries.append(entry)
         counters.entriesReceived &+= 1
         switch entry.meaning {
-        case .message(let payload): take(payload, of: entry)
+        case .message(let id):
+            if let id { pipeline.open.batch.effects.append(.key(id, position: entry.position)) }
+            show(entry)
         case .system(let payload): take(payload, of: entry, at: now)
         case .document(let payload):
             let shown = apply(payload, of: entry)
-            if shown != .hidden { show(entry, shown) }
+            if shown != .hidden {
+                show(entry, shown) { $0.document(payload, shown, room: entry.room, position: entry.position, to: &$1) }
+            }
         case .redaction(let redaction):
             if !options.planted.has(.redactionForgotten) {
                 pipeline.open.batch.effects.append(.redact(redaction.target))
@@ -29,11 +33,6 @@ extension NodeCore {
             // What a newer build has written is kept as it is and not interpreted.
             break
         }
-    }
-
-    private mutating func take(_ payload: MessagePayload, of entry: Entry) {
-        if let id = payload.id { pipeline.open.batch.effects.append(.key(id, position: entry.position)) }
-        show(entry)
     }
 
     private mutating func take(_ payload: SystemPayload, of entry: Entry, at now: UInt64) {
@@ -55,20 +54,21 @@ extension NodeCore {
     }
 
     /// Shows an entry to those who are in its room when it is stored.
-    private mutating func show(_ entry: Entry, _ shown: DocumentShown = .asWritten) {
+    private mutating func show(_ entry: Entry) { show(entry) { try? $0.appendFrame(of: entry, to: &$1) } }
+
+    private mutating func show(
+        _ entry: Entry, _ shown: DocumentShown = .asWritten,
+        _ encode: (inout ServerFrameEncoder, inout ByteBuffer) -> Void
+    ) {
         let room = rooms.open(entry.room)
         rooms.retain(room)
         pipeline.open.rooms.append(room)
         if options.planted.has(.shownBeforeStored) {
             readyLoops.formUnion(rooms.loops(in: room))
-            ready.append(toRoom: room, dot: entry.dot, by: &encoders) { encoder, frame in
-                try? encoder.appendFrame(of: entry, shown: shown, to: &frame)
-            }
+            ready.append(toRoom: room, dot: entry.dot, shown, by: &encoders, encode)
             return
         }
-        pipeline.open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders) { encoder, frame in
-            try? encoder.appendFrame(of: entry, shown: shown, to: &frame)
-        }
+        pipeline.open.frames.append(toRoom: room, dot: entry.dot, shown, by: &encoders, encode)
     }
 
     /// The room has been shown an event with this one's id.
