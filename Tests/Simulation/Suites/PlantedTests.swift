@@ -9,7 +9,7 @@ import Testing
         arguments: ["countersAsIncrements", "idsDifferForKey", "clockIgnoresAfter", "readsRefused"])
     func found(_ name: String) throws {
         let planted = try #require(Planted.all.first { $0.name == name })
-        #expect(planted.search(limit: 10) != nil)
+        #expect(planted.search(limit: 20) != nil)
     }
 
     @Test("each has a name of its own")
