@@ -8,8 +8,10 @@ import ConvergeWire
 /// is what of that is checked: each line once and in the order of its log, nothing left out that was not told, each of its
 /// own messages stored once, in order.
 final class LibraryClient {
-    /// With one room on it, as with a node of the first generation.
+    /// With one room on it.
     var core: RoomLink
+    /// What it and its nodes agree on.
+    let generation: ProtocolGeneration
     var outbox: Outbox
     var choices: SplitMix64
     let room: Text
@@ -32,8 +34,9 @@ final class LibraryClient {
     private var origin: VersionVector?
     private var checked = VersionVector()
 
-    init(index: Int, room: Text, nodes: Int, seed: UInt64) {
+    init(index: Int, room: Text, nodes: Int, seed: UInt64, generation: ProtocolGeneration) {
         self.room = room
+        self.generation = generation
         choices = SplitMix64(seed &+ UInt64(index), .library)
         var options = RoomLink.Options()
         // In the end all must be well within the cluster's own patience.
@@ -149,8 +152,12 @@ extension ShownFrame {
                     room: room, isRecovered: recovered ?? false, cursor: cursor, documents: docs ?? [], ref: ref))
         case "ack":
             return .ack(Receipt(id: id, position: position, copies: copies, isDuplicate: isDuplicate), ref: ref)
-        case "error": return .error(ServerError(body, ref: ref))
-        case _ where type.hasPrefix("crdt_"):
+        case "error": return .error(ServerError(body, code: code, ref: ref))
+        case "subscribed": return .subscribed(Subscribed(room: room, cursor: cursor, ref: ref))
+        case "unsubscribed": return .unsubscribed(Unsubscribed(room: room, isRecovered: recovered ?? true, ref: ref))
+        case "cursors":
+            return .cursors((cursors ?? [:]).map { RoomCursor(room: $0.key, cursor: $0.value) })
+        case _ where type.hasPrefix("crdt_") || type == "doc":
             return .document(
                 DocumentEvent(
                     type: type, room: room, document: doc, userID: user, body: body, items: items ?? [], value: value,

@@ -12,6 +12,8 @@ final class ShownFrame {
     var name = ""
     var doc = ""
     var body = ""
+    /// Of an error.
+    var code: String?
     var ref: String?
     var position: Position?
     var seq: UInt64?
@@ -100,6 +102,9 @@ final class ShownFrame {
         case "display_name": return reader.string(into: &name)
         case "doc": return reader.string(into: &doc)
         case "body": return reader.string(into: &body)
+        case "code":
+            code = reader.string()
+            return code != nil
         case "timestamp":
             hasTime = true
             return reader.skip()

@@ -12,7 +12,9 @@ extension World {
             let index = clients.count
             let room = roomNames[number % scenario.rooms]
             let client = Client(index: index, user: Text("lib\(number)"), room: room)
-            client.library = LibraryClient(index: index, room: room, nodes: scenario.nodes, seed: scenario.seed)
+            client.library = LibraryClient(
+                index: index, room: room, nodes: scenario.nodes, seed: scenario.seed,
+                generation: scenario.hasNewerLibrary ? .second : .first)
             clients.append(client)
             schedule(.clientActs(index), after: .milliseconds(500))
         }
@@ -100,17 +102,21 @@ extension World {
             return
         }
         guard library.core.connected(number, at: at) else { return }
-        let connection = openConnection(client, node)
+        let connection = openConnection(client, node, speaking: library.generation)
         library.connection = connection
-        connection.resume = cursor.map { text in Array(text.utf8).withUnsafeBytes { ClientCursor(text: $0) } }
+        if library.generation == .first {
+            connection.resume = cursor.map { text in Array(text.utf8).withUnsafeBytes { ClientCursor(text: $0) } }
+        }
         trace.note(
             now, node.index, "comes", UInt64(client.index), connection.session.rawValue,
             "client \(client.index) (\(client.user), the library) into \(client.room)")
-        post(
-            .session(connection.session, .entered(user: client.user, displayName: client.user, room: client.room)),
-            to: node)
+        let event: SessionEvent =
+            library.generation == .first
+            ? .entered(user: client.user, displayName: client.user, room: client.room)
+            : .arrived(SessionName(high: 0, low: 0), user: client.user, displayName: client.user)
+        post(.session(connection.session, event), to: node)
         step(client, library) { library, effects in
-            library.core.handle(.opened(.first), of: number, at: at, &library.outbox, into: &effects)
+            library.core.handle(.opened(library.generation), of: number, at: at, &library.outbox, into: &effects)
         }
     }
 
@@ -154,7 +160,7 @@ extension World {
         guard let connection = library.connection, connection.isOpen else { return }
         var text = ByteBuffer()
         command.encode(into: &text)
-        guard let frame = try? ClientFrame.decode(text.bytes) else {
+        guard let frame = try? ClientFrame.decode(text.bytes, as: library.generation) else {
             return violate(.contract, connection.node, "the library sends what no node reads")
         }
         send(frame.command, ref: frame.ref?.string, client, connection)

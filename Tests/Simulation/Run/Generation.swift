@@ -13,7 +13,8 @@ extension Scenario {
         case second
         /// In a third of the seeds nodes write one database.
         case third
-        /// In half of the seeds there are clients of the second generation of the protocol, and in a third writes to maps.
+        /// In half of the seeds there are clients of the second generation of the protocol, in half those of the library are,
+        /// and in a third there are writes to maps.
         case fourth
 
         /// What a seed is run in that names none.
@@ -33,6 +34,9 @@ extension Scenario {
             var random = SplitMix64(seed, .manyRooms)
             return random.chance(50) ? 1 + random.below(3) : 0
         }
+
+        /// Whether the clients of the library speak it.
+        func hasNewerLibrary(_ seed: UInt64) -> Bool { rawValue >= Self.fourth.rawValue && seed % 2 == 1 }
 
         func writesMaps(_ seed: UInt64) -> Bool { rawValue >= Self.fourth.rawValue && seed % 3 == 1 }
     }

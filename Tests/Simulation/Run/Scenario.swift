@@ -23,6 +23,8 @@ struct Scenario {
     var clients: Int
     /// How many clients run the library's own machines.
     var libraryClients = 0
+    /// These speak the second generation of the protocol.
+    var hasNewerLibrary = false
     /// How many speak the second generation of the protocol.
     var manyRoomsClients = 0
     var users: Int
@@ -150,6 +152,7 @@ struct Scenario {
         }
         turnLoopKnobs()
         manyRoomsClients = generation.manyRoomsClients(seed)
+        hasNewerLibrary = generation.hasNewerLibrary(seed)
         hasMaps = generation.writesMaps(seed)
         if shared ?? generation.shares(seed) { shareDatabase() }
     }
@@ -200,7 +203,7 @@ struct Scenario {
             + "\(loops) loops, save buffer \(saveBuffer), retention \(retention) ms, fold tail \(foldTail), "
             + "forgotten after \(forgetAfter) ms, \(bandwidth) bytes a second, delay \(delay) µs"
             + ", socket \(socketFrames) and \(sendFrames) frames, pages of \(resumeLimit) and \(feedLimit)"
-            + (libraryClients > 0 ? ", \(libraryClients) of the library" : "")
+            + (libraryClients > 0 ? ", \(libraryClients) of the \(hasNewerLibrary ? "newer " : "")library" : "")
             + (manyRoomsClients > 0 ? ", \(manyRoomsClients) in many rooms" : "") + (hasMaps ? ", maps" : "")
             + (hasNewerNodes ? ", newer nodes" : "")
             + (hasFullDisks ? ", full disks" : "")
