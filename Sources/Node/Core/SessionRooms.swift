@@ -6,10 +6,20 @@ struct SessionRooms: Sendable {
     struct Stay: Sendable {
         /// An index of the core's.
         var room: UInt32
+        /// The number, and in the highest bit whether others see the session there: 8 bytes a room.
+        private let bits: UInt32
+
+        fileprivate init(room: UInt32, number: UInt32, isMember: Bool = true) {
+            self.room = room
+            bits = number & Self.numbers | (isMember ? ~Self.numbers : 0)
+        }
+
+        private static let numbers = UInt32.max >> 1
+
         /// Tells it from an earlier stay of the session in the room.
-        fileprivate(set) var number: UInt32
+        var number: UInt32 { bits & Self.numbers }
         /// Others see the session there.
-        var isMember = true
+        var isMember: Bool { bits & ~Self.numbers != 0 }
     }
 
     private(set) var stays: [Stay]
@@ -37,7 +47,13 @@ struct SessionRooms: Sendable {
     mutating func begin(_ room: UInt32, isMember: Bool) -> Stay {
         begun &+= 1
         let stay = Stay(room: room, number: begun, isMember: isMember)
-        if let at = stays.firstIndex(where: { $0.room == room }) { stays[at] = stay } else { stays.append(stay) }
+        if let at = stays.firstIndex(where: { $0.room == room }) {
+            stays[at] = stay
+        } else {
+            // Not by doubling: very many sessions have very many rooms.
+            if stays.count == stays.capacity { stays.reserveCapacity(stays.count + 16) }
+            stays.append(stay)
+        }
         return stay
     }
 

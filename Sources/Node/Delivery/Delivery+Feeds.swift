@@ -108,7 +108,8 @@ extension Delivery where O: ~Copyable {
         }
         let former = it.pointee.queue?.feed
         let shown = it.pointee.standing.shown(
-            at: handed(subscription), feed: former, cursor: cursor, unshown: room.pointee.unshown, planted: planted)
+            at: handed(subscription), feed: former, cursor: cursor,
+            unshown: room.pointee.unshown.except(fedTo: subscription), planted: planted)
         let feed = Feed(resumingFrom: cursor, shown: shown, own: believedEnd)
         goSlow(subscription, FeedQueue(feed, ref: ref))
         outlet.note(.resumes(feed, from: cursor, instead: former), of: name(of: subscription), connection)
@@ -247,8 +248,8 @@ extension Delivery where O: ~Copyable {
                 frames.bytes(of: record), isResuming ? .page : .fed(record.dot), to: it.pointee.connection)
         }
         if !isResuming {
-            it.pointee.standing.feed(
-                frames.records.lazy.map(\.dot), of: subscriptions.rooms[it.pointee.room].pointee.unshown)
+            subscriptions.rooms[it.pointee.room].pointee.unshown.feed(
+                frames.records.lazy.map(\.dot), to: subscription)
         }
         counts.fed += frames.records.count
     }

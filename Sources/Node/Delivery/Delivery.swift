@@ -146,7 +146,7 @@ struct Delivery<O: Outlet & ~Copyable>: ~Copyable {
         for member in there.pointee.slow {
             let subscription = subscriptions[member.subscription]
             guard subscription.pointee.queue?.feed.hasFed(dot) == true else { continue }
-            subscription.pointee.standing.feed(CollectionOfOne(dot), of: there.pointee.unshown)
+            there.pointee.unshown.feed(CollectionOfOne(dot), to: member.subscription)
         }
     }
 

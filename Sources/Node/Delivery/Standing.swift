@@ -16,8 +16,6 @@ struct Standing: Sendable {
     /// What it is not to be fed, whatever this turn began with: it was there before, or pages have shown it, or it was handed
     /// out before the store went back.
     private(set) var base: VersionVector
-    /// Events that the room was not shown and this session has been fed, in this stay.
-    private(set) var fedUnshown: [Dot] = []
 
     /// Of a subscription that begins, live, where `position` has been handed out.
     init(at position: VersionVector) {
@@ -78,21 +76,13 @@ struct Standing: Sendable {
     }
 
     /// What a session that resumes from `cursor` has been shown live in this stay.
-    /// - Parameter events: of the room, what was not shown.
+    /// - Parameter events: of the room, what neither it nor this session was shown.
     func shown(
         at position: VersionVector, feed: Feed?, cursor: VersionVector, unshown events: UnshownEvents,
         planted: PlantedFaults
     ) -> Feed.Shown {
         Feed.Shown(
-            since: entered, position: position, feed: feed, cursor: cursor, unshown: events.except(fedUnshown),
+            since: entered, position: position, feed: feed, cursor: cursor, unshown: events,
             planted: planted)
-    }
-
-    // MARK: Events that were not shown
-
-    /// Pages have shown it these entries, some of which the room may not have been shown.
-    mutating func feed(_ dots: some Sequence<Dot?>, of events: UnshownEvents) {
-        let fed = events.among(dots)
-        if !fed.isEmpty || !fedUnshown.isEmpty { fedUnshown = events.among(fedUnshown + fed) }
     }
 }

@@ -1,7 +1,7 @@
 import ConvergeCRDT
 import ConvergeWire
 
-/// One session in one room: live, fed, or resuming. 64 bytes at most, since a connection may have very many.
+/// One session in one room: live, fed, or resuming. 56 bytes, since a connection may have very many.
 struct Subscription: ~Copyable {
     /// Whose it is, and of which audience.
     var connection = Subscription.none

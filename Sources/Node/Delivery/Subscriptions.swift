@@ -117,6 +117,7 @@ struct Subscriptions: ~Copyable {
         unlink(subscription)
         let old = all[subscription]
         let room = rooms[old.pointee.room]
+        room.pointee.unshown.forget(subscription)
         if room.pointee.isEmpty {
             // A room that was full once does not keep its memory.
             if room.pointee.live.capacity > 16 { room.pointee.live = [] }

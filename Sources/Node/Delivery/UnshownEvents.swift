@@ -14,6 +14,8 @@ struct UnshownEvents: Sendable {
         var dot: Dot
         /// What the room had been shown in its place; nil where that is not known.
         var twin: Dot?
+        /// The subscriptions that have been fed it, in their present stay.
+        var fedTo: [UInt32] = []
     }
 
     /// The oldest first.
@@ -21,17 +23,28 @@ struct UnshownEvents: Sendable {
     /// Covers all that were too many to be kept.
     private(set) var forgotten = VersionVector()
 
-    /// Those among these entries. O(n) for n entries, and nothing where there are no events.
-    func among(_ dots: some Sequence<Dot?>) -> [Dot] {
-        if events.isEmpty { return [] }
-        return dots.compactMap { dot in dot.flatMap { dot in events.contains { $0.dot == dot } ? dot : nil } }
+    /// Pages have shown a subscription these entries, some of which the room may not have been shown. O(n) for n entries, and
+    /// nothing where there are no events.
+    mutating func feed(_ dots: some Sequence<Dot?>, to subscription: UInt32) {
+        if events.isEmpty { return }
+        for case let dot? in dots {
+            guard let at = events.firstIndex(where: { $0.dot == dot }), !events[at].fedTo.contains(subscription) else {
+                continue
+            }
+            events[at].fedTo.append(subscription)
+        }
     }
 
-    /// Without those that a session has been fed from the store.
-    func except(_ fed: [Dot]) -> UnshownEvents {
-        if fed.isEmpty { return self }
+    /// The subscription is over; its number may be another's.
+    mutating func forget(_ subscription: UInt32) {
+        for at in events.indices { events[at].fedTo.removeAll { $0 == subscription } }
+    }
+
+    /// Without those that this subscription has been fed.
+    func except(fedTo subscription: UInt32) -> UnshownEvents {
+        if events.isEmpty { return self }
         var rest = self
-        rest.events.removeAll { fed.contains($0.dot) }
+        rest.events.removeAll { $0.fedTo.contains(subscription) }
         return rest
     }
 

@@ -109,7 +109,7 @@ import Testing
         #expect(bench.outlet.takeShown(3) == [])
     }
 
-    @Test func `a subscription has 64 bytes`() {
-        #expect(MemoryLayout<Subscription>.stride <= 64)
+    @Test func `a subscription has 56 bytes`() {
+        #expect(MemoryLayout<Subscription>.stride <= 56)
     }
 }

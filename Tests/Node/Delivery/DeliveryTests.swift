@@ -178,8 +178,6 @@ import Testing
         #expect(bench.outlet.takeAsked().map(\.connection) == [1])
     }
 
-    @Test func `a subscription takes no more than 64 bytes`() { #expect(MemoryLayout<Subscription>.stride <= 64) }
-
     private struct TestFailure: Error {
         init(_ words: String) {}
     }

@@ -76,7 +76,11 @@ import Testing
         var events = UnshownEvents()
         let dot = Dot(replica: Self.b, seq: 5)
         events.note(dot, twin: nil)
-        #expect(events.among([nil, dot, Dot(replica: Self.a, seq: 5)]) == [dot])
-        #expect(shown(events.except([dot]), since: vector(0, 0)).covers(dot))
+        events.feed([nil, dot, Dot(replica: Self.a, seq: 5)], to: 7)
+        #expect(shown(events.except(fedTo: 7), since: vector(0, 0)).covers(dot))
+        #expect(!shown(events.except(fedTo: 8), since: vector(0, 0)).covers(dot))
+        // The number may be another's from here on.
+        events.forget(7)
+        #expect(!shown(events.except(fedTo: 7), since: vector(0, 0)).covers(dot))
     }
 }

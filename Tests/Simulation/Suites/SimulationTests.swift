@@ -182,6 +182,7 @@ enum KeptSeeds {
             showed: "a message that was erased before a fork moved it was missed, by the check alone"),
         Kept(
             seed: 1_738, generation: .fourth,
-            showed: "what a redaction had erased ahead was not excused where its log was written twice, by the check alone"),
+            showed:
+                "what a redaction had erased ahead was not excused where its log was written twice, by the check alone"),
     ]
 }
