@@ -95,10 +95,11 @@ final class ClientLoop {
         var wait = tick == .max ? UInt64.max : tick > now ? tick - now : 0
         readiness.clear()
         let waker = readiness.add(hub.wakeUp.descriptor, reads: true, writes: false)
+        let heldUp = Set(rooms.values.filter { $0.desk.isFull }.compactMap { links.home(of: $0.desk.name) })
         for link in connections.values {
             link.place = nil
             guard let descriptor = link.connection?.descriptor else { continue }
-            link.isPaused = isFull || links.rooms(on: link.id).contains { rooms[$0]?.desk.isFull ?? false }
+            link.isPaused = isFull || heldUp.contains(link.id)
             let writes = link.connection?.wantsWrite ?? false
             link.place = readiness.add(descriptor, reads: !link.isPaused, writes: writes)
             if !link.isPaused, link.connection?.mayHaveMore ?? false { wait = 0 }

@@ -25,8 +25,6 @@ public struct ChatCommand: Hashable, Sendable {
     public var clears = false
     /// For `resume` and `subscribe`.
     public var cursor: VersionVector?
-    /// For `subscribe`; false: to read without being seen.
-    public var member: Bool?
     /// For a question that is answered in pages: where the page before said to go on.
     public var page: String?
     /// For `doc` and `doc_get`, which are about documents of any kind.
@@ -112,7 +110,6 @@ public struct ChatCommand: Hashable, Sendable {
         append(",\"copies\":", copies, &buffer)
         append(",\"amount\":", amount, &buffer)
         append(",\"detail\":", detail, &buffer)
-        append(",\"member\":", member, &buffer)
         if let value {
             buffer.append(",\"value\":")
             value.append(to: &buffer)

@@ -36,8 +36,8 @@ public enum RoomEvent: Hashable, Sendable {
 public enum ConnectionState: Hashable, Sendable {
     /// - Parameter attempt: from 1, counted since there last was a lasting connection.
     case connecting(ServerURL, attempt: Int)
-    /// - Parameter node: the replica that serves it, as 16 hexadecimal digits; nil until a message of one's own has been
-    ///   acknowledged, and then it is told anew.
+    /// - Parameter node: the replica that serves it, as 16 hexadecimal digits. Nil at first; it is told anew when that is
+    ///   known: at once where the server says it, else when a message of one's own has been acknowledged.
     case live(ServerURL, node: String?, userID: String, displayName: String)
     case waiting(Duration, reason: String)
     /// For good: the room was left, or no further attempt makes sense.

@@ -95,8 +95,8 @@ struct RoomLink: Sendable {
         switch phase {
         case .opening(let until), .welcoming(let until): next = min(next, until)
         case .live:
-            for member in members {
-                next = min(next, member.session.nextTick(outbox), member.subscription.nextTick)
+            for place in members.indices {
+                next = min(next, members[place].session.nextTick(outbox), members[place].subscription.nextTick)
             }
         case .away, .connecting: break
         }
@@ -305,7 +305,9 @@ struct RoomLink: Sendable {
             case .failed(let id, let failure): effects.append(.failed(id, failure))
             case .sending(let key, let state): effects.append(.sending(key: key, state))
             case .document(let key, let content): effects.append(.document(key, content, room: room))
-            case .live: tellLive(welcome?.node, room, &effects)
+            case .live:
+                tellLive(nil, room, &effects)
+                if let node = welcome?.node { tellLive(node, room, &effects) }
             case .serves(let node): tellLive(node, room, &effects)
             }
         }

@@ -38,11 +38,9 @@ struct RoomLinks: Sendable {
 
     // MARK: What there is
 
-    var count: Int { entries.count }
     var ids: [Int] { entries.map(\.id) }
 
     func link(_ id: Int) -> RoomLink? { index(id).map { entries[$0].link } }
-    func rooms(on id: Int) -> [String] { index(id).map { entries[$0].link.rooms } ?? [] }
 
     /// Where a room is; nil where it is not followed.
     func home(of room: String) -> Int? { entries.first { $0.link.place(of: room) != nil }?.id }

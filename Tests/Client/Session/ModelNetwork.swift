@@ -116,7 +116,7 @@ final class ModelNetwork {
         case 5, 6: serve(isHealthy)
         default: deliver()
         }
-        together = max(together, links.ids.map { links.rooms(on: $0).count }.max() ?? 0)
+        together = max(together, links.ids.map { links.link($0)?.rooms.count ?? 0 }.max() ?? 0)
         guard !isHealthy else { return }
         if random.chance(options.breaks), let link = pickServer() { breakOff(link) }
         if random.below(1_000) < options.forgets {

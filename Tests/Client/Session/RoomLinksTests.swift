@@ -57,7 +57,7 @@ struct RoomLinksTests {
             links.tick(at: now, &outbox, into: &effects)
         }
 
-        var homes: [[String]] { links.ids.map { links.rooms(on: $0) } }
+        var homes: [[String]] { links.ids.map { links.link($0)?.rooms ?? [] } }
 
         /// Answers what has been asked for, and forgets what else happened.
         mutating func answerSubscriptions() {
