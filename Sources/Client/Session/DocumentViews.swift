@@ -119,15 +119,13 @@ struct DocumentViews: Sendable {
         return command
     }
 
-    /// It answers one of the questions here, and nobody else's.
-    func isOwn(_ ref: String?) -> Bool {
-        guard let ref else { return false }
-        return order.contains { views[$0]?.asked == ref }
-    }
+    /// It answers one of the questions here, and nobody else's, though perhaps one that nobody waits for any more.
+    func isOwn(_ ref: String?) -> Bool { ref?.hasPrefix("d\(number).") ?? false }
 
     /// Takes an `error`; true where it answers one of the questions here.
     mutating func refused(_ error: ServerError, at now: UInt64) -> Bool {
-        guard let ref = error.ref, let key = order.first(where: { views[$0]?.asked == ref }) else { return false }
+        guard isOwn(error.ref) else { return false }
+        guard let key = order.first(where: { views[$0]?.asked == error.ref }) else { return true }
         views[key]?.asked = nil
         views[key]?.pages = nil
         if error.code == "unknown_type" {

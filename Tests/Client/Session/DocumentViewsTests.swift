@@ -83,7 +83,9 @@ struct DocumentViewsTests {
         var views = views()
         let ref = views.refresh(nil)[0].ref ?? ""
         #expect(views.refused(ServerError("busy", ref: ref), at: 5) == true)
-        #expect(views.refused(ServerError("busy", ref: ref), at: 5) == false)
+        let retryAt = views.retryAt
+        #expect(views.refused(ServerError("busy", ref: ref), at: 3) == true)
+        #expect(views.retryAt == retryAt, "nobody waits for it any more")
         #expect(views.refused(ServerError("busy", ref: "other"), at: 5) == false)
         #expect(views.tick(at: 6).isEmpty && views.retryAt == 1_000_000_005)
         #expect(views.tick(at: views.retryAt).map(\.doc) == ["tags"])

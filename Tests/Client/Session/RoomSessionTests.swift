@@ -220,6 +220,20 @@ struct RoomSessionTests {
         #expect(end.contains(.serves(node: "0000000000000005")))
     }
 
+    @Test func `an answer or error about a document that is followed no more is nobody's`() {
+        var driver = Driver()
+        _ = driver.begin()
+        let key = DocumentKey(name: "config", sort: .map)
+        var effects: [RoomSession.Effect] = []
+        #expect(driver.session.follow(key, into: &effects) == true)
+        guard case .send(let command)? = effects.first else { return #expect(Bool(false)) }
+        driver.session.unfollow(key)
+        #expect(driver.take(.error(ServerError("unknown type: doc_get", ref: command.ref))).isEmpty)
+        #expect(
+            driver.take(.document(DocumentEvent(type: "doc_value", room: "dev", document: "config", ref: command.ref)))
+                .isEmpty)
+    }
+
     // MARK: The second generation
 
     private static func cursor(_ seq: UInt64) -> VersionVector { VersionVector([Dot(replica: node, seq: seq)]) }
