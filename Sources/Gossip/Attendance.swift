@@ -58,7 +58,7 @@ public enum AttendanceVerdict: Hashable, Sendable {
     /// History says what is, or another node has to write.
     case agrees
     /// Write the event with this number.
-    case write(turn: UInt64)
+    case write(number: UInt64)
     /// The store has to be asked first.
     case unknown
 }
@@ -73,13 +73,13 @@ public struct Attendance: Sendable {
     }
 
     struct Last: Sendable, Hashable {
-        var turn: UInt64
+        var number: UInt64
         /// Nil where there has been none.
         var position: Position?
         var displayName: Text
 
         init(_ record: AttendanceRecord) {
-            turn = record.turn
+            number = record.number
             position = record.position
             displayName = record.displayName
         }
@@ -94,7 +94,7 @@ public struct Attendance: Sendable {
 
         /// There has been none.
         init() {
-            turn = 0
+            number = 0
             displayName = ""
         }
     }
@@ -121,7 +121,7 @@ public struct Attendance: Sendable {
     /// How many pairs of those that have left are in memory and could be forgotten. O(n).
     var forgettableCount: Int {
         let held = asked.union(undoLog.pending.map(\.key))
-        return last.count { $0.value.turn % 2 == 0 && !held.contains($0.key) }
+        return last.count { $0.value.number % 2 == 0 && !held.contains($0.key) }
     }
 
     /// How many pairs wait to be judged.
@@ -153,8 +153,8 @@ public struct Attendance: Sendable {
     private mutating func keep(_ record: AttendanceRecord) {
         let key = record.key
         if let known = last[key],
-            known.turn > record.turn
-                || (known.turn == record.turn && known.position.map { $0 <= record.position } ?? false)
+            known.number > record.number
+                || (known.number == record.number && known.position.map { $0 <= record.position } ?? false)
         {
             return
         }
@@ -162,17 +162,19 @@ public struct Attendance: Sendable {
     }
 
     /// The number and the place of the last event; of several with that number the first in history. Nil where none is known.
-    public func lastEvent(of key: RoomUser) -> (turn: UInt64, position: Position)? {
-        last[key].flatMap { last in last.position.map { (last.turn, $0) } }
+    public func lastEvent(of key: RoomUser) -> (number: UInt64, position: Position)? {
+        last[key].flatMap { last in last.position.map { (last.number, $0) } }
     }
 
     /// Takes up a system event that enters a batch. True where it is news: the first here of its number or a later one.
     public mutating func apply(_ record: AttendanceRecord) -> Bool {
         let key = record.key
         let before = last[key]
-        let isNews = before.map { record.turn > $0.turn } ?? true
+        let isNews = before.map { record.number > $0.number } ?? true
         guard
-            isNews || before.map({ $0.turn == record.turn && $0.position.map { record.position < $0 } ?? true }) ?? true
+            isNews
+                || before.map({ $0.number == record.number && $0.position.map { record.position < $0 } ?? true })
+                    ?? true
         else {
             return false
         }
@@ -213,7 +215,7 @@ public struct Attendance: Sendable {
     /// All pairs whose last event says joined, and all that are `present`: what has to be compared after a restart.
     public mutating func touchAll(present: [RoomUser], at now: UInt64) {
         var keys = Set(present)
-        for (key, last) in last where last.turn % 2 == 1 { keys.insert(key) }
+        for (key, last) in last where last.number % 2 == 1 { keys.insert(key) }
         for key in keys.sorted() { touch(key, at: now, hosted: false) }
     }
 
@@ -221,7 +223,7 @@ public struct Attendance: Sendable {
     /// what comes next may be gone, too.
     public mutating func touchAbandoned(live: [ReplicaID], at time: UInt64) {
         var keys: [RoomUser] = []
-        for (key, last) in last where last.turn % 2 == 1 {
+        for (key, last) in last where last.number % 2 == 1 {
             if let writer = last.writer, !live.contains(writer) { keys.append(key) }
         }
         for key in keys.sorted() { touch(key, at: time, hosted: false) }
@@ -251,16 +253,16 @@ public struct Attendance: Sendable {
     public func judge(_ key: RoomUser, _ facts: AttendanceFacts) -> AttendanceVerdict {
         guard let last = last[key] else {
             if !isComplete { return .unknown }
-            return facts.isPresent && facts.isHosted ? .write(turn: 1) : .agrees
+            return facts.isPresent && facts.isHosted ? .write(number: 1) : .agrees
         }
         if unsure.contains(key) { return .unknown }
-        let isJoined = last.turn % 2 == 1
+        let isJoined = last.number % 2 == 1
         guard isJoined != facts.isPresent else { return .agrees }
-        if facts.isPresent { return facts.isHosted ? .write(turn: last.turn + 1) : .agrees }
+        if facts.isPresent { return facts.isHosted ? .write(number: last.number + 1) : .agrees }
         let isWriter =
             facts.isHosted || last.writer == facts.replica
             || (!facts.live.contains { $0 == last.writer } && facts.live.first == facts.replica)
-        return isWriter ? .write(turn: last.turn + 1) : .agrees
+        return isWriter ? .write(number: last.number + 1) : .agrees
     }
 
     /// What the last event called the user.
@@ -274,7 +276,7 @@ public struct Attendance: Sendable {
         guard last.count > options.limit + options.limit / 8 else { return }
         // What is not stored yet, or just being asked for, the store can't tell when it is needed again.
         let held = asked.union(undoLog.pending.map(\.key))
-        let left = last.filter { $0.value.turn % 2 == 0 && !held.contains($0.key) }.sorted {
+        let left = last.filter { $0.value.number % 2 == 0 && !held.contains($0.key) }.sorted {
             $0.value.position == $1.value.position ? $0.key < $1.key : $0.value.isBefore($1.value)
         }
         for (key, _) in left.prefix(last.count - options.limit) {

@@ -97,7 +97,7 @@ struct ContentHash {
         hash.mix(record.room)
         hash.mix(record.user)
         hash.mix(record.displayName)
-        hash.mix(record.turn)
+        hash.mix(record.number)
         hash.mix(record.position)
         return hash.value
     }

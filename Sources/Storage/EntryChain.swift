@@ -72,14 +72,14 @@ public final class EntryChain {
         return MessageID(high: high, low: low)
     }
 
-    /// The id of the `turn`-th joined or left of a user in a room: the same on whichever node it is written. Made like
+    /// The id of the `number`-th joined or left of a user in a room: the same on whichever node it is written. Made like
     /// `messageID`, with a byte that begins no key.
-    public func eventID(room: Text, user: Text, turn: UInt64) -> MessageID {
+    public func eventID(room: Text, user: Text, number: UInt64) -> MessageID {
         header.removeAll()
         header.appendCounted(room)
         header.appendCounted(user)
         header.append(0xFF)
-        header.appendVarint(turn)
+        header.appendVarint(number)
         let (high, low) = firstHalf(of: header.bytes)
         return MessageID(high: high, low: low)
     }

@@ -114,7 +114,7 @@ struct GoAdoption {
     private(set) var seq: UInt64 = 0
     private(set) var hash = EntryHash.zero
     private var clock = HybridClock()
-    private var turns: [Seat: UInt64] = [:]
+    private var numbers: [Seat: UInt64] = [:]
     private var keptIDs: Set<MessageID> = []
     private let chain = EntryChain()
 
@@ -152,13 +152,13 @@ struct GoAdoption {
         if let event {
             // Two of a kind after each other leave one number out.
             let seat = Seat(room: row.room, user: user)
-            let before = turns[seat] ?? 0
-            let turn = before + (before % 2 == (event.event == .joined ? 0 : 1) ? 1 : 2)
-            turns[seat] = turn
+            let before = numbers[seat] ?? 0
+            let number = before + (before % 2 == (event.event == .joined ? 0 : 1) ? 1 : 2)
+            numbers[seat] = number
             batch.effects.append(
                 .attendance(
                     AttendanceRecord(
-                        room: row.room, user: user, displayName: event.name, turn: turn, position: entry.position)))
+                        room: row.room, user: user, displayName: event.name, number: number, position: entry.position)))
         }
         return true
     }

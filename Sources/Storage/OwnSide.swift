@@ -255,11 +255,11 @@ extension Entry {
         let meaning = meaning
         var effects = SnapshotInstall.followUp(of: self, meaning)
         switch meaning {
-        case .system(let payload) where payload.turn > 0:
+        case .system(let payload) where payload.number > 0:
             effects.append(
                 .attendance(
                     AttendanceRecord(
-                        room: room, user: payload.user, displayName: payload.displayName, turn: payload.turn,
+                        room: room, user: payload.user, displayName: payload.displayName, number: payload.number,
                         position: position)))
         case .document(let payload):
             effects.append(

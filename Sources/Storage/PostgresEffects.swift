@@ -161,7 +161,7 @@ struct PostgresEffects {
                     AND (excluded.ts, excluded.replica, excluded.seq) < (a.ts, a.replica, a.seq))
                 """
             ).binding(each: rows, text: \.room).binding(each: rows, text: \.user)
-                .binding(each: rows, text: \.displayName).binding(each: rows, int8: { Int64(clamping: $0.turn) })
+                .binding(each: rows, text: \.displayName).binding(each: rows, int8: { Int64(clamping: $0.number) })
                 .binding(positions: rows.map(\.position)))
     }
 

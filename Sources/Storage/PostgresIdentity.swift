@@ -225,7 +225,7 @@ extension PostgresResult {
     /// The columns `room, user, display_name, turn, ts, replica, seq`.
     func attendanceRecord(_ row: Int) -> AttendanceRecord {
         AttendanceRecord(
-            room: text(row, 0), user: text(row, 1), displayName: text(row, 2), turn: UInt64(clamping: int(row, 3)),
+            room: text(row, 0), user: text(row, 1), displayName: text(row, 2), number: UInt64(clamping: int(row, 3)),
             position: position(row, 4))
     }
 

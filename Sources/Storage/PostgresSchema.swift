@@ -174,7 +174,8 @@ enum PostgresSchema {
             PRIMARY KEY (room, user_id))
         """,
     ]
-    /// Attendance gets turns: an event of version 1 is the first or second of its (room, user). Counters and members.
+    /// Attendance is numbered, in the column `turn`: an event of version 1 is the first or second of its (room, user).
+    /// Counters and members.
     private static let second = [
         "ALTER TABLE converge_attendance ADD COLUMN turn bigint NOT NULL DEFAULT 0",
         "UPDATE converge_attendance SET turn = CASE WHEN joined THEN 1 ELSE 2 END",

@@ -84,7 +84,7 @@ struct SQLiteEffects {
         attendance.bind(1, copying: record.room)
         attendance.bind(2, copying: record.user)
         attendance.bind(3, copying: record.displayName)
-        attendance.bind(4, clamping: record.turn)
+        attendance.bind(4, clamping: record.number)
         attendance.bind(5, record.position)
         try attendance.run()
     }

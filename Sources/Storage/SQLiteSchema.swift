@@ -171,8 +171,8 @@ enum SQLiteSchema {
             seen INTEGER NOT NULL
         ) WITHOUT ROWID;
         """
-    /// Attendance gets turns: an event of version 1 is the first or second of its (room, user). Counters, and what a
-    /// snapshot brings before it is installed.
+    /// Attendance is numbered, in the column `turn`: an event of version 1 is the first or second of its (room, user).
+    /// Counters, and what a snapshot brings before it is installed.
     private static let second = """
         ALTER TABLE attendance RENAME COLUMN joined TO turn;
         UPDATE attendance SET turn = CASE WHEN turn <> 0 THEN 1 ELSE 2 END;

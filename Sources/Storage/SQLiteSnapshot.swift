@@ -129,7 +129,7 @@ extension SQLiteStatement {
 
     /// The columns `room, user, display_name, turn, ts, replica, seq`.
     func attendanceRecord() -> AttendanceRecord {
-        AttendanceRecord(room: text(0), user: text(1), displayName: text(2), turn: unsigned(3), position: position(4))
+        AttendanceRecord(room: text(0), user: text(1), displayName: text(2), number: unsigned(3), position: position(4))
     }
 
     /// The columns `id, ts, replica, seq`.

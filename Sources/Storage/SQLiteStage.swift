@@ -78,7 +78,7 @@ struct SQLiteStage {
             addAttendance.bind(1, copying: record.room)
             addAttendance.bind(2, copying: record.user)
             addAttendance.bind(3, copying: record.displayName)
-            addAttendance.bind(4, clamping: record.turn)
+            addAttendance.bind(4, clamping: record.number)
             addAttendance.bind(5, record.position)
             try addAttendance.run()
         }

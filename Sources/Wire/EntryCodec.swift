@@ -6,7 +6,7 @@ import ConvergeCRDT
 /// header     01 namespace flags kind · replica(8) timestamp(8) · seq · dots · room
 /// whole      header · hash(16) · redacted · payload
 /// message    01 hasID · [id(16)] · user · displayName · body
-/// system     01 hasID event · [id(16)] · [turn] · user · displayName      hasID: 0 neither, 1 id, 2 id and turn
+/// system     01 hasID event · [id(16)] · [number] · user · displayName      hasID: 0 neither, 1 id, 2 id and number
 /// document   see Documents/DocumentCodec.swift
 /// redaction  01 replica(8) seq
 /// ```
@@ -185,7 +185,7 @@ struct MessagePayloadView {
 struct SystemPayloadView {
     var event: SystemPayload.Event
     var id: MessageID?
-    var turn: UInt64 = 0
+    var number: UInt64 = 0
     var user: UnsafeRawBufferPointer
     var displayName: UnsafeRawBufferPointer
 
@@ -197,8 +197,8 @@ struct SystemPayloadView {
         self.event = event
         if hasID == 2 {
             id = try reader.optionalID(present: 1)
-            turn = try reader.varint()
-            guard turn > 0 else { throw .invalidField }
+            number = try reader.varint()
+            guard number > 0 else { throw .invalidField }
         } else {
             id = try reader.optionalID(present: hasID)
         }
@@ -235,12 +235,12 @@ extension MessagePayload {
 
 extension SystemPayload {
     public func append(to out: inout ByteBuffer) {
-        precondition(turn == 0 || id != nil, "event \(turn) of \(user) without an id")
+        precondition(number == 0 || id != nil, "event \(number) of \(user) without an id")
         out.append(payloadVersion)
-        out.append(id == nil ? 0 : turn == 0 ? 1 : 2)
+        out.append(id == nil ? 0 : number == 0 ? 1 : 2)
         out.append(event.rawValue)
         if let id { out.append(id) }
-        if turn > 0 { out.appendVarint(turn) }
+        if number > 0 { out.appendVarint(number) }
         out.appendCounted(user)
         out.appendCounted(displayName)
     }
@@ -256,7 +256,7 @@ extension SystemPayload {
         guard let user = Text(validating: view.user), let displayName = Text(validating: view.displayName) else {
             throw .invalidText
         }
-        self.init(event: view.event, id: view.id, user: user, displayName: displayName, turn: view.turn)
+        self.init(event: view.event, id: view.id, user: user, displayName: displayName, number: view.number)
     }
 }
 

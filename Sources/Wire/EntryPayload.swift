@@ -32,14 +32,14 @@ public struct SystemPayload: Hashable, Sendable {
     public var displayName: Text
     /// Which event of (room, user) this is, counted from 1 (see `AttendanceRecord`); 0 where the events aren't numbered. An
     /// event with a number has an id.
-    public var turn: UInt64
+    public var number: UInt64
 
-    public init(event: Event, id: MessageID? = nil, user: Text, displayName: Text, turn: UInt64 = 0) {
+    public init(event: Event, id: MessageID? = nil, user: Text, displayName: Text, number: UInt64 = 0) {
         self.event = event
         self.id = id
         self.user = user
         self.displayName = displayName
-        self.turn = turn
+        self.number = number
     }
 }
 

@@ -11,13 +11,13 @@ struct AttendanceTests {
     private static let (a, b, c) = (ReplicaID(rawValue: 1), ReplicaID(rawValue: 2), ReplicaID(rawValue: 3))
 
     private static func record(
-        _ turn: UInt64, by replica: ReplicaID = a, time: UInt64 = 0, user: Text = "u"
+        _ number: UInt64, by replica: ReplicaID = a, time: UInt64 = 0, user: Text = "u"
     ) -> AttendanceRecord {
         AttendanceRecord(
-            room: "r", user: user, displayName: user, turn: turn,
+            room: "r", user: user, displayName: user, number: number,
             position: Position(
-                timestamp: HybridTimestamp(rawValue: time == 0 ? turn * 10 : time),
-                dot: Dot(replica: replica, seq: turn)))
+                timestamp: HybridTimestamp(rawValue: time == 0 ? number * 10 : time),
+                dot: Dot(replica: replica, seq: number)))
     }
 
     private static func facts(
@@ -41,7 +41,7 @@ struct AttendanceTests {
         for record in unstored { _ = attendance.apply(record) }
         attendance.settle(through: mark)
         let facts = Self.facts(present: true, hosted: true)
-        #expect(unstored.allSatisfy { attendance.judge($0.key, facts) == .write(turn: 3) })
+        #expect(unstored.allSatisfy { attendance.judge($0.key, facts) == .write(number: 3) })
         #expect(stored.allSatisfy { attendance.judge($0.key, facts) == .unknown })
     }
 
@@ -51,12 +51,12 @@ struct AttendanceTests {
         let here = Self.facts(present: true, hosted: true)
         let gone = Self.facts(present: false, hosted: true)
         #expect(attendance.judge(Self.key, gone) == .agrees)
-        #expect(attendance.judge(Self.key, here) == .write(turn: 1))
+        #expect(attendance.judge(Self.key, here) == .write(number: 1))
         let isNews = attendance.apply(Self.record(1))
         #expect(isNews && attendance.judge(Self.key, here) == .agrees)
-        #expect(attendance.judge(Self.key, gone) == .write(turn: 2))
+        #expect(attendance.judge(Self.key, gone) == .write(number: 2))
         _ = attendance.apply(Self.record(2))
-        #expect(attendance.judge(Self.key, here) == .write(turn: 3))
+        #expect(attendance.judge(Self.key, here) == .write(number: 3))
     }
 
     @Test("a node without a session of the user doesn't write joined")
@@ -73,9 +73,9 @@ struct AttendanceTests {
             attendance.judge(Self.key, Self.facts(present: false, hosted: false, as: replica, live: live))
         }
         #expect(verdict(Self.a, [Self.a, Self.b, Self.c]) == .agrees)
-        #expect(verdict(Self.b, [Self.a, Self.b, Self.c]) == .write(turn: 2))
+        #expect(verdict(Self.b, [Self.a, Self.b, Self.c]) == .write(number: 2))
         #expect(verdict(Self.c, [Self.a, Self.b, Self.c]) == .agrees)
-        #expect(verdict(Self.a, [Self.a, Self.c]) == .write(turn: 2))
+        #expect(verdict(Self.a, [Self.a, Self.c]) == .write(number: 2))
         #expect(verdict(Self.c, [Self.a, Self.c]) == .agrees)
     }
 
@@ -88,7 +88,7 @@ struct AttendanceTests {
         #expect(first && !twin && !later)
         // The writer of the earlier one writes left.
         let facts = Self.facts(present: false, hosted: false, as: Self.b)
-        #expect(attendance.judge(Self.key, facts) == .write(turn: 2))
+        #expect(attendance.judge(Self.key, facts) == .write(number: 2))
     }
 
     @Test("what is taken back is as it was, and judged again")
@@ -99,7 +99,7 @@ struct AttendanceTests {
         _ = attendance.apply(Self.record(2))
         _ = attendance.apply(Self.record(3))
         attendance.rollBack(to: attendance.settled, at: 7)
-        #expect(attendance.judge(Self.key, Self.facts(present: false, hosted: true)) == .write(turn: 2))
+        #expect(attendance.judge(Self.key, Self.facts(present: false, hosted: true)) == .write(number: 2))
         let due = attendance.takeDue(at: 7, limit: 10)
         #expect(due.map(\.key) == [Self.key] && attendance.dueCount == 0)
     }
@@ -116,10 +116,10 @@ struct AttendanceTests {
         let third = attendance.ask(Self.key)
         #expect(third)
         attendance.found([Self.key], [Self.record(4)])
-        #expect(attendance.judge(Self.key, here) == .write(turn: 5))
+        #expect(attendance.judge(Self.key, here) == .write(number: 5))
         let other = RoomUser(room: "r", user: "nobody")
         attendance.found([other], [])
-        #expect(attendance.judge(other, here) == .write(turn: 1))
+        #expect(attendance.judge(other, here) == .write(number: 1))
     }
 
     @Test("what the store answers does not take back what was applied meanwhile")
@@ -129,7 +129,7 @@ struct AttendanceTests {
         _ = attendance.ask(Self.key)
         _ = attendance.apply(Self.record(3))
         attendance.found([Self.key], [Self.record(2)])
-        #expect(attendance.judge(Self.key, Self.facts(present: false, hosted: true)) == .write(turn: 4))
+        #expect(attendance.judge(Self.key, Self.facts(present: false, hosted: true)) == .write(number: 4))
     }
 
     @Test("memory is bounded: who left longest ago goes, who is there stays")
@@ -150,7 +150,7 @@ struct AttendanceTests {
         }
         #expect(verdict("u3") == .agrees)
         #expect(verdict("u0") == .unknown)
-        #expect(verdict("u99") == .write(turn: 3))
+        #expect(verdict("u99") == .write(number: 3))
         let known = (0..<100).count { verdict(Text("u\($0)")) != .unknown }
         #expect((16...18).contains(known), "\(known)")
     }
@@ -164,7 +164,7 @@ struct AttendanceTests {
         let here = Self.facts(present: true, hosted: true)
         #expect(attendance.judge(Self.key, here) == .unknown)
         attendance.found([Self.key], [Self.record(10)])
-        #expect(attendance.judge(Self.key, here) == .write(turn: 11))
+        #expect(attendance.judge(Self.key, here) == .write(number: 11))
     }
 
     @Test("what is due is taken in order, not before its time, and not more than asked for")
@@ -198,10 +198,10 @@ struct AttendanceTests {
         func judge(_ node: Int, hosted: Bool) {
             let isPresent = seen[node].contains { $0 > 0 }
             let facts = Self.facts(present: isPresent, hosted: hosted || sessions[node] > 0, as: replicas[node])
-            guard case .write(let turn) = nodes[node].judge(Self.key, facts) else { return }
+            guard case .write(let number) = nodes[node].judge(Self.key, facts) else { return }
             clocks[node] += 1
             let record = AttendanceRecord(
-                room: "r", user: "u", displayName: "u", turn: turn,
+                room: "r", user: "u", displayName: "u", number: number,
                 position: Position(
                     timestamp: HybridTimestamp(rawValue: clocks[node]),
                     dot: Dot(replica: replicas[node], seq: UInt64(logs[node].count + 1))))
@@ -250,11 +250,11 @@ struct AttendanceTests {
         }
         var shown: [UInt64: Position] = [:]
         for (record, _) in logs.joined() {
-            shown[record.turn] = min(shown[record.turn] ?? record.position, record.position)
+            shown[record.number] = min(shown[record.number] ?? record.position, record.position)
         }
-        let turns = shown.sorted { $0.value < $1.value }.map(\.key)
-        #expect(turns == Array(1..<(UInt64(turns.count) + 1)), "seed \(seed): \(turns)")
-        #expect((turns.count % 2 == 1) == sessions.contains { $0 > 0 }, "seed \(seed)")
+        let numbers = shown.sorted { $0.value < $1.value }.map(\.key)
+        #expect(numbers == Array(1..<(UInt64(numbers.count) + 1)), "seed \(seed): \(numbers)")
+        #expect((numbers.count % 2 == 1) == sessions.contains { $0 > 0 }, "seed \(seed)")
         #expect(applied.allSatisfy { $0 == logs.map(\.count) }, "seed \(seed)")
     }
 }

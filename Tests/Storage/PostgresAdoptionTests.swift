@@ -62,7 +62,7 @@ final class PostgresAdoptionTests {
         #expect(recovered.adopted == 4)
         #expect(recovered.head == 4)
         #expect(recovered.attendance.map(\.displayName) == ["Ü"])
-        #expect(recovered.attendance.allSatisfy { $0.turn == 1 && $0.room == "dev" && $0.user == "u" })
+        #expect(recovered.attendance.allSatisfy { $0.number == 1 && $0.room == "dev" && $0.user == "u" })
         let reader = try PostgresStore(dsn: database.dsn, timeout: .seconds(5)).openReader()
         let entries = try reader.history(room: "dev", before: nil, limit: 9)
         let (u, v) = named ? ("u Ü", "v V") : ("u u", "v v")

@@ -162,10 +162,10 @@ final class PostgresStoreTests {
         let (writer, _) = try store().openWriter(start("n", fresh: .a))
         var own = TestLog(.a)
         let entries = own.entries(3, from: 10)
-        let records = (1...2).map { turn in
+        let records = (1...2).map { number in
             AttendanceRecord(
-                room: "room", user: Text("u\(turn)"), displayName: "U", turn: UInt64(turn),
-                position: entries[turn].position)
+                room: "room", user: Text("u\(number)"), displayName: "U", number: UInt64(number),
+                position: entries[number].position)
         }
         try writer.append(Batch(entries: entries, effects: records.map { .attendance($0) }))
         writer.close()

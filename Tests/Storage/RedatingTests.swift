@@ -70,7 +70,7 @@ final class RedatingTests {
                     .count(counter, CounterTotals(up: 3, down: 1), dot: far.dot, timestamp: far.timestamp),
                     .attendance(
                         AttendanceRecord(
-                            room: "room", user: "u", displayName: "U", turn: 1, position: far.position)),
+                            room: "room", user: "u", displayName: "U", number: 1, position: far.position)),
                 ]))
         return (entries.map(\.dot), own)
     }

@@ -75,10 +75,10 @@ final class ModelNode {
             let id = EntryChain().messageID(room: room, user: user, key: key)
             return (.message, MessagePayload(id: id, user: user, displayName: user, body: Array("x".utf8)).encoded)
         case 3, 4:
-            let turn = (try readers[0].attendance(of: [(room, user)]).first?.turn ?? 0) + 1
-            let id = EntryChain().messageID(room: room, user: user, key: Text("turn \(turn)"))
-            let event: SystemPayload.Event = turn % 2 == 1 ? .joined : .left
-            return (.system, SystemPayload(event: event, id: id, user: user, displayName: Text("\(turn)")).encoded)
+            let number = (try readers[0].attendance(of: [(room, user)]).first?.number ?? 0) + 1
+            let id = EntryChain().messageID(room: room, user: user, key: Text("number \(number)"))
+            let event: SystemPayload.Event = number % 2 == 1 ? .joined : .left
+            return (.system, SystemPayload(event: event, id: id, user: user, displayName: Text("\(number)")).encoded)
         case 5:
             let shown = try readers[0].history(room: room, before: nil, limit: 50).filter { $0.kind == .message }
             guard let target = shown.randomElement(using: &random) else { return (EntryKind(rawValue: 99), []) }
@@ -121,13 +121,13 @@ final class ModelNode {
                 return [.key(id, position: entry.position)]
             case .system:
                 guard let payload = try? SystemPayload(decoding: bytes), let id = payload.id,
-                    let turn = UInt64(payload.displayName.string)
+                    let number = UInt64(payload.displayName.string)
                 else { return [] }
                 return [
                     .key(id, position: entry.position),
                     .attendance(
                         AttendanceRecord(
-                            room: entry.room, user: payload.user, displayName: payload.displayName, turn: turn,
+                            room: entry.room, user: payload.user, displayName: payload.displayName, number: number,
                             position: entry.position)),
                 ]
             case .document:

@@ -302,10 +302,10 @@ final class SQLiteStoreTests {
     @Test("a file of version 1 becomes one of this version, with all that is in it")
     func migration() throws {
         let entries = try fill()
-        let records = (1...2).map { turn in
+        let records = (1...2).map { number in
             AttendanceRecord(
-                room: "room", user: Text("u\(turn)"), displayName: "U", turn: UInt64(turn),
-                position: entries[turn].position)
+                room: "room", user: Text("u\(number)"), displayName: "U", number: UInt64(number),
+                position: entries[number].position)
         }
         let (writer, _) = try store().openWriter(.test())
         try writer.append(Batch(effects: records.map { .attendance($0) }))

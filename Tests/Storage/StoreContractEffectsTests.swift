@@ -129,15 +129,15 @@ struct StoreContractEffectsTests {
     }
 
     @Test(
-        "of two system events the later turn stays, and of one turn the earlier position",
+        "of two system events the higher number stays, and of one number the earlier position",
         arguments: StoreUnderTest.available)
     func attendance(_ kind: StoreUnderTest) throws {
         let fresh = try kind.make()
         var (writer, _) = try fresh.open()
-        func record(_ user: Text, _ name: Text, turn: UInt64, _ position: Position, room: Text = "room")
+        func record(_ user: Text, _ name: Text, number: UInt64, _ position: Position, room: Text = "room")
             -> AttendanceRecord
         {
-            AttendanceRecord(room: room, user: user, displayName: name, turn: turn, position: position)
+            AttendanceRecord(room: room, user: user, displayName: name, number: number, position: position)
         }
         func after(_ records: [AttendanceRecord]) throws -> [AttendanceRecord] {
             try writer.append(Batch(effects: records.map { .attendance($0) }))
@@ -146,17 +146,18 @@ struct StoreContractEffectsTests {
             (writer, recovered) = try fresh.open()
             return recovered.attendance
         }
-        let u = record("u", "U", turn: 1, position(10))
-        let v = record("v", "V", turn: 3, position(10))
-        let elsewhere = record("u", "Elsewhere", turn: 2, position(10), room: "a")
+        let u = record("u", "U", number: 1, position(10))
+        let v = record("v", "V", number: 3, position(10))
+        let elsewhere = record("u", "Elsewhere", number: 2, position(10), room: "a")
         #expect(try after([u, v, elsewhere]) == [elsewhere, u, v])
-        // Later in time, but of an earlier turn or the same.
-        let late = record("v", "Late", turn: 2, position(99))
-        let left = record("u", "Left", turn: 2, position(5))
-        #expect(try after([late, record("v", "Twin", turn: 3, position(11)), left]) == [elsewhere, left, v])
-        let twin = record("v", "Earlier", turn: 3, position(10, .low))
-        let joined = record("u", "Joined", turn: 3, position(12))
-        #expect(try after([twin, joined, record("u", "Between", turn: 2, position(4))]) == [elsewhere, joined, twin])
+        // Later in time, but of a lower number or the same.
+        let late = record("v", "Late", number: 2, position(99))
+        let left = record("u", "Left", number: 2, position(5))
+        #expect(try after([late, record("v", "Twin", number: 3, position(11)), left]) == [elsewhere, left, v])
+        let twin = record("v", "Earlier", number: 3, position(10, .low))
+        let joined = record("u", "Joined", number: 3, position(12))
+        #expect(
+            try after([twin, joined, record("u", "Between", number: 2, position(4))]) == [elsewhere, joined, twin])
         let reader = try fresh.reader()
         #expect(
             try reader.attendance(of: [("room", "v"), ("room", "w"), ("a", "u"), ("b", "u")]) == [twin, elsewhere])
@@ -170,7 +171,7 @@ struct StoreContractEffectsTests {
         let (writer, _) = try fresh.open()
         let records = (1...9).map { number in
             AttendanceRecord(
-                room: "room", user: Text("u\(number)"), displayName: "", turn: number % 3 == 0 ? 1 : 2,
+                room: "room", user: Text("u\(number)"), displayName: "", number: number % 3 == 0 ? 1 : 2,
                 position: position(UInt64(100 - number)))
         }
         try writer.append(Batch(effects: records.map { .attendance($0) }))
@@ -249,7 +250,7 @@ struct StoreContractEffectsTests {
                         .write(register, value: "x", dot: dot, timestamp: stamp),
                         .attendance(
                             AttendanceRecord(
-                                room: "room", user: "u", displayName: "U", turn: 1, position: position(5))),
+                                room: "room", user: "u", displayName: "U", number: 1, position: position(5))),
                     ]))
         }
         #expect(thrown?.name == "failed")

@@ -70,7 +70,7 @@ struct StoreContractPruningTests {
         let entry = own.entry(at: 100, kind: .document)
         let document = DocumentID(room: "room", kind: .orSet, name: "tags")
         let who = AttendanceRecord(
-            room: "room", user: "ana", displayName: "Ana", turn: 1, position: entry.position)
+            room: "room", user: "ana", displayName: "Ana", number: 1, position: entry.position)
         try writer.append(
             Batch(
                 entries: [entry],

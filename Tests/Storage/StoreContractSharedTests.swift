@@ -259,7 +259,7 @@ struct StoreContractSharedTests {
         let id = MessageID(high: 7, low: 7)
         let changes = (0..<6).map { change(&theirs, at: UInt64(10 + $0), Text("e\($0)")) }
         let keyed = message(&theirs, at: 20, id: id)
-        let record = AttendanceRecord(room: "room", user: "u", displayName: "U", turn: 1, position: keyed.position)
+        let record = AttendanceRecord(room: "room", user: "u", displayName: "U", number: 1, position: keyed.position)
         try serving.append(
             Batch(
                 entries: changes.map(\.0) + [keyed],
@@ -332,7 +332,7 @@ struct StoreContractSharedTests {
                 names.append("\(room)/\(name)")
                 effects.append(
                     .attendance(
-                        AttendanceRecord(room: room, user: name, displayName: "", turn: 2, position: entry.position)))
+                        AttendanceRecord(room: room, user: name, displayName: "", number: 2, position: entry.position)))
                 effects.append(.touch(DocumentID(room: room, kind: .counter, name: name), entry.dot))
             }
         }

@@ -245,7 +245,7 @@ import Testing
         #expect(
             left.encoded == [1, 1, 2, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 2, 0xC3, 0xA9])
         let numbered = SystemPayload(
-            event: .joined, id: MessageID(high: 2, low: 3), user: "u", displayName: "", turn: 301)
+            event: .joined, id: MessageID(high: 2, low: 3), user: "u", displayName: "", number: 301)
         #expect(
             numbered.encoded
                 == [1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0xAD, 2, 1, 0x75, 0])
@@ -353,7 +353,7 @@ import Testing
             SystemPayload(event: .left, user: "user", displayName: "Ann").encoded,
             document(.remove(element: "element", observed: dots)).encoded, header(entry()),
             document(.count(amount: -300, totals: CounterTotals(up: 5, down: 70_000))).encoded, whole(entry()),
-            SystemPayload(event: .left, id: MessageID(high: 1, low: 2), user: "user", displayName: "Ann", turn: 300)
+            SystemPayload(event: .left, id: MessageID(high: 1, low: 2), user: "user", displayName: "Ann", number: 300)
                 .encoded, RedactionPayload(target: dots[2]).encoded,
         ]
         var wrong: [[UInt8]] = []

@@ -50,8 +50,8 @@ struct LogHead {
     }
 
     /// The id of the event with this number of (room, user): the same whoever writes it.
-    func eventID(room: Text, user: Text, turn: UInt64) -> MessageID {
-        chain.eventID(room: room, user: user, turn: turn)
+    func eventID(room: Text, user: Text, number: UInt64) -> MessageID {
+        chain.eventID(room: room, user: user, number: number)
     }
 
     /// The entry is stored, and with it all of this log before it.

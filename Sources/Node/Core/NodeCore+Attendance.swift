@@ -95,18 +95,18 @@ extension NodeCore {
             // not found out then must not keep the readers busy.
             attendance.touch(key, at: monotonic + (replicator.isHolding ? 250 : 1), hosted: hosted)
             if attendance.ask(key) { wantedAttendance.append(key) }
-        case .write(let turn):
+        case .write(let number):
             let name = presence.ownName(room: key.room, user: key.user) ?? attendance.displayName(of: key) ?? key.user
-            record(key, turn: turn, displayName: name, at: now)
+            record(key, number: number, displayName: name, at: now)
         }
     }
 
-    private mutating func record(_ key: RoomUser, turn: UInt64, displayName: Text, at now: UInt64) {
-        let event: SystemPayload.Event = turn % 2 == 1 ? .joined : .left
+    private mutating func record(_ key: RoomUser, number: UInt64, displayName: Text, at now: UInt64) {
+        let event: SystemPayload.Event = number % 2 == 1 ? .joined : .left
         let isLocal = options.planted.has(.attendanceDecidedLocally)
-        let id = isLocal ? nil : log!.eventID(room: key.room, user: key.user, turn: turn)
+        let id = isLocal ? nil : log!.eventID(room: key.room, user: key.user, number: number)
         let payload = SystemPayload(
-            event: event, id: id, user: key.user, displayName: displayName, turn: isLocal ? 0 : turn)
+            event: event, id: id, user: key.user, displayName: displayName, number: isLocal ? 0 : number)
         let room = rooms.open(key.room)
         let entry = place(.system, room, key.room, payload.encoded, after: nil, at: now)
         note(payload, of: entry)
@@ -121,9 +121,9 @@ extension NodeCore {
     /// Takes up a system event that enters the batch, wherever it was written. True where it is news here.
     @discardableResult
     mutating func note(_ payload: SystemPayload, of entry: Entry) -> Bool {
-        guard payload.turn > 0 else { return true }
+        guard payload.number > 0 else { return true }
         let record = AttendanceRecord(
-            room: entry.room, user: payload.user, displayName: payload.displayName, turn: payload.turn,
+            room: entry.room, user: payload.user, displayName: payload.displayName, number: payload.number,
             position: entry.position)
         if let id = payload.id { pipeline.open.batch.effects.append(.key(id, position: entry.position)) }
         pipeline.open.batch.effects.append(.attendance(record))

@@ -36,11 +36,11 @@ extension NodeCore {
     }
 
     private mutating func take(_ payload: SystemPayload, of entry: Entry, at now: UInt64) {
-        if payload.turn == 0, let id = payload.id {
+        if payload.number == 0, let id = payload.id {
             pipeline.open.batch.effects.append(.key(id, position: entry.position))
         }
         let last = attendance.lastEvent(of: RoomUser(room: entry.room, user: payload.user))
-        let twin = last?.turn == payload.turn ? last?.position : nil
+        let twin = last?.number == payload.number ? last?.position : nil
         if note(payload, of: entry) {
             show(entry)
         } else if twin.map({ entry.position < $0 }) ?? true {

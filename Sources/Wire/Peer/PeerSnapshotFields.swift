@@ -150,7 +150,7 @@ extension AttendanceRecord: PeerField {
     init(reading reader: inout PeerReader) throws(PeerFrameError) {
         self.init(
             room: try reader.room(), user: try reader.text(limit: PeerLimits.room),
-            displayName: try reader.text(limit: PeerLimits.room), turn: try reader.number(),
+            displayName: try reader.text(limit: PeerLimits.room), number: try reader.number(),
             position: try reader.position())
     }
 
@@ -158,7 +158,7 @@ extension AttendanceRecord: PeerField {
         writer.append(room: room)
         writer.append(user)
         writer.append(displayName)
-        writer.append(turn)
+        writer.append(number)
         writer.append(position)
     }
 }

@@ -163,21 +163,21 @@ public struct AttendanceRecord: Hashable, Sendable {
     public var room: Text
     public var user: Text
     public var displayName: Text
-    public var turn: UInt64
+    public var number: UInt64
     public var position: Position
 
-    public var isJoined: Bool { turn % 2 == 1 }
+    public var isJoined: Bool { number % 2 == 1 }
 
-    public init(room: Text, user: Text, displayName: Text, turn: UInt64, position: Position) {
+    public init(room: Text, user: Text, displayName: Text, number: UInt64, position: Position) {
         self.room = room
         self.user = user
         self.displayName = displayName
-        self.turn = turn
+        self.number = number
         self.position = position
     }
 
-    /// Which of two stays: the later turn, and of one turn the earlier position.
+    /// Which of two stays: the higher number, and of one number the earlier position.
     public func supersedes(_ other: AttendanceRecord) -> Bool {
-        turn == other.turn ? position < other.position : turn > other.turn
+        number == other.number ? position < other.position : number > other.number
     }
 }

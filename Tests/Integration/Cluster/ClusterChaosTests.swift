@@ -119,7 +119,7 @@ enum Promises {
         // A body is sent under one key only: twice in history means that a repeat became another message.
         try #require(Set(messages.values).count == messages.count, "a message is in history twice")
 
-        try Self.waitForTurns(cluster, users)
+        try Self.waitForAlternation(cluster, users)
         try checkDocuments(cluster, records)
         let sum = (sent: records.reduce(0) { $0 + $1.sent }, again: records.reduce(0) { $0 + $1.repeated })
         let reconnects = records.reduce(0) { $0 + $1.reconnects }
@@ -131,7 +131,7 @@ enum Promises {
     }
 
     /// Until history says of each user in turn that it joined and left, and last that it joined.
-    static func waitForTurns(_ cluster: ClusterProcesses, _ users: [String]) throws {
+    static func waitForAlternation(_ cluster: ClusterProcesses, _ users: [String]) throws {
         var wrong: [String] = []
         try cluster.wait("everybody's joined and left in turn, and joined last") {
             let events = try cluster.waitForEqualHistory().filter { $0.type == "system" }

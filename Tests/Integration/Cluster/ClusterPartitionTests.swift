@@ -57,7 +57,7 @@ extension ClusterTests {
             } otherwise: {
                 seen.joined(separator: "\n")
             }
-            try Promises.waitForTurns(cluster, Self.users)
+            try Promises.waitForAlternation(cluster, Self.users)
             return watch.text
         }
 

@@ -71,7 +71,7 @@ import Testing
                     of: CounterTotals(up: 300, down: 1), dot: Dot(replica: bob, seq: 2),
                     timestamp: HybridTimestamp(rawValue: 1))),
         ]
-        chunk.attendance = [AttendanceRecord(room: "dev", user: "u", displayName: "U", turn: 5, position: position)]
+        chunk.attendance = [AttendanceRecord(room: "dev", user: "u", displayName: "U", number: 5, position: position)]
         chunk.keys = [KeyPosition(id: MessageID(high: hash.high, low: hash.low), position: position)]
         var entry = entries()[1]
         entry.timestamp.rawValue = 3

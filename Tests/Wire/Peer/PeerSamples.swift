@@ -170,7 +170,7 @@ struct PeerSamples {
         chunk.documents = list { $0.document() }
         chunk.attendance = list {
             AttendanceRecord(
-                room: $0.room(), user: $0.text(), displayName: $0.text(), turn: $0.number(), position: $0.position())
+                room: $0.room(), user: $0.text(), displayName: $0.text(), number: $0.number(), position: $0.position())
         }
         chunk.keys = list { KeyPosition(id: $0.id(), position: $0.position()) }
         var dots = Set<Dot>()
