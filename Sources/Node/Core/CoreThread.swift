@@ -49,7 +49,7 @@ final class CoreThread: Sendable {
         var lastTick = SystemClock.monotonic()
         var nextLook: UInt64 = 0
         // Whoever came before waits in the loops: nobody's first message is refused for a start that takes a little longer.
-        var isAdmitting = false
+        var sessionsHaveBegun = false
         while !done {
             waitForLoops()
             let begin = SystemClock.monotonic()
@@ -79,9 +79,9 @@ final class CoreThread: Sendable {
             if metrics.status.isDue(at: SystemClock.monotonic()) { metrics.publish(core.status(at: now)) }
             done = perform(&effects, &reports, &times)
             times.end()
-            if !isAdmitting, core.store != .opening {
-                isAdmitting = true
-                for loop in loops { loop.post(.admit) }
+            if !sessionsHaveBegun, core.store != .opening {
+                sessionsHaveBegun = true
+                for loop in loops { loop.post(.beginSessions) }
             }
         }
         peers?.mailbox.post(.finish)

@@ -3,7 +3,7 @@ import ConvergeGossip
 
 /// Whether this node dates what it writes rightly; where it would not, it writes nothing, of whatever kind.
 ///
-/// Every writer asks `admits` or `clockIsTolerable` first: commands, joined and left, redactions. Retention goes by the wall
+/// Every writer asks `canTakeWrite` or `clockIsTolerable` first: commands, joined and left, redactions. Retention goes by the wall
 /// clock, and rests as well. What was not written meanwhile is made up for when the clock is mended: history is made to
 /// agree with who is there, as after a time without a store.
 extension NodeCore {

@@ -127,7 +127,7 @@ extension NodeCore {
     private static var largestPage: Int { 1_000 }
 
     /// Whether a write can be taken now; if not, the refusal has been sent.
-    mutating func admits(_ id: SessionID, ref: Text?, at now: UInt64) -> Bool {
+    mutating func canTakeWrite(from id: SessionID, ref: Text?, at now: UInt64) -> Bool {
         if store != .ready {
             refuse(.storageUnavailable, id, ref: ref, at: now)
             return false
@@ -156,7 +156,7 @@ extension NodeCore {
             }
             if let room = message.room { move(id, to: room, at: now, into: &effects) }
         }
-        guard let session = sessions[id], admits(id, ref: ref, at: now) else { return }
+        guard let session = sessions[id], canTakeWrite(from: id, ref: ref, at: now) else { return }
         guard let key = message.key else {
             place(message, id: nil, ref: ref, from: id, session, at: now)
             return
@@ -291,7 +291,7 @@ extension NodeCore {
         case .success(nil) where keyed.isPlaced(messageID):
             keyed.wait(for: messageID, id, ref: ref, copies: message.copies)
         case .success(nil):
-            guard admits(id, ref: ref, at: now) else { return }
+            guard canTakeWrite(from: id, ref: ref, at: now) else { return }
             place(message, id: messageID, ref: ref, from: id, session, at: now)
         }
     }

@@ -8,7 +8,7 @@ extension NodeCore {
     mutating func write(
         _ command: DocumentWriteCommand, ref: Text?, from id: SessionID, _ session: Session, at now: UInt64
     ) {
-        guard admits(id, ref: ref, at: now) else { return }
+        guard canTakeWrite(from: id, ref: ref, at: now) else { return }
         guard isKnownToAll(command.kind) else {
             refuse(.olderMember, id, ref: ref, at: now)
             return

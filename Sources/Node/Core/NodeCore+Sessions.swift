@@ -105,7 +105,7 @@ extension NodeCore {
         let room = rooms.open(name)
         rooms.retain(room)
         sessions[id]?.rooms.current = room
-        admit(id, to: room, name, ref: ref, at: now)  // first: who moves is not told of leaving
+        tellRoom(room, name, to: id, ref: ref, at: now)  // first: who moves is not told of leaving
         leave(stay, of: session, id, at: now, into: &effects)
         enter(room, id, user: session.user, displayName: session.displayName, at: now, into: &effects)
         rooms.release(room)
@@ -116,7 +116,7 @@ extension NodeCore {
     ///
     /// That stands behind what is on its way to the store, so that nobody leaves a room before the messages it sent there
     /// have come back to it. The room keeps its index until it has been told.
-    mutating func admit(_ id: SessionID, to room: UInt32, _ name: Text, ref: Text?, at now: UInt64) {
+    mutating func tellRoom(_ room: UInt32, _ name: Text, to id: SessionID, ref: Text?, at now: UInt64) {
         let stamp = stamp(at: now)
         let target = FrameRecord.Target.enter(id, room: room, name: name)
         inOrder(for: id, retaining: room) { frames, encoders in

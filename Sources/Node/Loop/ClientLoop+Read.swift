@@ -53,7 +53,7 @@ extension ClientLoop {
                     connection.pointee.story = SessionStory(user: "", client: client(of: slot, request), began: now)
                 case .respond, .forbid, .refuse, .echo: break
                 }
-                if !admits {
+                if !sessionsHaveBegun {
                     let rest = Array(bytes[offset...])
                     switch decision {
                     case .chat(let handshake, let session):

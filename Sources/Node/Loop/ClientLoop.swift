@@ -88,7 +88,7 @@ struct ClientLoop: ~Copyable {
     var reading = true
     var finishing = false
     /// The store has been opened once, or could not be: sessions begin.
-    var admits = false
+    var sessionsHaveBegun = false
     /// What others can cause, and an operator should read, is kept to some lines.
     var complaints = LineBudget.strangers
 
@@ -200,8 +200,8 @@ struct ClientLoop: ~Copyable {
             takePage(page, ask, frames, for: session)
         case .feedFailed(let session, let ask):
             retryPage(ask, for: session)
-        case .admit:
-            admitAll()
+        case .beginSessions:
+            beginSessions()
         case .stopReading:
             stopReading()
         case .finish:

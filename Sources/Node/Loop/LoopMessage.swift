@@ -8,7 +8,7 @@ enum LoopMessage: Sendable {
     case feed(SessionID, ask: UInt64, frames: FrameBatch, Feed.Page)
     case feedFailed(SessionID, ask: UInt64)
     /// The store has been opened for the first time, or could not be: sessions are let in from here on.
-    case admit
+    case beginSessions
     /// Accept nobody any more and read nothing more.
     case stopReading
     /// Close every connection as going away, and end when that is done.

@@ -48,7 +48,7 @@ extension World {
                 else { continue }
                 connection.retryAt = now + 250_000
                 schedule(.feedRetries(connection.index), after: 250_000)
-            case .admit, .stopReading, .finish: break
+            case .beginSessions, .stopReading, .finish: break
             }
         }
         tellCursors(node, number, loop, &outlet)

@@ -18,15 +18,17 @@ extension ClientLoop {
     }
 
     /// Lets in all who wait, and whoever comes from here on.
-    mutating func admitAll() {
-        guard !admits else { return }
-        admits = true
+    mutating func beginSessions() {
+        guard !sessionsHaveBegun else { return }
+        sessionsHaveBegun = true
         // Who stops has told the core that nobody comes any more.
         guard reading else { return }
-        for slot in 0..<UInt32(connections.count) where connections[slot].pointee.phase == .waiting { admit(slot) }
+        for slot in 0..<UInt32(connections.count) where connections[slot].pointee.phase == .waiting {
+            beginWaiting(slot)
+        }
     }
 
-    private mutating func admit(_ slot: UInt32) {
+    private mutating func beginWaiting(_ slot: UInt32) {
         let connection = connections[slot]
         guard let asked = exchange(&connection.pointee.asked, for: nil) else { return }
         if let session = asked.session {
