@@ -184,13 +184,13 @@ extension MemoryStore.State {
         }
         // Opening writes who opens.
         try checkRoom()
-        let (settled, renewal) = try StoredIdentity.settle(
+        let (chosen, renewal) = try StoredIdentity.choose(
             identity, at: file, synced: syncsEachCommit, start: start, vector: contents.vector)
-        identity = settled
+        identity = chosen
         epoch += 1
         stage = SnapshotStage()
         attendanceLimit = start.attendanceLimit
-        return (epoch, contents.recovered(settled, renewal: renewal, attendanceLimit: attendanceLimit))
+        return (epoch, contents.recovered(chosen, renewal: renewal, attendanceLimit: attendanceLimit))
     }
 
     /// The writer is spent after any error, as the contract has it.

@@ -15,7 +15,7 @@ enum PostgresAdoption {
 
     /// Returns how many rows have entered the log. O(rows · log rows) on the server.
     static func adopt(
-        under settled: PostgresIdentity.Settled, _ connection: PostgresConnection, within timeout: Duration
+        under taken: PostgresIdentity.Taken, _ connection: PostgresConnection, within timeout: Duration
     ) throws(StoreError) -> Int {
         func run(_ statements: [PostgresStatement], patiently: Bool = false) throws(StoreError) -> [PostgresResult] {
             let limit = patiently ? max(timeout, patience) : timeout
@@ -26,13 +26,13 @@ enum PostgresAdoption {
         let begun = try run([
             PostgresStatement("BEGIN ISOLATION LEVEL READ COMMITTED"), PostgresStatement(mark + " FOR UPDATE"),
             PostgresStatement(columns),
-            PostgresStatement("SELECT head FROM converge_replica WHERE replica = $1").binding(settled.replica.postgres),
+            PostgresStatement("SELECT head FROM converge_replica WHERE replica = $1").binding(taken.replica.postgres),
         ])
         guard begun[1].int(0, 0) == 0 else {
             _ = try run([PostgresStatement("ROLLBACK")])
             return 0
         }
-        var adoption = GoAdoption(replica: settled.replica)
+        var adoption = GoAdoption(replica: taken.replica)
         if begun[3].int(0, 0) == 0, let select = select(begun[2]) {
             _ = try run([PostgresStatement("DECLARE converge_go NO SCROLL CURSOR FOR " + select)])
             let now = Int64(time(nil)) * 1_000
@@ -40,7 +40,7 @@ enum PostgresAdoption {
                 let rows = try run([PostgresStatement("FETCH \(page) FROM converge_go")], patiently: true)[0]
                 if rows.count == 0 { break }
                 let log = PostgresBatch(
-                    replica: settled.replica, epoch: settled.epoch, head: adoption.seq, hash: adoption.hash)
+                    replica: taken.replica, epoch: taken.epoch, head: adoption.seq, hash: adoption.hash)
                 for row in 0..<rows.count {
                     adoption.take(
                         GoRow(

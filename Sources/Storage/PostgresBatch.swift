@@ -40,7 +40,7 @@ struct PostgresBatch {
                 Self.insert(fresh) { effects.hides($0.dot) ? .hidden : BatchRules.shelf(of: $0) })
         }
         let stored = Set(batch.effects.isEmpty ? [] : fresh.map(\.dot))
-        return statements + effects.statements(settled: stored.contains)
+        return statements + effects.statements(inserted: stored.contains)
     }
 
     static func insert(_ entries: [Entry], shelf: (Entry) -> BatchRules.Shelf) -> PostgresStatement {

@@ -4,7 +4,7 @@ import ConvergeWire
 // What a batch's effects come to, as one statement a table.
 //
 // Invariant: the outcome is that of the effects one after the other. A statement over arrays may not touch a row twice
-// (PostgreSQL refuses that in an upsert), so what meets in one row is settled here first; the rows of a statement are
+// (PostgreSQL refuses that in an upsert), so what meets in one row is joined here first; the rows of a statement are
 // sorted, so that two nodes that change the same rows take their locks in the same order.
 
 struct PostgresEffects {
@@ -57,11 +57,11 @@ struct PostgresEffects {
 
     func hides(_ dot: Dot) -> Bool { !hidden.isEmpty && hidden.contains(dot) }
 
-    /// - Parameter settled: the dots whose entries are inserted by this batch, hidden already.
-    func statements(settled: (Dot) -> Bool) -> [PostgresStatement] {
+    /// - Parameter inserted: the dots whose entries are inserted by this batch, hidden already.
+    func statements(inserted: (Dot) -> Bool) -> [PostgresStatement] {
         var statements: [PostgresStatement] = []
         appendKeys(to: &statements)
-        appendHidden(hidden.filter { !settled($0) }.sorted(), to: &statements)
+        appendHidden(hidden.filter { !inserted($0) }.sorted(), to: &statements)
         cells.append(to: &statements)
         appendAttendance(to: &statements)
         appendMembers(to: &statements)
@@ -78,7 +78,7 @@ struct PostgresEffects {
             keys[id]?.min() ?? Position(timestamp: .zero, dot: Dot(replica: .init(rawValue: 0), seq: 0))
         }
         let all = ids.flatMap { id in (keys[id] ?? []).map { (id: id, position: $0) } }
-        // The first takes the lock of each id's row, of another's transaction that makes it too; then the row is settled.
+        // The first takes the lock of each id's row, of another's transaction that makes it too; then it is decided.
         statements.append(
             PostgresStatement(
                 """

@@ -9,7 +9,7 @@ import ConvergeWire
 // the process (of its store value): it tells its own epochs, of which it may not know the last one, from another's.
 
 enum PostgresIdentity {
-    struct Settled {
+    struct Taken {
         var replica: ReplicaID
         var epoch: Int64
         var boot: UInt64
@@ -17,14 +17,15 @@ enum PostgresIdentity {
     }
 
     /// Takes the node's replica, or a fresh one where the old must not be gone on with, and commits that.
-    static func settle(
+    static func takeReplica(
         _ start: WriterStart, holder: Int64, _ connection: PostgresConnection, by deadline: PostgresDeadline
-    ) throws(StoreError) -> Settled {
+    ) throws(StoreError) -> Taken {
         // Nodes of one name that come up at once: the loser of the race for the name looks again.
         var attempts = 0
         while true {
             do {
-                return try Attempt(start: start, holder: holder, connection: connection, deadline: deadline).settle()
+                return try Attempt(start: start, holder: holder, connection: connection, deadline: deadline)
+                    .takeReplica()
             } catch {
                 attempts += 1
                 guard case .database(let failure) = error, failure.isRace, attempts < 5, connection.isOpen else {
@@ -62,19 +63,19 @@ enum PostgresIdentity {
             }
         }
 
-        func settle() throws(Failure) -> Settled {
-            let settled: Settled
+        func takeReplica() throws(Failure) -> Taken {
+            let taken: Taken
             if let held = start.held {
-                settled = try reopen(held)
+                taken = try reopen(held)
             } else {
-                settled = try takeByName()
+                taken = try takeByName()
             }
             _ = try run(PostgresStatement("COMMIT"))
-            return settled
+            return taken
         }
 
         /// The same process again, after an error.
-        private func reopen(_ held: WriterStart.Held) throws(Failure) -> Settled {
+        private func reopen(_ held: WriterStart.Held) throws(Failure) -> Taken {
             let rows = try run(
                 PostgresStatement("BEGIN"),
                 PostgresStatement("SELECT holder, head FROM converge_replica WHERE replica = $1 FOR UPDATE")
@@ -101,7 +102,7 @@ enum PostgresIdentity {
         }
 
         /// A new process: the replica of its name is its own, whoever held it.
-        private func takeByName() throws(Failure) -> Settled {
+        private func takeByName() throws(Failure) -> Taken {
             let rows = try run(
                 PostgresStatement("BEGIN"),
                 PostgresStatement("SELECT replica FROM converge_replica WHERE node_name = $1 FOR UPDATE")
@@ -112,7 +113,7 @@ enum PostgresIdentity {
             return try take(replica, newBoot: true)
         }
 
-        private func take(_ replica: ReplicaID, newBoot: Bool) throws(Failure) -> Settled {
+        private func take(_ replica: ReplicaID, newBoot: Bool) throws(Failure) -> Taken {
             let rows = try run(
                 PostgresStatement(
                     """
@@ -122,13 +123,13 @@ enum PostgresIdentity {
                     """
                 ).binding(replica.postgres).binding(holder).binding(Int64(newBoot ? 1 : 0))
                     .binding(Text(start.machine)))[0]
-            return Settled(
+            return Taken(
                 replica: replica, epoch: rows.int(0, 0), boot: UInt64(clamping: rows.int(0, 1)), renewal: nil)
         }
 
         /// The log of `old` stays as it is. Its name goes to the fresh replica, unless it is another process's now:
         /// then the fresh one is named by its id too.
-        private func takeFresh(_ renewal: RenewalReason?, givingUp old: ReplicaID?) throws(Failure) -> Settled {
+        private func takeFresh(_ renewal: RenewalReason?, givingUp old: ReplicaID?) throws(Failure) -> Taken {
             guard start.freshReplica != old else { throw .used }
             let name = Text(start.nodeName)
             if renewal != nil, renewal != .fenced, let old {
@@ -152,7 +153,7 @@ enum PostgresIdentity {
                     .binding(Text("\(start.nodeName)#\(start.freshReplica)")).binding(holder)
                     .binding(Text(start.machine)).binding(EntryHash.zero.postgres))[0]
             guard rows.count == 1 else { throw .used }
-            return Settled(
+            return Taken(
                 replica: start.freshReplica, epoch: rows.int(0, 0), boot: UInt64(clamping: rows.int(0, 1)),
                 renewal: renewal)
         }
@@ -162,7 +163,7 @@ enum PostgresIdentity {
     ///
     /// Its length has no bound but the documents', so `timeout` is for each wait, not for the whole.
     static func recover(
-        _ settled: Settled, adopted: Int = 0, attendanceLimit: Int, _ connection: PostgresConnection,
+        _ taken: Taken, adopted: Int = 0, attendanceLimit: Int, _ connection: PostgresConnection,
         within timeout: Duration
     ) throws(StoreError) -> Recovered {
         let attendance = "SELECT room, user_id, display_name, turn, ts, replica, seq FROM converge_attendance"
@@ -184,7 +185,7 @@ enum PostgresIdentity {
                 PostgresStatement("COMMIT"),
             ], by: PostgresDeadline(after: timeout), renewing: timeout)
         var recovered = Recovered(
-            replica: settled.replica, boot: settled.boot, renewal: settled.renewal, adopted: adopted,
+            replica: taken.replica, boot: taken.boot, renewal: taken.renewal, adopted: adopted,
             isShared: true)
         recovered.canReload = false
         let replicas = results[1]
@@ -196,7 +197,7 @@ enum PostgresIdentity {
             recovered.clock = max(recovered.clock, replicas.timestamp(row, 2))
             recovered.floors[dot.replica] = UInt64(clamping: replicas.int(row, 4))
             if dot.seq > 0 { recovered.ends.append(LogEnd(dot: dot, hash: hash)) }
-            if dot.replica == settled.replica { recovered.headHash = hash }
+            if dot.replica == taken.replica { recovered.headHash = hash }
         }
         let cells = results[2]
         for row in 0..<cells.count {
@@ -211,7 +212,7 @@ enum PostgresIdentity {
         recovered.attendance.sort(by: AttendanceRecord.inStoreOrder)
         let members = results[5]
         // Of this node itself others tell, for their own sake.
-        for row in 0..<members.count where members.isNull(row, 1) || members.replica(row, 1) != settled.replica {
+        for row in 0..<members.count where members.isNull(row, 1) || members.replica(row, 1) != taken.replica {
             recovered.members.append(
                 StoredMember(
                     address: members.text(row, 0), replica: members.isNull(row, 1) ? nil : members.replica(row, 1),

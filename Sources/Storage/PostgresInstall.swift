@@ -66,7 +66,7 @@ struct PostgresInstall {
     }
 
     private func apply(_ effects: [StoreEffect]) throws(StoreError) {
-        let statements = PostgresEffects(effects, isNew: { _ in true }).statements(settled: { _ in false })
+        let statements = PostgresEffects(effects, isNew: { _ in true }).statements(inserted: { _ in false })
         if !statements.isEmpty { _ = try query(statements) }
     }
 

@@ -28,13 +28,13 @@ public struct PostgresStore: Store {
     public func openWriter(_ start: WriterStart) throws(StoreError) -> (writer: any StoreWriter, recovered: Recovered) {
         let connection = try connect()
         try PostgresSchema.migrate(connection, within: timeout)
-        let settled = try PostgresIdentity.settle(
+        let taken = try PostgresIdentity.takeReplica(
             start, holder: holder, connection, by: PostgresDeadline(after: timeout))
-        let adopted = try PostgresAdoption.adopt(under: settled, connection, within: timeout)
+        let adopted = try PostgresAdoption.adopt(under: taken, connection, within: timeout)
         let recovered = try PostgresIdentity.recover(
-            settled, adopted: adopted, attendanceLimit: start.attendanceLimit, connection, within: timeout)
+            taken, adopted: adopted, attendanceLimit: start.attendanceLimit, connection, within: timeout)
         let writer = PostgresWriter(
-            connection, settled: settled, recovered: recovered, attendanceLimit: start.attendanceLimit, timeout: timeout
+            connection, taken: taken, recovered: recovered, attendanceLimit: start.attendanceLimit, timeout: timeout
         )
         return (writer, recovered)
     }

@@ -26,14 +26,14 @@ final class PostgresWriter: StoreWriter {
     private var spent: StoreError?
 
     init(
-        _ connection: PostgresConnection, settled: PostgresIdentity.Settled, recovered: Recovered,
+        _ connection: PostgresConnection, taken: PostgresIdentity.Taken, recovered: Recovered,
         attendanceLimit: Int, timeout: Duration
     ) {
         self.connection = connection
         self.timeout = timeout
-        replica = settled.replica
-        epoch = settled.epoch
-        boot = settled.boot
+        replica = taken.replica
+        epoch = taken.epoch
+        boot = taken.boot
         self.attendanceLimit = attendanceLimit
         vector = recovered.vector
         hash = recovered.headHash
@@ -93,7 +93,7 @@ final class PostgresWriter: StoreWriter {
                 .run(stage, final, have: have, guarded: guarded)
             stage = SnapshotStage()
             let recovered = try PostgresIdentity.recover(
-                PostgresIdentity.Settled(replica: replica, epoch: epoch, boot: boot, renewal: nil),
+                PostgresIdentity.Taken(replica: replica, epoch: epoch, boot: boot, renewal: nil),
                 attendanceLimit: attendanceLimit, connection, within: timeout)
             vector = recovered.vector
             hash = recovered.headHash

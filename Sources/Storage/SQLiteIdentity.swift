@@ -65,7 +65,7 @@ enum SQLiteIdentity {
         return vector
     }
 
-    /// All that `Recovered` tells of, under the identity that was settled.
+    /// All that `Recovered` tells of, under the identity that was chosen.
     static func recover(
         _ connection: SQLiteConnection, under identity: StoredIdentity, vector: VersionVector, attendanceLimit: Int,
         renewal: RenewalReason? = nil, adopted: Int = 0

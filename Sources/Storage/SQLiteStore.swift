@@ -55,7 +55,7 @@ public struct SQLiteStore: Store {
             try SQLiteSchema.migrate(connection, from: found)
             try SQLiteStage.clear(connection)
             let log = try SQLiteLog(connection)
-            var recovered = try settle(start, mark, found, connection, log)
+            var recovered = try recover(start, mark, found, connection, log)
             recovered.privacy = privacy
             let writer = try SQLiteWriter(
                 connection, log, lock: lock, readers: readers, recovered, sync: sync,
@@ -80,7 +80,7 @@ public struct SQLiteStore: Store {
     }
 
     /// Within the opening transaction: whose log goes on, what the Go server left, and what there is.
-    private func settle(
+    private func recover(
         _ start: WriterStart, _ mark: SQLiteMark?, _ found: SQLiteSchema.Found, _ connection: SQLiteConnection,
         _ log: SQLiteLog
     ) throws(StoreError) -> Recovered {
@@ -88,7 +88,7 @@ public struct SQLiteStore: Store {
         var vector = try SQLiteIdentity.vector(connection)
         let isBehind = mark.map { $0.replica == stored?.replica && vector[$0.replica] < $0.committed } ?? false
         if isBehind || readers.isSuspected { try check(connection) }
-        let (identity, renewal) = try StoredIdentity.settle(
+        let (identity, renewal) = try StoredIdentity.choose(
             stored, at: connection.file, synced: sync == .full, isBehind: isBehind, start: start, vector: vector)
         var adopted = 0
         if found == .goServer {

@@ -112,19 +112,19 @@ extension SharedMemoryDatabase.State {
     // MARK: Identity, as PostgresIdentity has it
 
     /// Takes the node's replica, or a fresh one where the old must not be gone on with.
-    mutating func settleOrRollBack(
+    mutating func takeReplicaOrRollBack(
         _ start: WriterStart, holder: Int64
     ) throws(StoreError) -> (replica: ReplicaID, renewal: RenewalReason?) {
         let before = rows
         do throws(StoreError) {
-            return try settle(start, holder: holder)
+            return try takeReplica(start, holder: holder)
         } catch {
             rows = before
             throw error
         }
     }
 
-    private mutating func settle(
+    private mutating func takeReplica(
         _ start: WriterStart, holder: Int64
     ) throws(StoreError) -> (replica: ReplicaID, renewal: RenewalReason?) {
         if let held = start.held {

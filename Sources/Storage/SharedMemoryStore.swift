@@ -10,8 +10,8 @@ public final class SharedMemoryStore: Store, MemorySource {
         case refuse(StoreError)
         /// The next append throws `unknownOutcome`.
         case unknownOutcome(Arrival)
-        /// The next `openWriter` throws this; `settled`: after it has taken the replica.
-        case refuseOpen(StoreError, settled: Bool)
+        /// The next `openWriter` throws this; `taken`: after it has taken the replica.
+        case refuseOpen(StoreError, taken: Bool)
     }
 
     /// When a commit whose answer was lost reaches the server.
@@ -55,12 +55,12 @@ public final class SharedMemoryStore: Store, MemorySource {
         let (holder, fault) = try locked.withLock { way throws(StoreError) in
             try way.check()
             let fault = way.take { if case .refuseOpen = $0 { true } else { false } }
-            if case .refuseOpen(let error, settled: false)? = fault { throw error }
+            if case .refuseOpen(let error, taken: false)? = fault { throw error }
             return (way.holder, fault)
         }
         let (epoch, connection, recovered) = try database.withState { state throws(StoreError) in
-            let (replica, renewal) = try state.settleOrRollBack(start, holder: holder)
-            if case .refuseOpen(let error, settled: true)? = fault { throw error }
+            let (replica, renewal) = try state.takeReplicaOrRollBack(start, holder: holder)
+            if case .refuseOpen(let error, taken: true)? = fault { throw error }
             state.connections += 1
             let recovered = state.recovered(replica, renewal: renewal, attendanceLimit: start.attendanceLimit)
             return (state.rows[replica]?.epoch ?? 0, state.connections, recovered)

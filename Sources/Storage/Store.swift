@@ -9,7 +9,7 @@ public protocol Store: Sendable {
     /// What is opened, for logs and status; never a password.
     var summary: String { get }
 
-    /// Opens the one write connection, migrates the schema, settles the node's identity, proves that the store can be
+    /// Opens the one write connection, migrates the schema, chooses the node's identity, proves that the store can be
     /// written, and reads what a node needs to go on. The node calls it again, with increasing waits, after any error.
     func openWriter(_ start: WriterStart) throws(StoreError) -> (writer: any StoreWriter, recovered: Recovered)
 

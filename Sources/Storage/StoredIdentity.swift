@@ -24,7 +24,7 @@ struct StoredIdentity: Hashable, Sendable {
     ///
     /// Throws `gone` for an empty store under a process that knows something to be committed, and `failed` where a new id
     /// is needed and `start.freshReplica` has been used before.
-    static func settle(
+    static func choose(
         _ stored: StoredIdentity?, at file: FileIdentity, synced: Bool, isBehind: Bool = false, start: WriterStart,
         vector: VersionVector
     ) throws(StoreError) -> (identity: StoredIdentity, renewal: RenewalReason?) {

@@ -43,7 +43,7 @@ struct OwnPart: Sendable {
     }
 
     /// All has been sent, or is to be asked for. Keeps about the newest `length`, cutting seldom enough to cost nothing.
-    mutating func settle(keeping length: Int) {
+    mutating func markPushed(keeping length: Int) {
         pushed = version
         guard history.count >= 2 * max(length, 1) else { return }
         let dropped = history.count - length
@@ -65,7 +65,7 @@ extension Presence {
         // As if all had entered anew, one by one: so the new part, too, is counted from 1.
         table.forEachSeat(of: former.slot) { renewed.append($0) }
         // A large one is not pushed at everybody, before all that is live: who lacks it asks for it.
-        if renewed.version > UInt64(options.historyLength) { renewed.settle(keeping: options.historyLength) }
+        if renewed.version > UInt64(options.historyLength) { renewed.markPushed(keeping: options.historyLength) }
         own = renewed
     }
 
@@ -112,7 +112,7 @@ extension Presence {
         if let changes = own.changes(after: own.pushed), !linked.isEmpty {
             send(changes, of: own, after: own.pushed, to: linked, into: &effects)
         }
-        self.own?.settle(keeping: options.historyLength)
+        self.own?.markPushed(keeping: options.historyLength)
     }
 
     mutating func send(

@@ -11,7 +11,7 @@ import ConvergeWire
 ///                                    drop                     drop
 ///                                     ↑                        ↑
 ///     place, apply → open → begin → on its way → stored        │
-///                                     └→ doubt → in doubt ─────┴→ settle → stored
+///                                     └→ doubt → in doubt ─────┴→ decide → stored
 ///
 /// Invariants:
 ///
@@ -194,7 +194,7 @@ struct CommitPipeline: ~Copyable {
     /// The store says what it has of the batch in doubt: the whole, or nothing. It is then on its way again, to be taken as
     /// stored or as dropped.
     /// - Returns: nil where nothing is in doubt.
-    mutating func settle(by vector: VersionVector) -> Bool? {
+    mutating func decide(by vector: VersionVector) -> Bool? {
         guard flight == .inDoubt else { return nil }
         flight = .underway
         // All of its entries: another node may have stored some of them, where the store is shared.

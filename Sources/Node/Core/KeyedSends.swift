@@ -101,14 +101,14 @@ struct KeyedSends {
 
     mutating func place(_ id: MessageID) { placed[id] = [] }
 
-    /// Keeps a repeat of a placed send until that is settled.
+    /// Keeps a repeat of a placed send until that is stored, or has failed.
     mutating func wait(for id: MessageID, _ session: SessionID, ref: Text?, copies: Int?) {
         placed[id]!.append(Repeat(session: session, ref: ref, copies: copies))
         held += 1
     }
 
     /// The placed send is stored, or has failed: who repeated it meanwhile.
-    mutating func settle(_ id: MessageID) -> [Repeat] {
+    mutating func takeRepeats(of id: MessageID) -> [Repeat] {
         let repeats = placed.removeValue(forKey: id) ?? []
         held -= repeats.count
         return repeats

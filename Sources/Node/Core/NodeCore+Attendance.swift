@@ -58,18 +58,18 @@ extension NodeCore {
                 // They may turn up on another node in a moment.
                 attendance.touch(key, at: monotonic + attendance.grace, hosted: hosted)
             } else {
-                settle(key, hosted: hosted, at: now)
+                correct(key, hosted: hosted, at: now)
             }
         }
     }
 
     /// Judges those of whom something may be due.
-    mutating func settleDueAttendance(at now: UInt64) {
+    mutating func correctDueAttendance(at now: UInt64) {
         guard store == .ready, attendance.dueCount > 0,
             clockIsTolerable || options.planted.has(.attendanceIgnoresClock)
         else { return }
         for (key, hosted) in attendance.takeDue(at: monotonic, limit: Self.judgedAtOnce) {
-            settle(key, hosted: hosted, at: now)
+            correct(key, hosted: hosted, at: now)
         }
     }
 
@@ -77,7 +77,7 @@ extension NodeCore {
     private static var judgedAtOnce: Int { 1_024 }
 
     /// Writes the event that makes history agree with who is there, if it is this node's to write.
-    mutating func settle(_ key: RoomUser, hosted: Bool, at now: UInt64) {
+    mutating func correct(_ key: RoomUser, hosted: Bool, at now: UInt64) {
         // Without a store, or a clock to date it by, nothing is recorded; when it is back, everything is judged.
         guard store == .ready, !renewing, clockIsTolerable || options.planted.has(.attendanceIgnoresClock),
             options.systemEvents == .stored, let log

@@ -36,7 +36,7 @@ extension NodeCore {
         tell(before, into: &effects)
         if !before.mayWrite, clockIsTolerable {
             judgeAll()
-            settleDueAttendance(at: now)
+            correctDueAttendance(at: now)
         }
     }
 

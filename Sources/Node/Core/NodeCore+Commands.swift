@@ -263,7 +263,7 @@ extension NodeCore {
     ) {
         for (session, events) in keyed.answered(id) {
             guard case .command(let ref, .message(let message))? = events.first else { continue }
-            settleKeyed(id, message, found, ref: ref, from: session, at: now)
+            answerKeyed(id, message, found, ref: ref, from: session, at: now)
             for (at, event) in events.enumerated().dropFirst() {
                 if keyed.isBlocked(session) {
                     keyed.holdAgain(events[at...], of: session)
@@ -274,7 +274,7 @@ extension NodeCore {
         }
     }
 
-    private mutating func settleKeyed(
+    private mutating func answerKeyed(
         _ messageID: MessageID, _ message: MessageCommand, _ found: Result<Position?, StoreError>, ref: Text?,
         from id: SessionID, at now: UInt64
     ) {

@@ -54,7 +54,7 @@ extension NodeCore {
         let isNew = replicas.first != replica
         let isFirst = replicas.isEmpty
         if isNew {
-            // What was said meanwhile against the old identity is settled with it.
+            // What was said meanwhile against the old identity is over with it.
             renewal = nil
             if !isFirst { doubtsUntil = monotonic + Self.doubtTime }
             // Under the old name there is nobody to talk to.

@@ -57,7 +57,7 @@ extension NodeCore {
         inform(event, hosted: true, at: now, into: &effects)
         // Whoever was thought to be here already, on a node that may be gone, is here now for certain.
         if options.systemEvents == .stored {
-            settle(RoomUser(room: rooms.name(of: room), user: user), hosted: true, at: now)
+            correct(RoomUser(room: rooms.name(of: room), user: user), hosted: true, at: now)
         }
     }
 

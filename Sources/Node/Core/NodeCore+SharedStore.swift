@@ -79,7 +79,7 @@ extension NodeCore {
     /// Work that a shared store makes for the idle writer; false where there is none.
     mutating func keepUpWithSharedStore(at now: UInt64, into effects: inout [CoreEffect]) -> Bool {
         if shared.wantsReading {
-            // Opening reads all of it, and settles whether the identity may go on.
+            // Opening reads all of it, and decides whether the identity may go on.
             shared.wantsReading = false
             fail(pipeline.takeOpen(), at: now)
             rollBack(at: now, into: &effects)

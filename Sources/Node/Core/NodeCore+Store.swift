@@ -70,7 +70,7 @@ extension NodeCore {
     private mutating func answerRepeats(of batch: Batch, at now: UInt64) {
         for effect in batch.effects {
             guard case .key(let id, let position) = effect else { continue }
-            let repeats = keyed.settle(id)
+            let repeats = keyed.takeRepeats(of: id)
             guard !repeats.isEmpty, let entry = batch.entries.first(where: { $0.dot == position.dot }) else { continue }
             for again in repeats {
                 counters.duplicates &+= 1
@@ -95,7 +95,9 @@ extension NodeCore {
         }
         for (session, ref) in batch.waiting { refuse(.storageUnavailable, session, ref: ref, at: now) }
         for id in batch.keys {
-            for again in keyed.settle(id) { refuse(.storageUnavailable, again.session, ref: again.ref, at: now) }
+            for again in keyed.takeRepeats(of: id) {
+                refuse(.storageUnavailable, again.session, ref: again.ref, at: now)
+            }
         }
         for room in batch.rooms { rooms.release(room) }
     }
@@ -136,7 +138,7 @@ extension NodeCore {
     private mutating func opened(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
         // What waits says nothing of what the store has beyond what was handed out: a resume among it is owed that.
         if !options.planted.has(.handedOutByOpening) { deliverReady(into: &effects) }
-        settleDoubt(recovered, at: now, into: &effects)
+        decideDoubt(recovered, at: now, into: &effects)
         let end = Dot(replica: recovered.replica, seq: recovered.head)
         let isSame = pipeline.committedEnd == end && recovered.vector == position
         let isFirst = log == nil
@@ -172,7 +174,7 @@ extension NodeCore {
         lookAtClock(at: now, into: &effects)
         join(recovered, at: now, into: &effects)
         judgeAll()
-        settleDueAttendance(at: now)
+        correctDueAttendance(at: now)
     }
 
     /// What the store holds takes the place of all that was known of it.
@@ -249,8 +251,8 @@ extension NodeCore {
     }
 
     /// Decides what became of a batch whose commit had no answer: the log has it whole, or not at all.
-    private mutating func settleDoubt(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
-        guard let isStored = pipeline.settle(by: recovered.vector) else { return }
+    private mutating func decideDoubt(_ recovered: Recovered, at now: UInt64, into effects: inout [CoreEffect]) {
+        guard let isStored = pipeline.decide(by: recovered.vector) else { return }
         if isStored { committed(at: now, into: &effects) } else { fail(pipeline.takeInFlight(), at: now) }
         rollBack(at: now, into: &effects)
     }

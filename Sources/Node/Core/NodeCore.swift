@@ -154,7 +154,7 @@ struct NodeCore: ~Copyable {
     mutating func endTurn(at now: UInt64, into effects: inout [CoreEffect]) {
         answerRepeatsAhead(at: now, into: &effects)
         flushPresence(at: now, into: &effects)
-        settleDueAttendance(at: now)
+        correctDueAttendance(at: now)
         giveWriterWork(at: now, into: &effects)
         if !wantedAttendance.isEmpty {
             effects.append(.read(.attendance(exchange(&wantedAttendance, for: []))))
@@ -230,7 +230,7 @@ struct NodeCore: ~Copyable {
         case .ready:
             if pipeline.flight != .none || retention.isPruning || !pipeline.open.isEmpty || keyed.waiting > 0 { return }
         case .unavailable(let failures):
-            // A batch in doubt gets one try to be settled. Who waits for it longer learns by the close that nothing is
+            // A batch in doubt gets one try to be decided. Who waits for it longer learns by the close that nothing is
             // known.
             if pipeline.flight == .inDoubt, failures == 0 { return }
         case .opening: break

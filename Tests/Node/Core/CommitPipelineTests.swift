@@ -68,12 +68,12 @@ import Testing
         // What may be stored keeps its numbers.
         #expect(
             line.pipeline.log?.seq == 3 && line.pipeline.carries(line.dot(2)) && !line.pipeline.carries(line.dot(3)))
-        let isStored = line.pipeline.settle(by: VersionVector([line.dot(stored)]))
+        let isStored = line.pipeline.decide(by: VersionVector([line.dot(stored)]))
         #expect(isStored == (stored == 2))
         if isStored == true { #expect(line.store() == [1, 2]) } else { line.fail() }
         line.pipeline.rollBack()
         #expect(line.pipeline.log?.seq == (stored == 2 ? 2 : 0) && line.pipeline.flight == .none)
-        #expect(line.pipeline.settle(by: VersionVector()) == nil)
+        #expect(line.pipeline.decide(by: VersionVector()) == nil)
     }
 
     @Test("an empty batch keeps nobody waiting, and is never in doubt")
@@ -118,7 +118,7 @@ import Testing
         #expect(line.doubt())
         #expect(line.pipeline.takeInterrupted(documents).count == 2)
         #expect(line.pipeline.beforeDoubt != nil)
-        #expect(line.pipeline.settle(by: VersionVector()) == false)
+        #expect(line.pipeline.decide(by: VersionVector()) == false)
         line.fail()
         #expect(line.pipeline.takeInterrupted(documents).isEmpty && line.pipeline.beforeDoubt == nil)
     }
@@ -179,7 +179,7 @@ import Testing
                     if random.chance(50) {
                         for entry in line.pipeline.inFlight.batch.entries { vector.advance(to: entry.dot) }
                     }
-                    if line.pipeline.settle(by: vector) == true { stored += line.store() } else { line.fail() }
+                    if line.pipeline.decide(by: vector) == true { stored += line.store() } else { line.fail() }
                     line.pipeline.rollBack()
                     foreignStored = line.pipeline.position[PipelineUnderTest.other]
                     foreign = foreignStored

@@ -67,7 +67,7 @@ import Testing
         #expect(node.finished)
     }
 
-    @Test("a batch in doubt gets one try to be settled, and is then given up", arguments: [true, false])
+    @Test("a batch in doubt gets one try to be decided, and is then given up", arguments: [true, false])
     func inDoubt(comesBack: Bool) {
         let node = CoreUnderTest()
         let ann = node.enter("ann")

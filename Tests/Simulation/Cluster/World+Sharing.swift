@@ -62,7 +62,7 @@ extension World {
         case .unknownCommit: shared.inject(.unknownOutcome(sharingChoices.chance(50) ? .atOnce : .never))
         case .syncFailed: shared.inject(.refuse(.unreachable("the server has ended the connection")))
         case .refusedOpen:
-            shared.inject(.refuseOpen(.unreachable("gone"), settled: sharingChoices.chance(50)))
+            shared.inject(.refuseOpen(.unreachable("gone"), taken: sharingChoices.chance(50)))
         case .outage:
             node.disk.isSilent = sharingChoices.chance(50)
             node.disk.outage = .unreachable("no way to the database")
