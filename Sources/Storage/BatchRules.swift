@@ -4,18 +4,18 @@ import ConvergeCRDT
 import ConvergeWire
 
 enum BatchRules {
-    /// Which of a room's lists shows an entry.
-    enum Shelf: Int64 {
+    /// Which of a room's lists shows an entry: the column `shown` in SQLite, `shelf` in PostgreSQL.
+    enum Shown: Int64 {
         /// In the log alone: hidden, or of a namespace that this build does not serve.
-        case hidden = 0
+        case nowhere = 0
         /// Messages and system events.
         case history = 1
         /// Documents, and kinds that this build does not know.
         case others = 2
     }
 
-    static func shelf(of entry: Entry) -> Shelf {
-        guard entry.namespace == 0, !entry.flags.contains(.redacted) else { return .hidden }
+    static func shown(_ entry: Entry) -> Shown {
+        guard entry.namespace == 0, !entry.flags.contains(.redacted) else { return .nowhere }
         return entry.kind == .message || entry.kind == .system ? .history : .others
     }
 

@@ -41,10 +41,10 @@ struct MemoryContents: Sendable {
     }
 
     private mutating func show(_ entry: Entry) {
-        let shelf = BatchRules.shelf(of: entry)
-        if shelf == .hidden { return }
-        rooms[entry.room, default: MemoryRoom()].insert(entry.position, on: shelf)
-        if shelf == .history { fingerprint &+= ContentHash.shown(entry) }
+        let shown = BatchRules.shown(entry)
+        if shown == .nowhere { return }
+        rooms[entry.room, default: MemoryRoom()].insert(entry.position, shown: shown)
+        if shown == .history { fingerprint &+= ContentHash.shown(entry) }
     }
 
     /// Whether history showed it.

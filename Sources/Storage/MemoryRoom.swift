@@ -9,9 +9,9 @@ struct MemoryRoom: Sendable {
     private var others: [Position] = []
 
     /// O(1) at the end, O(n) moves elsewhere.
-    mutating func insert(_ position: Position, on shelf: BatchRules.Shelf) {
-        switch shelf {
-        case .hidden: break
+    mutating func insert(_ position: Position, shown: BatchRules.Shown) {
+        switch shown {
+        case .nowhere: break
         case .history: Self.insert(position, into: &history)
         case .others: Self.insert(position, into: &others)
         }

@@ -37,13 +37,13 @@ struct PostgresBatch {
         if known != nil { statements += foreignHeads(fresh) }
         if !fresh.isEmpty {
             statements.append(
-                Self.insert(fresh) { effects.hides($0.dot) ? .hidden : BatchRules.shelf(of: $0) })
+                Self.insert(fresh) { effects.hides($0.dot) ? .nowhere : BatchRules.shown($0) })
         }
         let stored = Set(batch.effects.isEmpty ? [] : fresh.map(\.dot))
         return statements + effects.statements(inserted: stored.contains)
     }
 
-    static func insert(_ entries: [Entry], shelf: (Entry) -> BatchRules.Shelf) -> PostgresStatement {
+    static func insert(_ entries: [Entry], shown: (Entry) -> BatchRules.Shown) -> PostgresStatement {
         PostgresStatement(
             """
             INSERT INTO converge_entry
@@ -52,7 +52,7 @@ struct PostgresBatch {
                 $6::smallint[], $7::smallint[], $8::bytea[], $9::bytea[], $10::bytea[], $11::bytea[])
             """
         ).binding(dots: entries.map(\.dot)).binding(each: entries, int8: \.timestamp.postgres)
-            .binding(each: entries, int2: { Int16(shelf($0).rawValue) })
+            .binding(each: entries, int2: { Int16(shown($0).rawValue) })
             .binding(each: entries, int2: { Int16($0.kind.rawValue) })
             .binding(each: entries, int2: { Int16($0.namespace) })
             .binding(each: entries, int2: { Int16($0.flags.rawValue) })

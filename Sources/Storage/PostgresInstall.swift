@@ -41,7 +41,7 @@ struct PostgresInstall {
         for documents in stage.sortedDocuments.pages(of: Self.page) { try join(documents, install) }
         let news = stage.sortedEntries.filter { install.takes($0.dot) }
         for entries in news.pages(of: Self.page) {
-            _ = try query([PostgresBatch.insert(Array(entries)) { BatchRules.shelf(of: $0) }])
+            _ = try query([PostgresBatch.insert(Array(entries)) { BatchRules.shown($0) }])
         }
         try moveHeads(install, news, floors, horizon, told: stage.horizon)
         // Keys before redactions: what is erased is then no longer shown, twin or not.

@@ -102,7 +102,7 @@ enum PostgresSchema {
             hash bytea NOT NULL,
             floor bigint NOT NULL DEFAULT 0)
         """,
-        // shelf: 0 in the log alone, 1 history, 2 other kinds. deps as in EntryCodec.
+        // shelf is what SQLite calls shown: 0 in the log alone, 1 history, 2 other kinds. deps as in EntryCodec.
         """
         CREATE TABLE IF NOT EXISTS converge_entry (
             replica bigint NOT NULL,

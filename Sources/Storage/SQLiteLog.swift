@@ -53,7 +53,7 @@ struct SQLiteLog {
         var heads: [Head] = []
         for entry in batch.entries {
             let hidden = !hiding.isEmpty && hiding.contains(entry.dot)
-            try insert(entry, shelf: hidden ? .hidden : BatchRules.shelf(of: entry))
+            try insert(entry, shown: hidden ? .nowhere : BatchRules.shown(entry))
             if let last = heads.indices.last, heads[last].replica == entry.dot.replica {
                 heads[last].take(entry)
             } else if let known = heads.firstIndex(where: { $0.replica == entry.dot.replica }) {
@@ -82,7 +82,7 @@ struct SQLiteLog {
         var clocks: [ReplicaID: HybridTimestamp] = [:]
         try stage.install(install, effects) { (entry) throws(StoreError) in
             clocks[entry.dot.replica] = max(clocks[entry.dot.replica] ?? .zero, entry.timestamp)
-            try insert(entry, shelf: BatchRules.shelf(of: entry))
+            try insert(entry, shown: BatchRules.shown(entry))
         } moved: { (end, unbroken) throws(StoreError) in
             // The highest clock of the snapshot stands with one log that has moved: only the maximum counts.
             let clock = max(clocks[end.dot.replica] ?? .zero, install.end.clock)
@@ -116,12 +116,12 @@ struct SQLiteLog {
         }
     }
 
-    private func insert(_ entry: Entry, shelf: BatchRules.Shelf) throws(StoreError) {
+    private func insert(_ entry: Entry, shown: BatchRules.Shown) throws(StoreError) {
         let statement = insertEntry
         statement.bind(1, entry.dot.replica)
         statement.bind(2, clamping: entry.dot.seq)
         statement.bind(3, clamping: entry.timestamp.rawValue)
-        statement.bind(4, shelf.rawValue)
+        statement.bind(4, shown.rawValue)
         statement.bind(5, Int64(entry.kind.rawValue))
         statement.bind(6, Int64(entry.namespace))
         statement.bind(7, Int64(entry.flags.rawValue))

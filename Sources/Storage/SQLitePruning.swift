@@ -88,7 +88,7 @@ struct SQLitePruning {
         var last: UInt64?
         while try first.step(), HybridTimestamp(rawValue: first.unsigned(1)) < moment {
             last = first.unsigned(0)
-            if first.int(2) == BatchRules.Shelf.history.rawValue {
+            if first.int(2) == BatchRules.Shown.history.rawValue {
                 marks.horizon = max(marks.horizon, first.unsigned(0))
             }
         }
