@@ -16,6 +16,9 @@ public struct ReplicaID: RawRepresentable, Hashable, Comparable, Sendable {
         self.init(rawValue: rawValue)
     }
 
+    /// Stands where no replica is known; no log is its.
+    package static let nobody = ReplicaID(rawValue: 0)
+
     public static func < (a: ReplicaID, b: ReplicaID) -> Bool { a.rawValue < b.rawValue }
 }
 

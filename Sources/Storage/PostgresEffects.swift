@@ -75,7 +75,7 @@ struct PostgresEffects {
         guard !keys.isEmpty else { return }
         let ids = keys.keys.sorted { ($0.high, $0.low) < ($1.high, $1.low) }
         let earliest = ids.map { id in
-            keys[id]?.min() ?? Position(timestamp: .zero, dot: Dot(replica: .init(rawValue: 0), seq: 0))
+            keys[id]?.min() ?? .beginning(of: .zero)
         }
         let all = ids.flatMap { id in (keys[id] ?? []).map { (id: id, position: $0) } }
         // The first takes the lock of each id's row, of another's transaction that makes it too; then it is decided.

@@ -22,7 +22,7 @@ struct SharedDatabaseRandomTests {
         var random: SplitMix64
         var writer: (any StoreWriter)?
         var reader: (any StoreReader)?
-        var replica = ReplicaID(rawValue: 0)
+        var replica = ReplicaID.nobody
         var vector = VersionVector()
         var committed: UInt64 = 0
         var hash = EntryHash.zero
@@ -44,7 +44,7 @@ struct SharedDatabaseRandomTests {
             writer = nil
             for _ in 0..<50 {
                 let held =
-                    replica.rawValue == 0
+                    replica == .nobody
                     ? nil
                     : WriterStart.Held(
                         replica: replica, committed: committed, vector: vector)

@@ -120,7 +120,7 @@ extension Delivery where O: ~Copyable {
     private var believedEnd: Dot? {
         guard planted.has(own == nil ? .pagesBeforeOpening : .ownCursorTrusted) else { return own }
         // Planted: as if the log were known, and were endless.
-        return Dot(replica: own?.replica ?? ReplicaID(rawValue: 0), seq: .max)
+        return Dot(replica: own?.replica ?? .nobody, seq: .max)
     }
 
     /// Answers a session that asks for the room that it is in, with what it has been shown there, which may be less than the

@@ -214,7 +214,7 @@ final class CoreUnderTest {
     var replica: ReplicaID? { core.replicas.first }
 
     /// The whole log of the present replica, as stored.
-    var log: [Entry] { (try? reader.entries(of: replica ?? .none, from: 1, limit: .max)) ?? [] }
+    var log: [Entry] { (try? reader.entries(of: replica ?? .nobody, from: 1, limit: .max)) ?? [] }
 
     // MARK: What clients see
 
@@ -340,10 +340,6 @@ final class CoreUnderTest {
         if let lastShown, position <= lastShown { violations.append("\(position.text) after \(lastShown.text)") }
         lastShown = position
     }
-}
-
-extension ReplicaID {
-    fileprivate static let none = ReplicaID(rawValue: 0)
 }
 
 extension ClientCommand {
