@@ -84,7 +84,7 @@ public final class ChatClient: Sendable {
             hub.unsent.store(waiting.count, ordering: .relaxed)
             let outbox = (file, waiting)
             let thread = try WorkerThread(name: "chat") {
-                ClientLoop(hub: hub, urls: urls, token: source, outboxFile: outbox.0, waiting: outbox.1).run()
+                ChatLoop(hub: hub, urls: urls, token: source, outboxFile: outbox.0, waiting: outbox.1).run()
             }
             thread.detach()
             self.hub = hub

@@ -12,8 +12,8 @@ enum TokenSource: Sendable {
 ///
 /// Invariants: nothing in it blocks but the one wait (resolving, connecting and shaking hands are done by threads of
 /// their own, at most `connectors` at once); where a listener's queue is full, the sockets that feed it are not read; the
-/// events of a room are handed out in order. Connecting and reading are in `ClientLoop+Connections.swift`.
-final class ClientLoop {
+/// events of a room are handed out in order. Connecting and reading are in `ChatLoop+Connections.swift`.
+final class ChatLoop {
     private enum Reply {
         case answer(Promise<RoomAnswer, RequestFailure>)
         case write(SendTracker)

@@ -3,7 +3,7 @@ import ConvergeWire
 
 // How the client's thread comes to connections, and reads them. What they are for is decided by the links.
 
-extension ClientLoop {
+extension ChatLoop {
     // MARK: Tokens
 
     func take(_ token: String?, failed: Bool, at now: UInt64) {
