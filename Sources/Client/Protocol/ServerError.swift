@@ -27,7 +27,7 @@ public struct ServerError: Error, Hashable, Sendable {
     /// Those that have been words before they were codes, and that stand alone.
     private static let firstCodes: Set<String> = [
         "invalid_message", "message_required", "message_too_large", "invalid_room", "invalid_document", "document_full",
-        "counter_overflow", "busy", "clock_out_of_bounds", "storage_unavailable", "history_unavailable", "conflict",
+        "counter_overflow", "busy", "clock_out_of_bounds", "storage_unavailable", "history_unavailable",
     ]
 
     /// It says nothing against the write itself: the same one may be taken later, or by another node.

@@ -243,6 +243,9 @@ struct ChatEventDecoderTests {
             }
             #expect(error.code == code && error.reason == words)
         }
+        // People read the same of servers of both generations, and a conflict's own words, which say with what.
+        #expect(ServerError("The message is empty.", code: "message_required").words == "message required")
+        #expect(ServerError("read it again", code: "conflict").words == "read it again")
     }
 
     private func document(_ text: String) throws(JSONError) -> DocumentEvent? {
