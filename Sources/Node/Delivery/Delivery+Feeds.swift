@@ -217,6 +217,7 @@ extension Delivery where O: ~Copyable {
             }
             // The connection's other rooms go on.
             let it = subscriptions[subscription]
+            counts.overtaken += 1
             tell(.historyIsGone(stay: it.pointee.stay), subscription, &outlet)
             subscriptions.remove(subscription)
         case .more(let held):

@@ -116,6 +116,8 @@ enum DeliveryStep: Sendable {
 struct DeliveryCounts: Sendable {
     /// Sessions that were taken off the live stream as too slow.
     var takenOff = 0
+    /// Subscriptions of the second generation that retention overtook: their connections live.
+    var overtaken = 0
     /// Frames that were read from the store for sessions.
     var fed = 0
 }

@@ -42,6 +42,7 @@ extension ClientLoop {
         dirty.removeAll(keepingCapacity: dirty.count < 4_096)
         let counted = exchange(&delivery.pointee.counts, for: DeliveryCounts())
         if counted.takenOff > 0 { metrics.slowTakenOff.add(counted.takenOff) }
+        if counted.overtaken > 0 { metrics.slowOvertaken.add(counted.overtaken) }
         if counted.fed > 0 { metrics.slowFed.add(counted.fed) }
     }
 

@@ -107,6 +107,9 @@ extension Metrics {
         counter(
             "slow_closed_total", "Clients closed because they took nothing for too long, or retention overtook them.",
             slowClosed.current)
+        counter(
+            "slow_overtaken_total", "Subscriptions that retention overtook, of clients that are in other rooms still.",
+            slowOvertaken.current)
         counter("silent_closed_total", "Clients closed because they were silent for too long.", silentClosed.current)
         counter("reads_total", "Reads of the store.", reads.current)
         counter("reads_failed_total", "Reads of the store that failed.", readsFailed.current)

@@ -73,6 +73,7 @@ final class Metrics: Sendable {
     let protocolErrors = Counter()
     let slowTakenOff = Counter()
     let slowClosed = Counter()
+    let slowOvertaken = Counter()
     let slowFed = Counter()
     let silentClosed = Counter()
 

@@ -71,6 +71,7 @@ import Testing
         bench.outlet.limits[3] = nil
         bench.page(asked, [], horizon: Self.vector(1))
         #expect(bench.outlet.takeShown(3) == ["room0: history is gone 7"] && bench.outlet.ended[3] == nil)
+        #expect(bench.delivery.counts.overtaken == 1)
         bench.sayToBoth(2)
         bench.sayToBoth(3, in: 1)
         bench.turn()

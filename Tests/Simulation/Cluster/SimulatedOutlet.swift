@@ -93,7 +93,7 @@ struct SimulatedOutlet: Outlet {
         case .standing(_, .subscribed(_, let ref)): world.noteSubscribed(room, there, ref: ref)
         case .historyIsGone(let stay):
             leave(room, there)
-            world.counts.leftBehind += 1
+            world.counts.overtaken += 1
             world.post(.session(there.session, .subscriptionEnded(room: room, stay: stay)), to: node)
         }
         if let frame { world.send(frame, to: there) }

@@ -95,7 +95,7 @@ final class World {
         var pages = 0
         var takenOff = 0
         var closedAsSlow = 0
-        var leftBehind = 0
+        var overtaken = 0
         var compared = 0
         var reloads = 0
         var fullDisks = 0
@@ -124,7 +124,7 @@ final class World {
             pages += other.pages
             takenOff += other.takenOff
             closedAsSlow += other.closedAsSlow
-            leftBehind += other.leftBehind
+            overtaken += other.overtaken
             compared += other.compared
             reloads += other.reloads
             fullDisks += other.fullDisks

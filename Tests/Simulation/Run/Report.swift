@@ -10,7 +10,7 @@ enum Report {
                 + "(\(counts.bytes / 1_000) kB)",
             "\(counts.compared) states compared, \(counts.reloads) reloads after forks, \(counts.failovers) failovers, \(counts.resumes) resumes of which "
                 + "\(counts.resumesNotRecovered) not recovered, \(counts.namedReads) documents that they named read, \(counts.pages) pages, \(counts.takenOff) times taken off the "
-                + "live stream (\(counts.closedAsSlow) closed, because of what had gone), at most \(counts.convergence / 1_000) ms from the heal until all agreed",
+                + "live stream (\(counts.closedAsSlow) closed and \(counts.overtaken) out of a room, because of what had gone), at most \(counts.convergence / 1_000) ms from the heal until all agreed",
         ]
         lines.append(
             "after the heal at most \(counts.healBytes) % of the bytes and \(counts.healRounds) % of the rounds that are "
