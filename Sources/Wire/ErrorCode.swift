@@ -10,7 +10,6 @@ public enum ErrorCode: CaseIterable, Hashable, Sendable {
     case counterOverflow
     case notSubscribed
     case tooManyRooms
-    case unauthorized
     case busy
     case clockOutOfBounds
     case storageUnavailable
@@ -30,7 +29,6 @@ public enum ErrorCode: CaseIterable, Hashable, Sendable {
         case .counterOverflow: "counter_overflow"
         case .notSubscribed: "not_subscribed"
         case .tooManyRooms: "too_many_rooms"
-        case .unauthorized: "unauthorized"
         case .busy: "busy"
         case .clockOutOfBounds: "clock_out_of_bounds"
         case .storageUnavailable: "storage_unavailable"
@@ -52,7 +50,6 @@ public enum ErrorCode: CaseIterable, Hashable, Sendable {
         case .counterOverflow: "counter overflow"
         case .notSubscribed: "not subscribed"
         case .tooManyRooms: "too many rooms"
-        case .unauthorized: "unauthorized"
         case .busy: "busy"
         case .clockOutOfBounds: "clock out of bounds"
         case .storageUnavailable: "storage unavailable"
@@ -74,7 +71,6 @@ public enum ErrorCode: CaseIterable, Hashable, Sendable {
         case .counterOverflow: "The counter can't take this amount."
         case .notSubscribed: "You are not subscribed to this room."
         case .tooManyRooms: "You are in as many rooms as one connection may have."
-        case .unauthorized: "The token is not good."
         case .busy: "The server is busy: try again in a moment."
         case .clockOutOfBounds: "The server's clock is wrong, so it takes no writes: try another server, or later."
         case .storageUnavailable: "The server can't store this now: try again with the same key."

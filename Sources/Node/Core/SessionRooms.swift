@@ -43,7 +43,6 @@ struct SessionRooms: Sendable {
     subscript(room: UInt32) -> Stay? { stays.first { $0.room == room } }
 
     /// A stay in the room begins, or begins anew.
-    @discardableResult
     mutating func begin(_ room: UInt32, isMember: Bool) -> Stay {
         begun &+= 1
         let stay = Stay(room: room, number: begun, isMember: isMember)
