@@ -20,7 +20,7 @@ extension ClientLoop {
     mutating func take(_ bytes: UnsafeMutableRawBufferPointer, _ slot: UInt32) {
         switch connections[slot].pointee.phase {
         case .http: takeRequests(bytes, slot)
-        case .asked, .entering, .chat, .echo, .closing: takeFrames(bytes, slot)
+        case .unidentified, .entering, .chat, .echo, .closing: takeFrames(bytes, slot)
         case .waiting, .lingering, .free, .dead: break
         }
     }
@@ -118,7 +118,7 @@ extension ClientLoop {
     /// Answers with the upgrade and waits for the frame that says whose session it is.
     mutating func askWho(_ slot: UInt32, _ handshake: Admission.Handshake) {
         upgrade(slot, handshake, options.webSocket)
-        connections[slot].pointee.phase = .asked
+        connections[slot].pointee.phase = .unidentified
         connections[slot].pointee.deadline = now + options.readTimeout
         markDirty(slot)
         schedule(slot)
@@ -223,7 +223,7 @@ extension ClientLoop {
                 if connection.pointee.phase == .echo {
                     reply(slot) { WebSocketFrame.append(opcode, payload, to: &$0) }
                     pauseIfBehind(slot)
-                } else if connection.pointee.phase == .asked {
+                } else if connection.pointee.phase == .unidentified {
                     takeToken(payload, slot)
                 } else if connection.pointee.phase != .closing {
                     takeMessage(payload, slot)

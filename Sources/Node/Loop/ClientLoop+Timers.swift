@@ -16,7 +16,7 @@ extension ClientLoop {
         case .entering, .chat, .echo:
             due = min(due, connection.pointee.nextPing, connection.pointee.heard &+ options.pongWait)
             due = min(due, connection.pointee.nextCursors)
-        case .free, .http, .waiting, .asked, .closing, .lingering, .dead: break
+        case .free, .http, .waiting, .unidentified, .closing, .lingering, .dead: break
         }
         return due
     }
@@ -81,7 +81,7 @@ extension ClientLoop {
         if connection.pointee.deadline <= now {
             if connection.pointee.phase == .waiting {
                 refuseWaiting(slot)
-            } else if connection.pointee.phase == .asked {
+            } else if connection.pointee.phase == .unidentified {
                 metrics.authFailures.add(1)
                 close(slot, .policyViolation, Admission.unauthorized)
             } else if connection.pointee.http?.isIdle == false, !connection.pointee.endAfterFlush {
@@ -108,7 +108,7 @@ extension ClientLoop {
                 connection.pointee.nextPing = now + options.pingPeriod
                 reply(slot) { WebSocketFrame.append(.ping, UnsafeRawBufferPointer(start: nil, count: 0), to: &$0) }
             }
-        case .free, .http, .waiting, .asked, .closing, .lingering, .dead: break
+        case .free, .http, .waiting, .unidentified, .closing, .lingering, .dead: break
         }
     }
 }

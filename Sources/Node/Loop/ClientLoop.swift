@@ -226,7 +226,7 @@ struct ClientLoop: ~Copyable {
             switch connections[slot].pointee.phase {
             case .free, .dead: continue
             case .http, .waiting: kill(slot, .outOfTime)
-            case .asked, .entering, .chat, .echo: close(slot, options.stopCode, "server stopping")
+            case .unidentified, .entering, .chat, .echo: close(slot, options.stopCode, "server stopping")
             case .closing, .lingering: break
             }
             if connections[slot].pointee.isOpen {

@@ -11,7 +11,7 @@ struct Connection: ~Copyable {
         /// Has asked for a session, before the store has been opened for the first time: not answered, and not read from.
         case waiting
         /// Upgraded, of the second generation; its first frame is to say who it is.
-        case asked
+        case unidentified
         /// Upgraded; the core has been told and has not yet let the session into its room.
         case entering
         case chat
