@@ -121,7 +121,7 @@ stop 1
 start 1 "$new"
 expect "before" "$new" 1 bob "/history 20"
 expect "milk" "$new" 1 bob "/doc list"
-expect "3" "$new" 1 bob "/doc votes"
+expect "votes stands at 3" "$new" 1 bob "/doc votes"
 expect "plan" "$new" 1 bob "/doc topic"
 expect "red" "$new" 1 bob "/doc config put colour red" "/doc config"
 stop 1
@@ -149,7 +149,7 @@ expect "milk" "$old" 3 cat "/doc list"
 talk "$old" 3 cat "from the old one" "/doc list add bread" "/doc votes +4" >/dev/null
 expect "from the old one" "$new" 2 bob "/history 20"
 expect "bread" "$new" 2 bob "/doc list"
-expect "7" "$new" 2 bob "/doc votes"
+expect "votes stands at 7" "$new" 2 bob "/doc votes"
 talk "$new" 1 ann "from the new one" "/doc list add tea" >/dev/null
 expect "from the new one" "$old" 3 cat "/history 20"
 expect "tea" "$old" 3 cat "/doc list"
